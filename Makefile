@@ -1,0 +1,59 @@
+# Fresh machine: Python 3.11 to 3.13, make and a package registry. `make help` lists the targets.
+
+VENV ?= .venv
+BIN := $(abspath $(VENV))/bin
+# The first interpreter of a supported version; override with PYTHON=...
+SUPPORTED := import sys; sys.exit(not (3, 11) <= sys.version_info[:2] <= (3, 13))
+PYTHON ?= $(shell for p in python3 python3.12 python3.11 python3.13 python; do \
+	$$p -c '$(SUPPORTED)' 2>/dev/null && { echo $$p; break; }; done)
+export PATH := $(BIN):$(PATH)
+export TF_CPP_MIN_LOG_LEVEL ?= 3
+
+.PHONY: help install repro test lint format hooks metrics clean
+.DEFAULT_GOAL := help
+
+help:  ## List the targets
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
+
+install: $(VENV)/.dev  ## Create the virtual environment with everything for development
+
+repro: $(VENV)/.runtime  ## Run the pipeline: dvc repro
+	dvc repro
+
+test: $(VENV)/.dev  ## Lint, type-check and run the test suite
+	ruff check .
+	ruff format --check .
+	mypy
+	pytest
+
+lint: $(VENV)/.dev  ## Lint and type-check only
+	ruff check .
+	ruff format --check .
+	mypy
+
+format: $(VENV)/.dev  ## Format the code and fix what ruff can fix
+	ruff check --fix .
+	ruff format .
+
+hooks: $(VENV)/.dev  ## Install the pre-commit hooks into this clone
+	pre-commit install
+
+metrics: $(VENV)/.runtime  ## Show the metrics and what changed since the last commit
+	dvc metrics show
+	dvc metrics diff
+
+clean:  ## Remove the virtual environment and caches of tools; outputs stay
+	rm -rf $(VENV) .mypy_cache .pytest_cache .ruff_cache .hypothesis
+
+$(VENV)/bin/pip:
+	@test -n "$(PYTHON)" || { echo "error: no Python 3.11, 3.12 or 3.13 found; give one with" \
+		"PYTHON=path" >&2; exit 2; }
+	$(PYTHON) -m venv $(VENV)
+
+$(VENV)/.runtime: pyproject.toml constraints.txt | $(VENV)/bin/pip
+	$(BIN)/pip install --quiet --disable-pip-version-check -c constraints.txt -e .
+	touch $@
+
+$(VENV)/.dev: pyproject.toml constraints.txt | $(VENV)/bin/pip
+	$(BIN)/pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[dev]'
+	touch $(VENV)/.runtime $@

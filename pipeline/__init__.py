@@ -1,0 +1,1 @@
+"""Fill the holes in a table of image attributes and train a multi-label classifier on it."""

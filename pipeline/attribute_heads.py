@@ -1,0 +1,107 @@
+"""The attribute heads of one table: what stages ``classify`` and ``impute`` share.
+
+Both fit heads on the same features, folds and settings; only the pseudo-labels differ.
+"""
+
+from __future__ import annotations
+
+import json
+import zlib
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+
+from pipeline import heads
+from pipeline.crossfit import CrossFit, Images, cross_fit
+from pipeline.features import FeatureStore
+from pipeline.files import write_csv, write_json
+from pipeline.fitting import Settings, SideBySide
+from pipeline.labels import LabelTable
+from pipeline.params import Params
+
+FOLDER = Path("models/attributes")
+FOCAL_GAMMA = 2.0
+"""The focusing parameter that Lin et al. 2017 found best."""
+
+
+def attribute_seed(seed: int, attribute: str) -> tuple[int, int]:
+    """A seed that depends on the attribute's name and not on its place in the table."""
+    return seed, zlib.crc32(attribute.encode("utf-8"))
+
+
+@dataclass
+class AttributeHeads:
+    """A bank of heads, one per fold, used for one attribute after the other."""
+
+    bank: SideBySide
+    config: heads.HeadConfig
+    images: Images
+    table: LabelTable
+    params: Params
+
+    @staticmethod
+    def prepare(
+        p: Params, table: LabelTable, store: FeatureStore, fold: np.ndarray
+    ) -> AttributeHeads:
+        """Compile the bank for ``table``, whose images have the fold numbers ``fold`` [N]."""
+        assert table.split is not None
+        images = Images(
+            rows=store.rows(table.images),
+            fold=fold,
+            validation=np.array(table.split) == "val",
+        )
+        config = heads.configure(p.head, store, outputs=1, dropout=p.dropout)
+        settings = Settings(
+            epochs=p.epochs,
+            batch_size=p.batch_size,
+            learning_rate=p.learning_rate,
+            patience=p.patience,
+            gamma=FOCAL_GAMMA if p.imbalance == "focal" else 0.0,
+        )
+        moments = heads.moments(p.head, store, images.rows[fold >= 0])
+        bank = SideBySide(store, config, images.folds, settings, moments)
+        return AttributeHeads(bank, config, images, table, p)
+
+    def fit(self, attribute: str, pseudo: np.ndarray | None = None) -> CrossFit:
+        """Cross-fit ``attribute``; afterwards the bank holds its heads."""
+        column = self.table.attributes.index(attribute)
+        return cross_fit(
+            self.bank,
+            self.images,
+            self.table.values[:, column],
+            attribute_seed(self.params.seed, attribute),
+            self.params.imbalance,
+            pseudo,
+        )
+
+
+def write_folds(table: LabelTable, fold: np.ndarray, folder: Path) -> None:
+    """``folds.csv``: image, split, fold (-1 outside training)."""
+    write_csv(
+        pd.DataFrame({"image": table.images, "split": table.split, "fold": fold}),
+        folder / "folds.csv",
+    )
+
+
+def read_folds(folder: Path = FOLDER) -> np.ndarray:
+    """Fold numbers [N] in the order of the clean table."""
+    fold: np.ndarray = pd.read_csv(folder / "folds.csv")["fold"].to_numpy()
+    return fold
+
+
+def write_card(
+    folder: Path, config: heads.HeadConfig, attributes: dict[str, str], backbone: object
+) -> None:
+    """``heads.json``: the heads' config, each attribute's folder, the backbone they belong to."""
+    write_json(
+        {"head": config.to_json(), "attributes": attributes, "backbone": backbone},
+        folder / "heads.json",
+    )
+
+
+def read_card(folder: Path = FOLDER) -> dict[str, object]:
+    """The content of ``heads.json``."""
+    card: dict[str, object] = json.loads((folder / "heads.json").read_text(encoding="utf-8"))
+    return card

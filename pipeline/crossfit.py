@@ -1,0 +1,138 @@
+"""Cross-fitting of one attribute: a head per fold, and scores that have not seen their label.
+
+Training images are divided into folds. Head k is fitted on the known labels of training images
+outside fold k, stopped early on validation images, and is the only one that scores fold k. Test
+and validation images are scored by all heads, whose logits are averaged.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+from pipeline.fitting import Fit, SideBySide, Task
+from pipeline.resample import balanced_weights, oversample
+
+
+@dataclass(frozen=True)
+class Images:
+    """The images that one cross-fit is about; row i of every array is image i.
+
+    rows : [N] rows of the feature store.
+    fold : [N] 0 to K-1 for training images, -1 for the others.
+    validation : bool [N].
+    """
+
+    rows: np.ndarray
+    fold: np.ndarray
+    validation: np.ndarray
+
+    @property
+    def folds(self) -> int:
+        """K, the number of folds."""
+        return int(self.fold.max()) + 1
+
+
+@dataclass(frozen=True)
+class CrossFit:
+    """The outcome for one attribute.
+
+    logits
+        float32 [K, N]: head k's logit for image i on the scale of the natural prevalence; NaN
+        where head k was fitted on that image.
+    fits : one per fold.
+    shifts : [K] what was added to each head's own logits to undo the class balancing.
+    """
+
+    logits: npt.NDArray[np.float32]
+    fits: list[Fit]
+    shifts: npt.NDArray[np.float32]
+
+
+def log_odds(labels: np.ndarray) -> float:
+    """Log-odds of the positive class, with half a count added to each class."""
+    positive = float(np.sum(labels == 1))
+    return float(np.log((positive + 0.5) / (len(labels) - positive + 0.5)))
+
+
+def cross_fit(
+    bank: SideBySide,
+    images: Images,
+    labels: np.ndarray,
+    seed: Sequence[int],
+    imbalance: str,
+    pseudo: np.ndarray | None = None,
+) -> CrossFit:
+    """Fit the heads of all folds on ``labels`` and score what each was not fitted on.
+
+    Parameters
+    ----------
+    labels : [N], 1, 0 or NaN for unknown.
+    seed : of the attribute; the fold is added to it.
+    imbalance : as in params.yaml.
+    pseudo
+        [K, N] pseudo-labels 1, 0 or NaN that join head k's training; none may belong to an image
+        of fold k, of validation or test, nor replace a known label.
+    """
+    pseudo = np.full((images.folds, len(labels)), np.nan) if pseudo is None else pseudo
+    validation = np.flatnonzero(images.validation & ~np.isnan(labels))
+    tasks: list[Task] = []
+    trained: list[np.ndarray] = []
+    shifts = np.zeros(images.folds, dtype=np.float32)
+    constant: dict[int, float] = {}
+    for k in range(images.folds):
+        inside = (images.fold >= 0) & (images.fold != k)
+        targets = np.where(np.isnan(labels), pseudo[k], labels)
+        fitted = np.flatnonzero(inside & ~np.isnan(targets))
+        y = targets[fitted]
+        trained.append(fitted)
+        chosen, weights = np.arange(len(y)), None
+        if len(np.unique(y)) < 2:
+            # Nothing to tell apart: the head's task is empty and its score the class's log-odds.
+            constant[k] = log_odds(y)
+            fitted, y, chosen = fitted[:1], np.full(1, np.nan), np.zeros(1, dtype=int)
+            if not len(fitted):
+                fitted = np.zeros(1, dtype=int)
+        elif imbalance == "oversample":
+            chosen = oversample(y, seed=int(np.random.default_rng([*seed, k]).integers(2**31)))
+            shifts[k] = log_odds(y)
+        elif imbalance == "class_weight":
+            weights = balanced_weights(y)[:, None]
+            shifts[k] = log_odds(y)
+        tasks.append(
+            Task(
+                rows=images.rows[fitted[chosen]],
+                targets=y[chosen, None].astype(np.float32),
+                weights=weights,
+                val_rows=images.rows[validation],
+                val_targets=labels[validation, None],
+                seed=(*seed, k),
+            )
+        )
+    fits = bank.fit(tasks)
+    logits = np.full((images.folds, len(labels)), np.nan, dtype=np.float32)
+    unseen = [np.setdiff1d(np.arange(len(labels)), fitted) for fitted in trained]
+    for k, scores in enumerate(bank.predict([images.rows[cells] for cells in unseen])):
+        logits[k, unseen[k]] = scores[:, 0] + shifts[k]
+        if k in constant:
+            logits[k, unseen[k]] = constant[k]
+    return CrossFit(logits, fits, shifts)
+
+
+def out_of_fold(logits: np.ndarray, fold: np.ndarray) -> npt.NDArray[np.float32]:
+    """One logit per image, [N]: its own fold's head for training images, else the heads' mean.
+
+    Parameters
+    ----------
+    logits : [K, N] as in `CrossFit`.
+    fold : [N], -1 outside training.
+    """
+    mean = np.zeros(logits.shape[1], dtype=np.float32)
+    outside = fold < 0
+    mean[outside] = logits[:, outside].mean(axis=0)
+    inside = np.flatnonzero(~outside)
+    mean[inside] = logits[fold[inside], inside]
+    return mean

@@ -1,0 +1,44 @@
+"""The one error that users see, and how a command line ends on it."""
+
+from __future__ import annotations
+
+import errno
+import sys
+from collections.abc import Callable
+from typing import NoReturn
+
+EXIT_BAD_INPUT = 2
+EXIT_INTERRUPTED = 130
+
+
+class PipelineError(Exception):
+    """Bad input or an impossible request.
+
+    The message is one line: the file, row, column or param, the value found, what is allowed and
+    what to do about it.
+    """
+
+
+def run(main: Callable[[], int | None]) -> NoReturn:
+    """Call ``main`` and leave the process with its exit code.
+
+    A `PipelineError` and a full disk end in one line on standard error and exit code 2, an
+    interrupt in exit code 130; anything else is a defect and keeps its traceback.
+    """
+    try:
+        sys.exit(main() or 0)
+    except PipelineError as error:
+        print(f"error: {error}", file=sys.stderr)
+        sys.exit(EXIT_BAD_INPUT)
+    except OSError as error:
+        if error.errno not in (errno.ENOSPC, errno.EDQUOT):
+            raise
+        print(
+            f"error: no space left on the disk while writing {error.filename or 'an output'}; "
+            "free some space and run again; no earlier output was replaced",
+            file=sys.stderr,
+        )
+        sys.exit(EXIT_BAD_INPUT)
+    except KeyboardInterrupt:
+        print("interrupted: nothing unfinished was kept as an output; run again", file=sys.stderr)
+        sys.exit(EXIT_INTERRUPTED)

@@ -1,0 +1,253 @@
+"""Training heads on cached features: several at a time, side by side in one compiled step.
+
+The folds of one attribute (or the variants of a final model) have the same architecture, so one
+graph steps them all; it is compiled once and used again for the next attribute and round.
+"""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from pipeline import heads, losses, metrics
+from pipeline.features import FeatureStore
+from pipeline.resample import occurrence
+
+PREDICT_BATCH = 256
+
+
+@dataclass(frozen=True)
+class Settings:
+    """How to fit; names and ranges as in params.yaml.
+
+    gamma : of the focal loss, see `losses.masked_cross_entropy`.
+    training_scores : whether the history has AUC and accuracy on the training rows, too, which
+        costs a forward pass over them per epoch.
+    """
+
+    epochs: int
+    batch_size: int
+    learning_rate: float
+    patience: int
+    gamma: float = 0.0
+    training_scores: bool = False
+
+
+@dataclass(frozen=True)
+class Task:
+    """One head's training data.
+
+    rows : [n] rows of the store, repeated where over-sampled.
+    targets : float [n, outputs]; 1, 0, soft, or NaN for unknown.
+    val_rows, val_targets : [m], [m, outputs]: for early stopping, never fitted on.
+    seed : seeds the initial weights, the dropout and the order of the rows.
+    weights : float [n, outputs] or None for all 1.
+    """
+
+    rows: np.ndarray
+    targets: np.ndarray
+    val_rows: np.ndarray
+    val_targets: np.ndarray
+    seed: tuple[int, ...]
+    weights: np.ndarray | None = None
+
+
+@dataclass
+class Fit:
+    """What a fit left behind: the best epoch's weights and the curves.
+
+    history : per epoch ``loss`` (training, with dropout), ``val_loss``, ``val_auc`` and
+        ``val_binary_accuracy``, and with ``training_scores`` ``auc`` and ``binary_accuracy``; a
+        value that is undefined is NaN.
+    """
+
+    weights: list[np.ndarray] = field(default_factory=list)
+    best_epoch: int = 0
+    history: list[dict[str, float]] = field(default_factory=list)
+
+
+class SideBySide:
+    """``count`` heads of one config, fitted and applied together.
+
+    Parameters
+    ----------
+    moments : channel mean and variance of the training images (`heads.moments`).
+    """
+
+    def __init__(
+        self,
+        store: FeatureStore,
+        config: heads.HeadConfig,
+        count: int,
+        settings: Settings,
+        moments: tuple[np.ndarray, np.ndarray],
+    ):
+        import keras
+        import tensorflow as tf
+
+        self.store, self.config, self.settings, self.moments = store, config, settings, moments
+        self.models = [heads.build(config) for _ in range(count)]
+        self._optimizers = [keras.optimizers.Adam(settings.learning_rate) for _ in self.models]
+        for model, optimizer in zip(self.models, self._optimizers, strict=True):
+            optimizer.build(model.trainable_variables)
+        shape, outputs = config.input_shape, config.outputs
+        # Features travel in the store's own, smaller type and are widened in the graph.
+        self._dtype = heads.read_features(config.kind, store, np.zeros(1, dtype=np.intp)).dtype
+        self._buffer = np.zeros((0, *shape), dtype=self._dtype)
+        x_spec = tf.TensorSpec((count, None, *shape), self._dtype)
+        y_spec = tf.TensorSpec((count, None, outputs), tf.float32)
+
+        @tf.function(input_signature=[x_spec, y_spec, y_spec], autograph=False)
+        def step(x: Any, y: Any, weights: Any) -> Any:
+            x = tf.cast(x, tf.float32)
+            done = []
+            for i, model in enumerate(self.models):
+                with tf.GradientTape() as tape:
+                    logits = model(x[i], training=True)
+                    loss = losses.masked_cross_entropy(y[i], logits, weights[i], settings.gamma)
+                    total = tf.add_n([loss, *model.losses])
+                variables = model.trainable_variables
+                gradients = tape.gradient(total, variables)
+                self._optimizers[i].apply_gradients(zip(gradients, variables, strict=True))
+                done.append(loss)
+            return tf.stack(done)
+
+        @tf.function(input_signature=[x_spec], autograph=False)
+        def forward(x: Any) -> Any:
+            x = tf.cast(x, tf.float32)
+            return tf.stack([model(x[i], training=False) for i, model in enumerate(self.models)])
+
+        self._step, self._forward = step, forward
+
+    def fit(self, tasks: Sequence[Task]) -> list[Fit]:
+        """Fit head i on task i from fresh weights; the heads hold their best weights afterwards.
+
+        The best epoch has the highest validation AUC (macro over outputs), ties broken by the
+        validation loss; a head stops being considered after ``patience`` epochs without a better
+        one. Where validation labels have one class only, the loss decides alone.
+        """
+        for model, optimizer, task in zip(self.models, self._optimizers, tasks, strict=True):
+            heads.reset(model, task.seed, self.moments)
+            for variable in optimizer.variables:
+                if "learning_rate" not in variable.path:
+                    variable.assign(np.zeros(variable.shape, dtype=variable.dtype))
+        fits = [Fit(weights=copy.deepcopy(model.get_weights())) for model in self.models]
+        orders = [np.random.default_rng([*task.seed, 1]) for task in tasks]
+        offsets = [occurrence(task.rows) for task in tasks]
+        best: list[tuple[float, float]] = [(-np.inf, -np.inf)] * len(tasks)
+        for epoch in range(self.settings.epochs):
+            training_loss = self._epoch(tasks, orders, offsets, epoch)
+            logits = self.predict([task.val_rows for task in tasks])
+            seen = self._training_scores(tasks)
+            waiting = 0
+            for i, task in enumerate(tasks):
+                if epoch - fits[i].best_epoch > self.settings.patience:
+                    continue
+                scores = {f"val_{k}": v for k, v in _scores(task.val_targets, logits[i]).items()}
+                fits[i].history.append({"loss": float(training_loss[i]), **seen[i], **scores})
+                rank = (_or(scores["val_auc"], 0.0), -_or(scores["val_loss"], -float(epoch)))
+                if rank > best[i]:
+                    best[i] = rank
+                    fits[i].best_epoch = epoch
+                    fits[i].weights = copy.deepcopy(self.models[i].get_weights())
+                waiting += epoch - fits[i].best_epoch < self.settings.patience
+            if not waiting:
+                break
+        for model, fit in zip(self.models, fits, strict=True):
+            model.set_weights(fit.weights)
+        return fits
+
+    def _training_scores(self, tasks: Sequence[Task]) -> list[dict[str, float]]:
+        """AUC and binary accuracy on the training rows as they are, without dropout."""
+        if not self.settings.training_scores:
+            return [{} for _ in tasks]
+        scored = []
+        for task, logits in zip(tasks, self.predict([t.rows for t in tasks]), strict=True):
+            scores = _scores(task.targets, logits)
+            scored.append({"auc": scores["auc"], "binary_accuracy": scores["binary_accuracy"]})
+        return scored
+
+    def _epoch(
+        self,
+        tasks: Sequence[Task],
+        orders: Sequence[np.random.Generator],
+        offsets: Sequence[np.ndarray],
+        epoch: int,
+    ) -> npt.NDArray[np.float64]:
+        """One pass over every task's rows; the mean training loss of each."""
+        size, outputs = self.settings.batch_size, self.config.outputs
+        shuffled = [
+            rng.permutation(len(task.rows)) for rng, task in zip(orders, tasks, strict=True)
+        ]
+        steps = max(-(-len(order) // size) for order in shuffled)
+        total, counted = np.zeros(len(tasks)), np.zeros(len(tasks))
+        for step in range(steps):
+            y = np.full((len(tasks), size, outputs), np.nan, dtype=np.float32)
+            weights = np.ones_like(y)
+            rows = np.zeros((len(tasks), size), dtype=np.intp)
+            views = np.zeros((len(tasks), size), dtype=np.intp)
+            for i, (task, order) in enumerate(zip(tasks, shuffled, strict=True)):
+                # A shorter task goes round again, so that each step moves every head.
+                chosen = np.take(order, np.arange(step * size, (step + 1) * size), mode="wrap")
+                rows[i] = task.rows[chosen]
+                # Copies of an image, and later epochs, take its views in turn.
+                views[i] = (rows[i] + epoch + offsets[i][chosen]) % self.store.views
+                y[i] = task.targets[chosen]
+                if task.weights is not None:
+                    weights[i] = task.weights[chosen]
+            loss = self._step(self._features(rows, views), y, weights).numpy()
+            total += loss
+            counted += 1
+        return total / np.maximum(counted, 1)
+
+    def predict(self, rows: Sequence[np.ndarray], view: int = 0) -> list[np.ndarray]:
+        """Logits of head i for ``rows[i]``, float32 [n_i, outputs] each."""
+        longest = max(len(r) for r in rows)
+        out = [np.zeros((len(r), self.config.outputs), dtype=np.float32) for r in rows]
+        for start in range(0, longest, PREDICT_BATCH):
+            parts = [r[start : start + PREDICT_BATCH] for r in rows]
+            width = max(len(part) for part in parts)
+            padded = np.zeros((len(rows), width), dtype=np.intp)
+            for i, part in enumerate(parts):
+                padded[i, : len(part)] = part
+            views = np.full_like(padded, view)
+            logits = self._forward(self._features(padded, views)).numpy()
+            for i, part in enumerate(parts):
+                out[i][start : start + len(part)] = logits[i, : len(part)]
+        return out
+
+    def _features(self, rows: np.ndarray, views: np.ndarray) -> np.ndarray:
+        """Features [heads, n, *input_shape] of (row, view), [heads, n] each.
+
+        They lie in a buffer that the next call overwrites: the step that takes them has ended by
+        then.
+        """
+        if len(self._buffer) < rows.size:
+            self._buffer = np.zeros((rows.size, *self.config.input_shape), dtype=self._dtype)
+        out = self._buffer[: rows.size]
+        heads.read_features(self.config.kind, self.store, rows.ravel(), views.ravel(), out)
+        return out.reshape(*rows.shape, *self.config.input_shape)
+
+
+def _or(value: float, otherwise: float) -> float:
+    return otherwise if np.isnan(value) else value
+
+
+def _scores(targets: np.ndarray, logits: np.ndarray) -> dict[str, float]:
+    """Loss, macro AUC and binary accuracy over the known cells; NaN where undefined."""
+    known = ~np.isnan(targets)
+    if not known.any():
+        return {"loss": np.nan, "auc": np.nan, "binary_accuracy": np.nan}
+    signed = np.where(targets == 1, -logits, logits)[known]
+    areas = [metrics.auc(targets[:, k], logits[:, k]) for k in range(targets.shape[1])]
+    defined = [area for area in areas if not np.isnan(area)]
+    return {
+        "loss": float(np.logaddexp(0.0, signed.astype(np.float64)).mean()),
+        "auc": float(np.mean(defined)) if defined else np.nan,
+        "binary_accuracy": float(((logits > 0) == (targets == 1))[known].mean()),
+    }

@@ -1,0 +1,113 @@
+"""Self-training, cross-fitted: confident pseudo-labels join training for a few rounds.
+
+Every fold's head has a chain of its own. Its pseudo-labels come from itself, at a time when it had
+not been fitted on the image, and go to nobody else: fold k's known labels never touch head k, not
+even by way of another image's pseudo-label. So the out-of-fold scores of a round stay honest, and
+they decide whether the round is kept.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from pipeline.crossfit import out_of_fold
+from pipeline.impute.calibration import cross_calibrate, log_loss
+
+Refit = Callable[[np.ndarray], np.ndarray]
+"""Pseudo-labels [K, N] (1, 0, NaN) -> logits [K, N] of heads fitted afresh, NaN where fitted on."""
+
+
+@dataclass
+class SelfTraining:
+    """The kept rounds of one attribute.
+
+    logits : list of [N], the out-of-fold logits of each kept scoring; the first is without
+        pseudo-labels.
+    stop : ``no_rounds``, ``no_signal`` (not learnable), ``no_change`` (no further confident cell),
+        ``no_gain`` (the round did not improve held-out known labels and was taken back),
+        ``all_labelled`` or ``max_rounds``.
+    log : per round tried: pseudo-labels added and in all (mean over heads), change of the held-out
+        log-loss with its standard error, and whether it was kept.
+    """
+
+    logits: list[np.ndarray]
+    stop: str
+    log: list[dict[str, float | int | bool]] = field(default_factory=list)
+
+
+def self_train(
+    labels: np.ndarray,
+    fold: np.ndarray,
+    logits: np.ndarray,
+    refit: Refit,
+    rounds: int,
+    confidence: float,
+    learnable: bool = True,
+) -> SelfTraining:
+    """Run at most ``rounds`` rounds from the heads' first scores.
+
+    Parameters
+    ----------
+    labels : [N], 1, 0, NaN.
+    fold : [N], -1 outside training.
+    logits : [K, N] as in `pipeline.crossfit.CrossFit`, at the natural prevalence.
+    confidence : a pseudo-label needs this probability of its class.
+    learnable : where the first scores can't be told from chance, no round is tried.
+
+    Notes
+    -----
+    Each round starts from fresh weights (Cascante-Bonilla et al. 2021, Curriculum Labeling,
+    arXiv:2001.06001) and stays only if the log-loss of held-out known labels falls by more than
+    one standard error of the paired difference.
+    """
+    held_out = np.flatnonzero((fold >= 0) & ~np.isnan(labels))
+    y, own_fold = labels[held_out], fold[held_out]
+
+    def losses(current: np.ndarray) -> np.ndarray:
+        scores = out_of_fold(current, fold)[held_out]
+        return log_loss(cross_calibrate(scores, y, own_fold), y)
+
+    result = SelfTraining([out_of_fold(logits, fold)], "no_rounds" if learnable else "no_signal")
+    if not learnable:
+        return result
+    folds = logits.shape[0]
+    # Cells that head k may give itself: unknown ones of training images outside its fold.
+    candidates = np.isnan(labels) & (fold >= 0) & (fold != np.arange(folds)[:, None])
+    pseudo = np.full(logits.shape, np.nan)
+    before = losses(logits) if len(held_out) else np.zeros(0)
+    # Float32 sigmoids round up to 1; the bound on the logit has no such edge.
+    bound = np.log(confidence / (1 - confidence))
+    for _ in range(rounds if len(held_out) else 0):
+        open_cells = candidates & np.isnan(pseudo)
+        if not open_cells.any():
+            result.stop = "all_labelled"
+            return result
+        accepted = open_cells & (np.abs(np.where(open_cells, logits, 0)) >= bound)
+        if not accepted.any():
+            result.stop = "no_change"
+            return result
+        trial = np.where(accepted, logits > 0, pseudo)
+        trial_logits = refit(trial)
+        after = losses(trial_logits)
+        gain = before - after
+        error = float(gain.std(ddof=1) / np.sqrt(len(gain)))
+        kept = bool(gain.mean() > error)
+        result.log.append(
+            {
+                "added": int(accepted.sum() / folds),
+                "pseudo_labels": int((~np.isnan(trial)).sum() / folds),
+                "log_loss_change": float(-gain.mean()),
+                "standard_error": error,
+                "kept": kept,
+            }
+        )
+        if not kept:
+            result.stop = "no_gain"
+            return result
+        pseudo, logits, before = trial, trial_logits, after
+        result.logits.append(out_of_fold(logits, fold))
+        result.stop = "max_rounds"
+    return result

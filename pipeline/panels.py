@@ -1,0 +1,131 @@
+"""Pictures with a small panel per attribute: confusion matrices and reliability diagrams."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.patches import Rectangle
+
+from pipeline import metrics
+from pipeline.figures import (
+    BLUE,
+    FAINT,
+    INK,
+    MUTED,
+    ORANGE,
+    columns_of,
+    grid,
+    nothing,
+    picture,
+    short,
+)
+
+LONGEST_TITLE = 19
+
+
+def confusion_grid(rows: Sequence[Mapping[str, Any]], path: str | Path) -> None:
+    """A 2 x 2 confusion matrix per attribute: counts, and shares of the label's row.
+
+    Right decisions are blue and wrong ones orange, the darker the larger their share.
+
+    Parameters
+    ----------
+    rows : per attribute: attribute, tp, fp, tn, fn (counts) and threshold.
+    path : PNG to write.
+    """
+    columns = columns_of(len(rows), 8)
+    width = max(1.6 * columns + 0.4, 4.2)
+    height = 0.85 + 1.85 * math.ceil(len(rows) / columns)
+    title = "Confusion matrices (% of each label)"
+    with picture(path, width, height, title, layout="compressed") as figure:
+        for axes, row in zip(grid(figure, len(rows), columns), rows, strict=True):
+            _confusion(axes, row)
+        figure.supxlabel("predicted (1 from the threshold on)", size=9, color=MUTED)
+        figure.supylabel("label", size=9, color=MUTED)
+
+
+def _confusion(axes: Axes, row: Mapping[str, Any]) -> None:
+    matrix = np.array([[row["tn"], row["fp"]], [row["fn"], row["tp"]]], dtype=int)
+    totals = matrix.sum(axis=1)
+    for label, predicted in np.ndindex(2, 2):
+        count, total = matrix[label, predicted], totals[label]
+        share = count / total if total else 0.0
+        color = BLUE if label == predicted else ORANGE
+        shade = 0.06 + 0.84 * share
+        axes.add_patch(Rectangle((predicted, label), 1, 1, fc=color, alpha=shade, lw=0))
+        ink = "white" if share > 0.7 else INK
+        x = predicted + 0.5
+        axes.text(x, label + 0.42, f"{count:,}", size=9, color=ink, ha="center", va="center")
+        text = f"{share:.0%}" if total else "none"
+        axes.text(x, label + 0.72, text, size=7, color=ink, ha="center", va="center")
+    axes.set(xlim=(0, 2), ylim=(2, 0), aspect="equal")
+    axes.set_xticks([0.5, 1.5], ["0", "1"])
+    axes.set_yticks([0.5, 1.5], ["0", "1"])
+    axes.tick_params(length=0, pad=2)
+    axes.spines[:].set_visible(False)
+    _heading(axes, row["attribute"], f"threshold {row['threshold']:.2f}")
+
+
+def calibration(curves: Sequence[tuple[str, np.ndarray, np.ndarray]], path: str | Path) -> None:
+    """Reliability diagrams: how often cells of a probability are positive, per attribute.
+
+    Parameters
+    ----------
+    curves : per attribute its name, labels [n] (1, 0 and NaN) and probabilities [n].
+    path : PNG to write.
+    """
+    columns = columns_of(len(curves), 7)
+    width = max(1.8 * columns + 0.4, 4.2)
+    height = 0.75 + 2.0 * math.ceil(len(curves) / columns)
+    title = "Calibration, with 95 % intervals"
+    with picture(path, width, height, title, layout="compressed") as figure:
+        for axes, (name, y, p) in zip(grid(figure, len(curves), columns), curves, strict=True):
+            axes.plot([0, 1], [0, 1], color=MUTED, lw=0.8, ls=":")
+            axes.set(xlim=(-0.03, 1.03), ylim=(-0.03, 1.03), aspect="equal")
+            axes.set_xticks([0, 0.5, 1], ["0", ".5", "1"])
+            axes.set_yticks([0, 0.5, 1], ["0", ".5", "1"])
+            axes.tick_params(length=2, pad=2, labelsize=7)
+            _reliability(axes, y, p)
+            error = metrics.expected_calibration_error(y, p)
+            _heading(axes, name, "" if math.isnan(error) else f"ECE {error:.3f}")
+        figure.supxlabel("mean probability of the bin (dot area: its cells)", size=9, color=MUTED)
+        figure.supylabel("share of positives", size=9, color=MUTED)
+
+
+def _reliability(axes: Axes, y: np.ndarray, p: np.ndarray) -> None:
+    bins = metrics.calibration_bins(y, p)
+    if bins.empty:
+        nothing(axes, "no known label")
+        return
+    x, share = bins["probability"], bins["positive"] / bins["cells"]
+    lows, highs = zip(
+        *(
+            metrics.wilson_interval(int(k), int(n))
+            for k, n in zip(bins["positive"], bins["cells"], strict=True)
+        ),
+        strict=True,
+    )
+    axes.vlines(x, lows, highs, color=FAINT, lw=2.5)
+    axes.plot(x, share, color=BLUE, lw=1.2)
+    area = 6 + 50 * bins["cells"] / bins["cells"].sum()
+    axes.scatter(x, share, s=area, color=BLUE, zorder=3, lw=0, clip_on=False)
+
+
+def _heading(axes: Axes, name: str, note: str) -> None:
+    """A panel's name and under it, smaller, one number."""
+    axes.set_title(short(name, LONGEST_TITLE), size=8, pad=13)
+    axes.annotate(
+        note,
+        xy=(0, 1),
+        xytext=(0, 3),
+        xycoords="axes fraction",
+        textcoords="offset points",
+        size=7,
+        color=MUTED,
+        va="bottom",
+    )

@@ -1,0 +1,206 @@
+"""params.yaml as typed, validated values: an unknown, mistyped or out-of-range key is an error."""
+
+from __future__ import annotations
+
+import dataclasses
+import difflib
+import re
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, get_type_hints
+
+import yaml
+
+from pipeline.errors import PipelineError
+
+_EXPONENT = re.compile(r"\d+(\.\d*)?[eE][-+]?\d+")
+"""1e-05, as DVC writes it: a number in YAML 1.2, a text to PyYAML, which follows YAML 1.1."""
+
+Check = Callable[[Any], Any]
+"""Returns the value in its final type, or raises ValueError saying what is expected."""
+
+
+def _whole(low: int, high: int) -> Check:
+    def check(value: Any) -> int:
+        if isinstance(value, bool) or not isinstance(value, int) or not low <= value <= high:
+            raise ValueError(f"a whole number from {low} to {high}")
+        return value
+
+    return check
+
+
+def _number(low: float, high: float, *, open_low: bool = False, open_high: bool = False) -> Check:
+    def check(value: Any) -> float:
+        expected = (
+            f"a number {'above' if open_low else 'from'} {low:g} "
+            f"{'and below' if open_high else 'to'} {high:g}"
+        )
+        if isinstance(value, str) and _EXPONENT.fullmatch(value):
+            value = float(value)
+        if isinstance(value, bool) or not isinstance(value, (int, float)):
+            raise ValueError(expected)
+        if not low <= value <= high or (open_low and value == low) or (open_high and value == high):
+            raise ValueError(expected)
+        return float(value)
+
+    return check
+
+
+def _text(value: Any) -> str:
+    if not isinstance(value, str) or not value.strip():
+        raise ValueError("a text that is not empty")
+    return value
+
+
+def _choice(*choices: str) -> Check:
+    def check(value: Any) -> str:
+        if value not in choices:
+            raise ValueError(f"one of {', '.join(choices)}")
+        return str(value)
+
+    return check
+
+
+def _image_size(value: Any) -> tuple[int, int]:
+    whole = _whole(32, 2048)
+    try:
+        height, width = value
+        return whole(height), whole(width)
+    except (TypeError, ValueError):
+        raise ValueError("[height, width] in pixels, each from 32 to 2048") from None
+
+
+def _attributes(value: Any) -> tuple[str, ...] | None:
+    if value is None:
+        return None
+    if isinstance(value, list) and value and all(isinstance(v, str) and v for v in value):
+        return tuple(value)
+    raise ValueError("null (every column but the first) or a list of column names")
+
+
+def _threshold(value: Any) -> str | float:
+    rules = ("prevalence", "balanced", "f1", "accuracy")
+    if isinstance(value, str) and value in rules:
+        return value
+    try:
+        return float(_number(0, 1, open_low=True, open_high=True)(value))
+    except ValueError:
+        raise ValueError(f"one of {', '.join(rules)} or a number above 0 and below 1") from None
+
+
+def _param(check: Check) -> Any:
+    return dataclasses.field(metadata={"check": check})
+
+
+@dataclass(frozen=True)
+class Data:
+    labels: str = _param(_text)
+    images: str = _param(_text)
+
+
+@dataclass(frozen=True)
+class Demo:
+    rows: int = _param(_whole(50, 1_000_000))
+
+
+@dataclass(frozen=True)
+class Split:
+    test: float = _param(_number(0, 0.9, open_low=True))
+    val: float = _param(_number(0, 0.9, open_low=True))
+
+
+@dataclass(frozen=True)
+class Backbone:
+    name: str = _param(_text)
+    weights: str = _param(_text)
+    precision: str = _param(_choice("auto", "float32", "bfloat16"))
+
+
+@dataclass(frozen=True)
+class Features:
+    views: int = _param(_whole(1, 64))
+
+
+@dataclass(frozen=True)
+class Impute:
+    folds: int = _param(_whole(2, 20))
+    rounds: int = _param(_whole(0, 10))
+    confidence: float = _param(_number(0.5, 1, open_low=True, open_high=True))
+    threshold: str | float = _param(_threshold)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Params:
+    """All knobs, as described line by line in params.yaml."""
+
+    seed: int = _param(_whole(0, 2**31 - 1))
+    data: Data
+    attributes: tuple[str, ...] | None = _param(_attributes)
+    image_size: tuple[int, int] = _param(_image_size)
+    epochs: int = _param(_whole(1, 10_000))
+    batch_size: int = _param(_whole(1, 4096))
+    learning_rate: float = _param(_number(0, 1, open_low=True))
+    patience: int = _param(_whole(1, 10_000))
+    backbone: Backbone
+    features: Features
+    head: str = _param(_choice("conv", "linear"))
+    dropout: float = _param(_number(0, 1, open_high=True))
+    imbalance: str = _param(_choice("oversample", "class_weight", "focal", "none"))
+    missing: str = _param(_choice("impute", "mask", "negative"))
+    impute: Impute
+    split: Split
+    demo: Demo
+
+
+def load(path: str | Path = "params.yaml") -> Params:
+    """Read and validate ``path``.
+
+    Raises
+    ------
+    PipelineError
+        If the file is missing or no YAML mapping, or if a key is unknown, missing, of the wrong
+        type or out of range; the message names the key, the value and what is allowed.
+    """
+    try:
+        content = yaml.safe_load(Path(path).read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        raise PipelineError(f"{path}: no such file; run in the project's root folder") from None
+    except (yaml.YAMLError, UnicodeDecodeError) as error:
+        reason = " ".join(str(error).split())
+        raise PipelineError(f"{path}: not valid YAML: {reason}") from None
+    params: Params = _section(Params, content, prefix="", path=path)
+    if params.split.test + params.split.val >= 0.95:
+        raise PipelineError(
+            f"{path}: split.test {params.split.test:g} and split.val {params.split.val:g} leave "
+            "fewer than 5 % of the images for training; their sum must be below 0.95"
+        )
+    return params
+
+
+def _section(cls: Any, content: Any, prefix: str, path: str | Path) -> Any:
+    if not isinstance(content, dict):
+        where = prefix.rstrip(".") or "the whole file"
+        raise PipelineError(f"{path}: {where}: got {content!r}, expected a mapping of keys")
+    types = get_type_hints(cls)
+    fields = {field.name: field for field in dataclasses.fields(cls)}
+    for key in content:
+        if key not in fields:
+            close = difflib.get_close_matches(str(key), fields, n=1)
+            hint = f"did you mean {prefix}{close[0]}?" if close else f"known: {', '.join(fields)}"
+            raise PipelineError(f"{path}: unknown key {prefix}{key}; {hint}")
+    values: dict[str, Any] = {}
+    for name, field in fields.items():
+        if name not in content:
+            raise PipelineError(f"{path}: missing key {prefix}{name}")
+        check = field.metadata.get("check")
+        if check is None:
+            values[name] = _section(types[name], content[name], f"{prefix}{name}.", path)
+            continue
+        try:
+            values[name] = check(content[name])
+        except ValueError as error:
+            raise PipelineError(
+                f"{path}: {prefix}{name}: got {content[name]!r}, expected {error}"
+            ) from None
+    return cls(**values)

@@ -1,0 +1,171 @@
+"""python -m pipeline.predict IMAGE_OR_FOLDER ...: attributes of any pictures."""
+
+from __future__ import annotations
+
+import argparse
+import csv
+import json
+import sys
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import IO, Any
+
+import numpy as np
+
+from pipeline import backbones, classifier, embedding, heads, images, runtime
+from pipeline.errors import PipelineError, run
+
+EXIT_SOME_FAILED = 1
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """The command line; returns 1 when a picture could not be read, else 0."""
+    parser = argparse.ArgumentParser(
+        prog="python -m pipeline.predict",
+        description="Probability and decision per attribute for pictures, by the trained "
+        "classifier in models/multilabel.",
+    )
+    parser.add_argument("paths", nargs="+", metavar="IMAGE_OR_FOLDER", type=Path)
+    parser.add_argument(
+        "--out", type=Path, metavar="FILE", help="a .csv or .json file; without it CSV is printed"
+    )
+    options = parser.parse_args(arguments)
+    if options.out is not None and options.out.suffix.lower() not in (".csv", ".json"):
+        raise PipelineError(f"--out {options.out}: expected a name that ends in .csv or .json")
+    files = expand(options.paths)
+    if not files:
+        raise PipelineError(
+            f"{options.paths[0]}: no image in it; expected files that end in "
+            f"{', '.join(sorted(images.SUFFIXES))}"
+        )
+    runtime.prepare(seed=0)
+    predictor = Predictor()
+    failed = write(predictor.rows(files), predictor.card.attributes, options.out)
+    if failed:
+        print(f"{failed} of {len(files)} pictures could not be read", file=sys.stderr)
+    return EXIT_SOME_FAILED if failed else 0
+
+
+def expand(paths: Sequence[Path]) -> list[Path]:
+    """Files as given, folders by the images in them.
+
+    A path that does not exist stays, to be reported as a row.
+    """
+    files: list[Path] = []
+    for path in paths:
+        files += images.list_images(path) if path.is_dir() else [path]
+    return files
+
+
+class Predictor:
+    """Backbone and head as one, for streams of pictures of any length."""
+
+    def __init__(self) -> None:
+        self.head, self.card = classifier.load()
+        card_file = Path("models/backbone/backbone.json")
+        if not card_file.is_file():
+            raise PipelineError(f"{card_file}: no such file; run `dvc repro` or `dvc pull`")
+        backbone = json.loads(card_file.read_text(encoding="utf-8"))
+        if backbone["sha256"] != self.card.backbone["sha256"]:
+            raise PipelineError(
+                f"{card_file}: the backbone {backbone['name']} {backbone['sha256'][:12]} is not "
+                f"the one that the classifier was trained on, {self.card.backbone['name']} "
+                f"{self.card.backbone['sha256'][:12]}; run `dvc repro` or `dvc checkout`"
+            )
+        model = backbones.load(backbone["name"], self.card.image_size, self.card.precision)
+        self.encoder = embedding.Encoder(model, self.card.image_size)
+
+    def rows(self, files: Sequence[Path]) -> Iterator[dict[str, Any]]:
+        """One row per file, in order: image, error, a decision and a probability per attribute.
+
+        Only one batch of pictures is in memory at a time.
+        """
+        batch: list[tuple[Path, np.ndarray | str]] = []
+        decoded = embedding.ahead(self._load, files, threads=2, depth=2 * self.encoder.batch)
+        for file, picture in decoded:
+            batch.append((file, picture))
+            if len(batch) == self.encoder.batch:
+                yield from self._predict(batch)
+                batch = []
+        if batch:
+            yield from self._predict(batch)
+
+    def _load(self, file: Path) -> np.ndarray | str:
+        """The picture, uint8 [h, w, 3], or why it can't be read."""
+        try:
+            return images.resize(images.decode(file.read_bytes()), self.card.image_size)
+        except images.ImageError as error:
+            return f"{error.reason}: {error.detail}"
+        except OSError as error:
+            return f"unreadable: {error.strerror or error}"
+
+    def _predict(self, batch: list[tuple[Path, np.ndarray | str]]) -> Iterator[dict[str, Any]]:
+        good = [picture for _, picture in batch if isinstance(picture, np.ndarray)]
+        probabilities: Iterator[np.ndarray] = iter(())
+        if good:
+            maps = self.encoder(np.stack(good)).astype(np.float16).astype(np.float32)
+            pooled = heads.REGISTRY[self.card.head.kind].features == "pooled"
+            features = maps.mean(axis=(1, 2)) if pooled else maps
+            logits = self.head(features, training=False).numpy()
+            probabilities = iter(classifier.sigmoid(logits))
+        for file, picture in batch:
+            row: dict[str, Any] = {"image": str(file), "error": ""}
+            if isinstance(picture, str):
+                yield {**row, "error": picture}
+                continue
+            values = next(probabilities)
+            for attribute, p, t in zip(
+                self.card.attributes, values, self.card.thresholds, strict=True
+            ):
+                row[attribute] = int(p >= t)
+                row[f"{attribute}_probability"] = round(float(p), 6)
+            yield row
+
+
+def write(rows: Iterator[dict[str, Any]], attributes: Sequence[str], out: Path | None) -> int:
+    """Write ``rows`` as they come, to standard output without ``out``; the number of failures.
+
+    An earlier ``out`` is replaced when all rows are written, and not before.
+    """
+    if out is None:
+        return _write_csv(rows, attributes, sys.stdout)
+    partial = out.with_name(f"{out.name}.partial")
+    try:
+        with partial.open("w", encoding="utf-8", newline="") as stream:
+            if out.suffix.lower() == ".json":
+                failed = _write_json(rows, stream)
+            else:
+                failed = _write_csv(rows, attributes, stream)
+        partial.replace(out)
+    finally:
+        partial.unlink(missing_ok=True)
+    return failed
+
+
+def _write_csv(rows: Iterator[dict[str, Any]], attributes: Sequence[str], stream: IO[str]) -> int:
+    columns = ["image", "error"]
+    for attribute in attributes:
+        columns += [attribute, f"{attribute}_probability"]
+    writer = csv.DictWriter(stream, columns, restval="", lineterminator="\n")
+    writer.writeheader()
+    failed = 0
+    for row in rows:
+        failed += bool(row["error"])
+        writer.writerow(row)
+    return failed
+
+
+def _write_json(rows: Iterator[dict[str, Any]], stream: IO[str]) -> int:
+    """A JSON array, one object per line."""
+    failed = 0
+    separator = "[\n"
+    for row in rows:
+        failed += bool(row["error"])
+        stream.write(separator + json.dumps(row, ensure_ascii=False))
+        separator = ",\n"
+    stream.write("\n]\n")
+    return failed
+
+
+if __name__ == "__main__":
+    run(main)

@@ -1,0 +1,136 @@
+"""The tables and headline numbers of a run, from arrays and frames to frames and dicts."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from pipeline import metrics
+
+TRUTH_COLUMNS = (
+    *("attribute", "cells", "accuracy", "accuracy_low", "accuracy_high"),
+    *("auc", "auc_low", "auc_high", "brier", "majority_accuracy"),
+)
+
+
+def attribute_table(
+    attributes: Sequence[str],
+    labels: np.ndarray,
+    probability: np.ndarray,
+    thresholds: Sequence[float] | np.ndarray,
+    extra: Mapping[str, Sequence[Any]] | None = None,
+) -> pd.DataFrame:
+    """One row per attribute with `metrics.attribute_scores`, undefined scores empty.
+
+    Parameters
+    ----------
+    labels, probability : [N, A]; NaN labels are unknown and not scored.
+    extra : further columns, [A] each.
+    """
+    rows = []
+    for number, attribute in enumerate(attributes):
+        scores = metrics.attribute_scores(
+            labels[:, number], probability[:, number], thresholds[number]
+        )
+        added = {name: values[number] for name, values in (extra or {}).items()}
+        rows.append({"attribute": attribute, **scores, **added})
+    return pd.DataFrame(rows).round(6)
+
+
+def held_out_arrays(
+    attributes: Sequence[str], held_out: pd.DataFrame, images: Sequence[str]
+) -> tuple[np.ndarray, np.ndarray]:
+    """Labels (NaN where unknown) and probabilities, [N, A] each, from their long form.
+
+    Parameters
+    ----------
+    held_out : columns image, attribute, label, probability: the known training cells.
+    images : [N], the training images.
+    """
+    labels = np.full((len(images), len(attributes)), np.nan)
+    probability = np.full(labels.shape, 0.5)
+    row = {image: i for i, image in enumerate(images)}
+    column = {attribute: i for i, attribute in enumerate(attributes)}
+    at = held_out["image"].map(row).to_numpy(), held_out["attribute"].map(column).to_numpy()
+    labels[at] = held_out["label"]
+    probability[at] = held_out["probability"]
+    return labels, probability
+
+
+def curve_table(
+    attributes: Sequence[str],
+    labels: np.ndarray,
+    probability: np.ndarray,
+    points: Callable[[np.ndarray, np.ndarray], pd.DataFrame],
+) -> pd.DataFrame:
+    """The points of every attribute's curve, with a column ``attribute``; only where defined."""
+    frames = []
+    for number, attribute in enumerate(attributes):
+        known = ~np.isnan(labels[:, number])
+        if len(np.unique(labels[known, number])) == 2:
+            frame = points(labels[known, number], probability[known, number])
+            frame.insert(0, "attribute", attribute)
+            frames.append(frame)
+    if not frames:
+        return pd.DataFrame(columns=["attribute"])
+    return pd.concat(frames).round(6)
+
+
+def truth_table(truth: pd.DataFrame, provenance: pd.DataFrame) -> pd.DataFrame:
+    """How the imputed cells compare with the truth, one row per attribute.
+
+    Parameters
+    ----------
+    truth : image and one 0/1 column per attribute, fully known.
+    provenance : image, attribute, value, probability, ... of each filled cell.
+
+    Returns
+    -------
+    Columns as in `TRUTH_COLUMNS`; ``majority_accuracy`` is what filling in the majority class of
+    the truth would reach.
+    """
+    long = truth.melt(id_vars="image", var_name="attribute", value_name="truth")
+    cells = provenance.merge(long, on=["image", "attribute"], how="left", validate="one_to_one")
+    rows = []
+    for attribute, group in cells.groupby("attribute", sort=False):
+        y, p = group["truth"].to_numpy(dtype=float), group["probability"].to_numpy(dtype=float)
+        right = int((group["value"].to_numpy() == y).sum())
+        low, high = metrics.wilson_interval(right, len(y))
+        area = metrics.auc(y, p)
+        positive = int(y.sum())
+        auc_low, auc_high = metrics.auc_interval(area, positive, len(y) - positive)
+        rows.append(
+            {
+                "attribute": attribute,
+                "cells": len(y),
+                "accuracy": right / len(y),
+                "accuracy_low": low,
+                "accuracy_high": high,
+                "auc": area,
+                "auc_low": auc_low,
+                "auc_high": auc_high,
+                "brier": float(np.mean((p - y) ** 2)),
+                "majority_accuracy": max(positive, len(y) - positive) / len(y),
+            }
+        )
+    order = {name: i for i, name in enumerate(truth.columns)}
+    rows.sort(key=lambda row: order[str(row["attribute"])])
+    return pd.DataFrame(rows, columns=list(TRUTH_COLUMNS)).round(6)
+
+
+def finite(content: Mapping[str, Any], digits: int = 4) -> dict[str, Any]:
+    """Nested numbers rounded; undefined ones (NaN, None) and empty groups are left out."""
+    kept: dict[str, Any] = {}
+    for key, value in content.items():
+        if isinstance(value, Mapping):
+            group = finite(value, digits)
+            if group:
+                kept[key] = group
+        elif isinstance(value, (int, np.integer)):
+            kept[key] = int(value)
+        elif value is not None and np.isfinite(value):
+            kept[key] = round(float(value), digits)
+    return kept

@@ -1,0 +1,47 @@
+"""TensorFlow made quiet, seeded and reproducible; imported by the stages that need it."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import Any
+
+
+def prepare(seed: int) -> Any:
+    """Import and set up TensorFlow; returns the module.
+
+    Every operation is deterministic, so that the same machine writes the same bytes again. GPU
+    memory is taken as needed.
+    """
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+    import tensorflow as tf
+
+    for gpu in tf.config.list_physical_devices("GPU"):
+        tf.config.experimental.set_memory_growth(gpu, True)
+    tf.config.experimental.enable_op_determinism()
+    tf.keras.utils.set_random_seed(seed)
+    return tf
+
+
+def precision(requested: str) -> str:
+    """``float32`` or ``bfloat16``: what ``auto`` means on this machine.
+
+    bfloat16 is emulated, and slower than float32, where the processor has no instructions for it.
+    """
+    if requested != "auto":
+        return requested
+    import tensorflow as tf
+
+    if tf.config.list_physical_devices("GPU"):
+        return "bfloat16"
+    return "bfloat16" if processor_has_bfloat16() else "float32"
+
+
+def processor_has_bfloat16(cpuinfo: Path = Path("/proc/cpuinfo")) -> bool:
+    """Whether the processor lists AVX512-BF16 or AMX-BF16 (Linux on x86-64)."""
+    try:
+        text = cpuinfo.read_text(encoding="utf-8")
+    except OSError:
+        return False
+    flags = next((line for line in text.splitlines() if line.startswith("flags")), "").split()
+    return "avx512_bf16" in flags or "amx_bf16" in flags

@@ -1,0 +1,125 @@
+"""Splitting a multi-label table so that values, and what is known of them, stay balanced."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+
+import numpy as np
+import numpy.typing as npt
+import pandas as pd
+
+from pipeline.errors import PipelineError
+
+Indices = npt.NDArray[np.int64]
+
+
+def duplicate_groups(hashes: Sequence[str]) -> Indices:
+    """int64 [N]: the same number for the same hash, counted from 0 in order of appearance."""
+    codes, _ = pd.factorize(np.array(hashes, dtype=object))
+    return codes.astype(np.int64)
+
+
+def iterative_split(
+    values: npt.NDArray[np.floating],
+    groups: Indices,
+    fractions: Sequence[float],
+    rng: np.random.Generator,
+) -> Indices:
+    """Assign rows to subsets by iterative stratification.
+
+    Sechidis, Tsoumakas and Vlahavas, "On the stratification of multi-label data", ECML PKDD 2011:
+    the rows of the rarest label left are assigned first. Four changes: each attribute counts as
+    three labels, positive, negative and unknown, so that prevalence and missing rate are balanced
+    together; whole groups are assigned, with the labels of their rows added up; a subset with room
+    for less than half of a group gets it only if no other has more, which holds the sizes; and the
+    subset chosen is the one whose chi-square distance from its shares falls most, over all labels
+    rather than the rarest alone, which keeps common labels balanced where there are many.
+
+    Parameters
+    ----------
+    values
+        [N, A] of 1, 0 and NaN (unknown).
+    groups
+        [N] group numbers; a group is never divided.
+    fractions
+        Share of the rows in each of the K subsets; they add up to 1.
+    rng
+        Decides which of the rows with equal labels goes where. The result depends on its state and
+        on the order of the rows.
+
+    Returns
+    -------
+    int64 [N] from 0 to K-1. A subset may stay empty if there are too few groups for its share.
+
+    Raises
+    ------
+    ValueError
+        If the shapes disagree, or if the fractions are not positive or don't add up to 1.
+    """
+    if values.ndim != 2 or groups.shape != (len(values),):
+        raise ValueError(f"values {values.shape} and groups {groups.shape} don't fit [N, A], [N]")
+    if min(fractions, default=0) <= 0 or not math.isclose(sum(fractions), 1):
+        raise ValueError(f"fractions {list(fractions)} are not positive or don't add up to 1")
+    members, unit_of_row = np.unique(groups, return_inverse=True)
+    labels = _unit_labels(values, unit_of_row, len(members))
+    return _assign(labels, np.array(fractions), rng)[unit_of_row]
+
+
+def stratified_folds(
+    values: npt.NDArray[np.floating], groups: Indices, k: int, rng: np.random.Generator
+) -> Indices:
+    """int64 [N]: one of ``k`` folds of about equal size for each row, as by `iterative_split`.
+
+    Raises
+    ------
+    PipelineError
+        If there are fewer groups than folds, so that a fold would stay empty.
+    """
+    if len(np.unique(groups)) < k:
+        raise PipelineError(
+            f"params.yaml: impute.folds: got {k}, expected at most {len(np.unique(groups))}, the "
+            "number of different training images; lower it or add images"
+        )
+    return iterative_split(values, groups, [1 / k] * k, rng)
+
+
+def _unit_labels(
+    values: npt.NDArray[np.floating], unit_of_row: npt.NDArray[np.intp], units: int
+) -> npt.NDArray[np.int32]:
+    """int32 [U, 3A + 1]: how often each unit has each label; the last column is its size."""
+    always = np.ones((len(values), 1), dtype=bool)
+    labels = np.hstack([values == 1, values == 0, np.isnan(values), always]).astype(np.int32)
+    if units == len(values):
+        return labels[np.argsort(unit_of_row)]
+    order = np.argsort(unit_of_row, kind="stable")
+    starts = np.searchsorted(unit_of_row[order], np.arange(units))
+    return np.add.reduceat(labels[order], starts, axis=0, dtype=np.int32)
+
+
+def _assign(
+    labels: npt.NDArray[np.int32], fractions: npt.NDArray[np.float64], rng: np.random.Generator
+) -> Indices:
+    subset = np.full(len(labels), -1, dtype=np.int64)
+    remaining = labels.sum(axis=0, dtype=np.int64)
+    lacking = np.outer(fractions, remaining)  # [K, 3A + 1]: what each subset still needs
+    weights = 1 / (np.maximum(remaining, 1) * fractions[:, None])
+    shuffled = rng.permutation(len(labels))
+    while (remaining > 0).any():
+        # Rare labels first: they leave no choice later on, while common ones can make up for them.
+        rarest = int(np.argmin(np.where(remaining > 0, remaining, np.iinfo(np.int64).max)))
+        units = shuffled[(subset[shuffled] < 0) & (labels[shuffled, rarest] > 0)]
+        # Large groups first for the same reason; stable, so the shuffled order breaks the ties.
+        units = units[np.argsort(-labels[units, -1], kind="stable")]
+        for unit in units:
+            added = labels[unit]
+            # By how much the unit lowers the sum of lacking**2 * weights / 2 over all labels.
+            # Rounded, so that equal gains tie, to the first subset, whatever order a sum is in.
+            gain = ((lacking - added / 2) * weights * added).sum(axis=1).round(9)
+            room = lacking[:, -1]
+            gain[room < min(added[-1] / 2, room.max())] = -np.inf
+            chosen = int(np.argmax(gain))
+            subset[unit] = chosen
+            lacking[chosen] -= added
+        remaining -= labels[units].sum(axis=0, dtype=np.int64)
+    return subset

@@ -1,0 +1,60 @@
+"""Stage backbone: the frozen network's weights, fetched or made once, with their hash."""
+
+from __future__ import annotations
+
+import hashlib
+import logging
+from pathlib import Path
+
+from pipeline import backbones, demo_paths, params, runtime
+from pipeline.errors import PipelineError, run
+from pipeline.files import replace_directory, write_json
+
+OUTPUT = "models/backbone"
+log = logging.getLogger("backbone")
+
+
+def main() -> None:
+    p = params.load()
+    logging.basicConfig(level="INFO", format="%(name)s: %(message)s")
+    runtime.prepare(p.seed)
+    name, source = p.backbone.name, p.backbone.weights
+    note = ""
+    if source == "imagenet":
+        try:
+            model = backbones.download_imagenet(name, p.image_size)
+        except backbones.DownloadError as error:
+            if not demo_paths.is_demo(p.data):
+                raise PipelineError(
+                    f"params.yaml: backbone.weights: imagenet can't be downloaded ({error}); give "
+                    "the path of a weights file saved without the top instead, as in "
+                    "backbone.weights=my/vgg19.weights.h5"
+                ) from error
+            note = "ImageNet weights can't be downloaded here: random ones stand in, demo only"
+            log.warning("%s", note)
+            source = "random"
+    if source != "imagenet":
+        model = backbones.build(name, p.image_size)
+        if source == "random":
+            backbones.randomise(model, p.seed)
+        else:
+            backbones.load_weights(model, source)
+    with replace_directory(OUTPUT) as folder:
+        file = folder / "backbone.weights.h5"
+        model.network.save_weights(file)
+        card = {
+            "name": name,
+            "weights": source if source in ("imagenet", "random") else Path(source).name,
+            "pretrained": int(source != "random"),
+            "requested": p.backbone.weights,
+            "note": note,
+            "sha256": hashlib.sha256(file.read_bytes()).hexdigest(),
+            "parameters": int(model.network.count_params()),
+            "preprocessing": backbones.application(name).preprocessing,
+        }
+        write_json(card, folder / "backbone.json")
+    log.info("%s with %s weights, sha256 %s", name, card["weights"], str(card["sha256"])[:12])
+
+
+if __name__ == "__main__":
+    run(main)

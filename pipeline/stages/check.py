@@ -1,0 +1,48 @@
+"""Stage check: refuse bad params and missing inputs before any earlier output is touched.
+
+DVC removes a stage's outputs before it runs the stage. Every other stage depends on this one's
+output, which is always the same two letters, so a mistake in params.yaml ends here, and a run with
+good params never repeats work because of it.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from pipeline import backbones, demo_paths, params
+from pipeline.errors import PipelineError, run
+
+OUTPUT = Path("data/checked.txt")
+
+
+def check_paths(p: params.Params) -> None:
+    """Raise a `PipelineError` that names the param whose path is not there."""
+    labels, images = Path(p.data.labels), Path(p.data.images)
+    if labels != demo_paths.LABELS and not labels.is_file():
+        raise PipelineError(
+            f"params.yaml: data.labels: {labels}: no such file; expected a table of labels, for "
+            f"example {demo_paths.LABELS}, the demo's"
+        )
+    if images != demo_paths.IMAGES and not images.is_dir():
+        raise PipelineError(
+            f"params.yaml: data.images: {images}: no such folder; expected the folder of the "
+            "images that the table names"
+        )
+    weights = p.backbone.weights
+    if weights not in ("imagenet", "random") and not Path(weights).is_file():
+        raise PipelineError(
+            f"params.yaml: backbone.weights: {weights}: no such file; expected imagenet, random or "
+            "the path of a Keras weights file saved without the top"
+        )
+
+
+def main() -> None:
+    p = params.load()
+    backbones.application(p.backbone.name)
+    check_paths(p)
+    OUTPUT.parent.mkdir(parents=True, exist_ok=True)
+    OUTPUT.write_text("ok\n", encoding="utf-8")
+
+
+if __name__ == "__main__":
+    run(main)

@@ -1,0 +1,79 @@
+"""Stage classify: one binary head per attribute and fold, and scores out of fold."""
+
+from __future__ import annotations
+
+import logging
+import re
+import sys
+
+import numpy as np
+import pandas as pd
+from tqdm import tqdm
+
+from pipeline import attribute_heads, heads, metrics, params, runtime, splits
+from pipeline.crossfit import out_of_fold
+from pipeline.errors import run
+from pipeline.features import FeatureStore
+from pipeline.files import replace_directory, write_csv
+from pipeline.labels import read_clean
+
+log = logging.getLogger("classify")
+
+
+def main() -> None:
+    p = params.load()
+    logging.basicConfig(level="INFO", format="%(name)s: %(message)s")
+    runtime.prepare(p.seed)
+    table = read_clean("data/clean/labels.csv")
+    store = FeatureStore("data/features")
+    hashes = pd.read_csv("data/clean/images.csv", dtype=str, keep_default_na=False)
+    fold = _folds(table.images, np.array(table.split), table.values, hashes, p)
+    ensemble = attribute_heads.AttributeHeads.prepare(p, table, store, fold)
+    known = ~np.isnan(table.values)
+    history: list[dict[str, object]] = []
+    logits = np.empty((len(table.attributes), p.impute.folds, len(fold)), dtype=np.float32)
+    places: dict[str, str] = {}
+    with replace_directory(attribute_heads.FOLDER) as folder:
+        progress = tqdm(
+            table.attributes, desc="classify", unit="attribute", disable=not sys.stderr.isatty()
+        )
+        for number, attribute in enumerate(progress):
+            fitted = ensemble.fit(attribute)
+            logits[number] = fitted.logits
+            slug = re.sub(r"[^A-Za-z0-9_-]+", "_", attribute)[:40]
+            places[attribute] = f"{number:03d}_{slug}"
+            (folder / places[attribute]).mkdir()
+            for k, model in enumerate(ensemble.bank.models):
+                heads.shift_logits(model, fitted.shifts[k])
+                heads.save(model, folder / places[attribute] / f"fold_{k}.weights.h5")
+                history += [
+                    {"attribute": attribute, "fold": k, "epoch": epoch, **values}
+                    for epoch, values in enumerate(fitted.fits[k].history)
+                ]
+            cells = known[:, number] & (fold >= 0)
+            area = metrics.auc(table.values[cells, number], out_of_fold(fitted.logits, fold)[cells])
+            log.info(
+                "%s: %d known training labels, AUC out of fold %.3f, best epochs %s",
+                *(attribute, cells.sum(), area, [fit.best_epoch + 1 for fit in fitted.fits]),
+            )
+        np.save(folder / "logits.npy", logits)
+        attribute_heads.write_folds(table, fold, folder)
+        attribute_heads.write_card(folder, ensemble.config, places, store.meta["backbone"])
+        write_csv(pd.DataFrame(history), folder / "history.csv")
+
+
+def _folds(
+    images: list[str], split: np.ndarray, values: np.ndarray, hashes: pd.DataFrame, p: params.Params
+) -> np.ndarray:
+    """Fold of each training image, -1 for the others; identical images share one."""
+    sha256 = dict(zip(hashes["image"], hashes["sha256"], strict=True))
+    training = np.flatnonzero(split == "train")
+    groups = splits.duplicate_groups([sha256[images[i]] for i in training])
+    fold = np.full(len(images), -1, dtype=int)
+    rng = np.random.default_rng([p.seed, p.impute.folds])
+    fold[training] = splits.stratified_folds(values[training], groups, p.impute.folds, rng)
+    return fold
+
+
+if __name__ == "__main__":
+    run(main)

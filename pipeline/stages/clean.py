@@ -1,0 +1,120 @@
+"""Stage clean: the usable rows of the label table, split, with an account of all others."""
+
+from __future__ import annotations
+
+import hashlib
+import logging
+import os
+import sys
+from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+from tqdm import tqdm
+
+from pipeline import cleaning, images, labels, params, plots
+from pipeline.cleaning import Cleaned, Unusable
+from pipeline.errors import PipelineError, run
+from pipeline.files import replace_directory, write_csv
+
+OUTPUT = "data/clean"
+NAMED = 5  # images or attributes that a line of the log names
+CHUNK = 256  # images handed to the threads at once
+log = logging.getLogger("clean")
+
+
+def main() -> None:
+    p = params.load()
+    logging.basicConfig(level="INFO", format="%(name)s: %(message)s")
+    table = labels.read_table(p.data.labels, p.attributes)
+    folder = Path(p.data.images)
+    if not folder.is_dir():
+        found = "a file" if folder.exists() else "no such folder"
+        raise PipelineError(
+            f"{folder}: {found}, expected the folder of the images that {p.data.labels} names; "
+            "set data.images in params.yaml"
+        )
+    results = list(
+        tqdm(
+            _examine_all(folder, table.images),
+            total=len(table.images),
+            unit="image",
+            desc="clean",
+            disable=not sys.stderr.isatty(),
+        )
+    )
+    _check_any_found(p.data.labels, folder, table.images, results)
+    cleaned = cleaning.clean(
+        table, results, p.split.test, p.split.val, p.seed, source=p.data.labels
+    )
+    with replace_directory(OUTPUT) as staging:
+        labels.write_clean(cleaned.table, staging / "labels.csv")
+        for name in ("images", "dropped", "duplicates", "attributes"):
+            write_csv(getattr(cleaned, name), staging / f"{name}.csv")
+        counts = cleaning.class_counts(cleaned.attributes)
+        write_csv(counts, staging / "class_distribution.csv")
+        plots.class_distribution(cleaned.table, staging / "class_distribution.png")
+    _report(table, cleaned)
+
+
+def _examine_all(folder: Path, names: Sequence[str]) -> Iterator[str | Unusable]:
+    """Hash or reason of each image, in order; of the images only a few are in memory at a time."""
+
+    def examine(name: str) -> str | Unusable:
+        try:
+            content = images.read(folder, name)
+            images.decode(content)  # all pixels: a truncated file has a sound header
+        except images.ImageError as error:
+            return Unusable(error.reason, error.detail)
+        return hashlib.sha256(content).hexdigest()
+
+    with ThreadPoolExecutor(max_workers=min(4, os.cpu_count() or 1)) as pool:
+        for start in range(0, len(names), CHUNK):
+            yield from pool.map(examine, names[start : start + CHUNK])
+
+
+def _check_any_found(
+    table: str, folder: Path, names: Sequence[str], results: Sequence[str | Unusable]
+) -> None:
+    reasons = [one.reason if isinstance(one, Unusable) else "" for one in results]
+    if "missing" not in reasons or set(reasons) - {"missing", "outside_folder"}:
+        return
+    tried = folder / names[reasons.index("missing")]
+    files = images.list_images(folder)
+    holds = f"it holds {len(files)} others, as {files[0].name}" if files else "it holds no image"
+    raise PipelineError(
+        f"{folder}: none of the {len(names)} images that {table} names is there (tried "
+        f"{tried}; {holds}); set data.images in params.yaml, or write the names as in "
+        "the folder, with their suffix"
+    )
+
+
+def _report(table: labels.LabelTable, cleaned: Cleaned) -> None:
+    dropped, kept, split = cleaned.dropped, cleaned.table, cleaned.table.split or []
+    log.info(
+        "%d rows read (%d of them merged into another row of their image), %d attributes",
+        *(len(table.images) + table.merged, table.merged, len(table.attributes)),
+    )
+    sizes = ", ".join(f"{name} {split.count(name)}" for name in labels.SPLITS)
+    log.info("%d images kept: %s", len(kept.images), sizes)
+    for reason, rows in dropped.groupby("reason", sort=True):
+        log.warning("%d dropped, %s: %s", len(rows), reason, _first(rows["image"].tolist()))
+    if groups := cleaned.duplicates["group"].nunique():
+        conflicts = cleaned.duplicates.loc[cleaned.duplicates["conflicting"] != "", "group"]
+        log.info(
+            "groups of byte-identical images: %d (%d images; each group is in one split); groups "
+            "whose labels disagree: %d",
+            *(groups, len(cleaned.duplicates), conflicts.nunique()),
+        )
+    if empty := cleaning.without_labels(cleaned.attributes):
+        log.warning("attributes without a known label: %d (%s)", len(empty), _first(empty))
+    if alike := cleaning.one_class(cleaned.attributes):
+        log.warning("attributes with one known class only: %d (%s)", len(alike), _first(alike))
+
+
+def _first(names: Sequence[str]) -> str:
+    return ", ".join(names[:NAMED]) + (", ..." if len(names) > NAMED else "")
+
+
+if __name__ == "__main__":
+    run(main)

@@ -1,0 +1,142 @@
+"""Stage evaluate: test scores, tables, curves and pictures."""
+
+from __future__ import annotations
+
+import json
+import logging
+from pathlib import Path
+from typing import Any, cast
+
+import numpy as np
+import pandas as pd
+
+from pipeline import classifier, demo_paths, metrics, params, plots, report, runtime, samples
+from pipeline.demo import COIN, VISUAL_ATTRIBUTES
+from pipeline.errors import run
+from pipeline.features import FeatureStore
+from pipeline.files import write_csv, write_json
+from pipeline.labels import LabelTable, read_clean
+
+REPORTS = Path("reports")
+log = logging.getLogger("evaluate")
+
+
+def main() -> None:
+    p = params.load()
+    logging.basicConfig(level="INFO", format="%(name)s: %(message)s")
+    runtime.prepare(p.seed)
+    clean = read_clean("data/clean/labels.csv")
+    provenance = pd.read_csv("data/imputed/provenance.csv", dtype={"image": str, "attribute": str})
+    backbone = json.loads(Path("models/backbone/backbone.json").read_text(encoding="utf-8"))
+    REPORTS.mkdir(exist_ok=True)
+
+    heads_table, held_out = _attribute_heads(clean)
+    truth = _demo_truth(p.data, provenance)
+    head, card = classifier.load()
+    store = FeatureStore("data/features")
+    test = np.flatnonzero(np.array(clean.split) == "test")
+    known = clean.values[test]
+    rows = store.rows([clean.images[i] for i in test])
+    probability = classifier.probabilities(head, card.head.kind, store, rows)
+    thresholds = np.array(card.thresholds)
+    test_table = report.attribute_table(clean.attributes, known, probability, thresholds)
+    scores = metrics.multilabel_scores(known, probability, thresholds)
+
+    write_csv(heads_table, REPORTS / "attributes.csv")
+    write_csv(truth, REPORTS / "imputation_truth.csv")
+    write_csv(test_table, REPORTS / "test.csv")
+    for name, points in (
+        ("roc", metrics.roc_curve_points),
+        ("precision_recall", metrics.pr_curve_points),
+    ):
+        curves = report.curve_table(clean.attributes, known, probability, points)
+        write_csv(curves, REPORTS / f"{name}.csv")
+    _pictures(clean.attributes, known, probability, test_table, held_out)
+    items = samples.choose(
+        clean, test, provenance, probability, thresholds, Path(p.data.images), p.seed
+    )
+    plots.gallery(items, REPORTS / "gallery.png")
+
+    learnable = heads_table["learnable"] == "yes"
+    content = {
+        "backbone": {"pretrained": backbone["pretrained"]},
+        "table": {
+            "images": len(clean.images),
+            "filled_cells": len(provenance),
+            "attributes": len(clean.attributes),
+            "learnable": int(learnable.sum()),
+        },
+        "held_out": {
+            "auc_learnable": heads_table["auc"][learnable].mean(),
+            "brier_learnable": heads_table["brier"][learnable].mean(),
+        },
+        "demo_truth": _demo_headlines(truth),
+        "test": scores,
+    }
+    write_json(report.finite(content), REPORTS / "metrics.json")
+    if not backbone["pretrained"]:
+        log.warning("the backbone's weights are random, not pretrained: scores are a demo's")
+    for name in heads_table["attribute"][~learnable]:
+        log.warning("%s: not learnable from the pictures; filled from its prevalence", name)
+    log.info("test: %s", ", ".join(f"{k} {v:.4g}" for k, v in scores.items()))
+
+
+def _attribute_heads(
+    clean: LabelTable,
+) -> tuple[pd.DataFrame, tuple[np.ndarray, np.ndarray]]:
+    """The table of the attribute heads' held-out scores, and their labels and probabilities."""
+    summary = json.loads(Path("data/imputed/summary.json").read_text(encoding="utf-8"))
+    cells = pd.read_csv("data/imputed/held_out.csv", dtype={"image": str, "attribute": str})
+    training = [i for i, split in enumerate(clean.split or []) if split == "train"]
+    labels, probability = report.held_out_arrays(
+        clean.attributes, cells, [clean.images[i] for i in training]
+    )
+    entries = [summary[attribute] for attribute in clean.attributes]
+    table = report.attribute_table(
+        clean.attributes,
+        labels,
+        probability,
+        [entry["threshold"] for entry in entries],
+        {"learnable": [entry["learnable"] for entry in entries]},
+    )
+    return table, (labels, probability)
+
+
+def _demo_truth(data: params.Data, provenance: pd.DataFrame) -> pd.DataFrame:
+    """The filled cells against the demo's truth; no rows for any other data."""
+    if not demo_paths.is_demo(data):
+        return pd.DataFrame(columns=list(report.TRUTH_COLUMNS))
+    return report.truth_table(pd.read_csv(demo_paths.TRUTH, dtype={"image": str}), provenance)
+
+
+def _demo_headlines(truth: pd.DataFrame) -> dict[str, float]:
+    visual = truth[truth["attribute"].isin(VISUAL_ATTRIBUTES)]
+    coin = truth[truth["attribute"] == COIN]
+    return {
+        "visual_auc": visual["auc"].mean(),
+        "visual_accuracy": visual["accuracy"].mean(),
+        "coin_auc": coin["auc"].mean(),
+        "coin_accuracy": coin["accuracy"].mean(),
+    }
+
+
+def _pictures(
+    attributes: list[str],
+    known: np.ndarray,
+    probability: np.ndarray,
+    test_table: pd.DataFrame,
+    held_out: tuple[np.ndarray, np.ndarray],
+) -> None:
+    def curves(y: np.ndarray, p: np.ndarray) -> list[tuple[str, np.ndarray, np.ndarray]]:
+        return [(name, y[:, i], p[:, i]) for i, name in enumerate(attributes)]
+
+    plots.roc_pr(curves(known, probability), REPORTS / "roc_pr.png")
+    plots.calibration(curves(*held_out), REPORTS / "calibration.png")
+    counts = test_table[["attribute", "tp", "fp", "tn", "fn", "threshold"]].to_dict("records")
+    plots.confusion_grid(cast(list[dict[str, Any]], counts), REPORTS / "confusion.png")
+    history = pd.read_csv(classifier.FOLDER / "history.csv")
+    plots.learning_curves(history, REPORTS / "learning_curves.png")
+
+
+if __name__ == "__main__":
+    run(main)

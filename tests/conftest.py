@@ -1,0 +1,88 @@
+"""Fixtures: the project's root, small params, a tiny feature store."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pytest
+import yaml
+
+os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+ROOT = Path(__file__).resolve().parent.parent
+
+
+@pytest.fixture(scope="session")
+def root() -> Path:
+    return ROOT
+
+
+@pytest.fixture
+def params_content() -> dict[str, Any]:
+    """The project's own params.yaml as a dict to change."""
+    content: dict[str, Any] = yaml.safe_load((ROOT / "params.yaml").read_text(encoding="utf-8"))
+    return content
+
+
+@pytest.fixture
+def write_params(
+    tmp_path: Path, params_content: dict[str, Any]
+) -> Callable[[dict[str, Any]], Path]:
+    """Write params.yaml into tmp_path, with dotted keys overridden."""
+
+    def write(overrides: dict[str, Any]) -> Path:
+        for dotted, value in overrides.items():
+            *sections, key = dotted.split(".")
+            place = params_content
+            for section in sections:
+                place = place[section]
+            place[key] = value
+        path = tmp_path / "params.yaml"
+        path.write_text(yaml.safe_dump(params_content), encoding="utf-8")
+        return path
+
+    return write
+
+
+@pytest.fixture
+def run_module(tmp_path: Path) -> Callable[..., subprocess.CompletedProcess[str]]:
+    """Run ``python -m module ...`` in tmp_path with this checkout's package."""
+
+    def call(*arguments: str) -> subprocess.CompletedProcess[str]:
+        environment = {**os.environ, "PYTHONPATH": str(ROOT)}
+        return subprocess.run(
+            [sys.executable, "-m", *arguments],
+            cwd=tmp_path,
+            env=environment,
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+
+    return call
+
+
+@pytest.fixture
+def make_store(tmp_path: Path) -> Callable[..., Any]:
+    """A finished feature store of given maps, [views, N, h, w, C]."""
+    from pipeline.features import FeatureStore, FeatureWriter
+
+    def make(maps: np.ndarray, name: str = "features") -> FeatureStore:
+        folder = tmp_path / name
+        folder.mkdir()
+        views, count = maps.shape[:2]
+        images = [f"image_{i:03d}.jpg" for i in range(count)]
+        index = pd.DataFrame({"image": images, "sha256": [f"{i:064x}" for i in range(count)]})
+        with FeatureWriter(folder, count, views, maps.shape[2:]) as writer:
+            for view in range(views):
+                writer.append(view, maps[view])
+            writer.finish(index, {"backbone": {"name": "none", "sha256": "0"}})
+        return FeatureStore(folder)
+
+    return make

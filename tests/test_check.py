@@ -1,0 +1,57 @@
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+Write = Callable[[dict[str, Any]], Path]
+
+
+@pytest.mark.parametrize(
+    ("overrides", "message"),
+    [
+        ({"data.labels": "gone.csv"}, "data.labels: gone.csv: no such file"),
+        ({"data.images": "gone"}, "data.images: gone: no such folder"),
+        ({"backbone.weights": "w.h5"}, "backbone.weights: w.h5: no such file"),
+        ({"backbone.name": "vgg91"}, "backbone.name: got 'vgg91', expected one of vgg19,"),
+        ({"epochs": -3}, "epochs: got -3"),
+        ({"epcohs": 3}, "unknown key epcohs; did you mean epochs?"),
+    ],
+)
+def test_refuses_with_one_line(
+    write_params: Write, run_module: Callable, overrides: dict[str, Any], message: str
+) -> None:
+    write_params(overrides)
+    done = run_module("pipeline.stages.check")
+    assert done.returncode == 2
+    assert message in done.stderr
+    assert done.stderr.startswith("error: params.yaml")
+    assert done.stderr.count("\n") == 1
+    assert done.stdout == ""
+
+
+def test_accepts_and_writes_always_the_same(
+    write_params: Write, run_module: Callable, tmp_path: Path
+) -> None:
+    for seed in (1, 2):
+        write_params({"seed": seed})
+        assert run_module("pipeline.stages.check").returncode == 0
+        assert (tmp_path / "data/checked.txt").read_bytes() == b"ok\n"
+
+
+def test_accepts_paths_that_exist(
+    write_params: Write, run_module: Callable, tmp_path: Path
+) -> None:
+    (tmp_path / "mine").mkdir()
+    (tmp_path / "mine.csv").write_text("image,a\n")
+    (tmp_path / "w.weights.h5").write_text("")
+    write_params(
+        {
+            "data.labels": "mine.csv",
+            "data.images": str(tmp_path / "mine"),
+            "backbone.weights": "w.weights.h5",
+        }
+    )
+    assert run_module("pipeline.stages.check").returncode == 0

@@ -1,0 +1,169 @@
+"""The contract of dvc.yaml: DVC follows neither imports nor params that are not declared."""
+
+from __future__ import annotations
+
+import ast
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+ROOT = Path(__file__).resolve().parent.parent
+DVC: dict[str, Any] = yaml.safe_load((ROOT / "dvc.yaml").read_text(encoding="utf-8"))
+PARAMS: dict[str, Any] = yaml.safe_load((ROOT / "params.yaml").read_text(encoding="utf-8"))
+STAGES = sorted(DVC["stages"])
+TAKES_PARAMS = {"pipeline/attribute_heads.py", "pipeline/demo_paths.py"}
+"""Library modules that are handed Params and read some of them."""
+
+
+def imported(module: Path) -> set[Path]:
+    """Local modules that ``module`` imports."""
+    found = set()
+    for node in ast.walk(ast.parse(module.read_text(encoding="utf-8"))):
+        if isinstance(node, ast.ImportFrom) and (node.module or "").startswith("pipeline"):
+            names = [str(node.module), *(f"{node.module}.{alias.name}" for alias in node.names)]
+        elif isinstance(node, ast.Import):
+            names = [alias.name for alias in node.names if alias.name.startswith("pipeline")]
+        else:
+            continue
+        paths = (ROOT / f"{name.replace('.', '/')}.py" for name in names)
+        found |= {path for path in paths if path.is_file()}
+    return found
+
+
+def closure(module: Path) -> set[str]:
+    seen: set[Path] = set()
+    todo = {module}
+    while todo:
+        path = todo.pop()
+        seen.add(path)
+        todo |= imported(path) - seen
+    return {path.relative_to(ROOT).as_posix() for path in seen}
+
+
+def attribute_chain(node: ast.AST) -> list[str]:
+    if isinstance(node, ast.Attribute):
+        return [*attribute_chain(node.value), node.attr]
+    return [node.id] if isinstance(node, ast.Name) else [""]
+
+
+def params_read(module: str) -> set[str]:
+    """Dotted keys that ``module`` reads from variables named p, params or data."""
+    keys = set()
+    for node in ast.walk(ast.parse((ROOT / module).read_text(encoding="utf-8"))):
+        names = attribute_chain(node)
+        if names[:2] == ["self", "params"]:
+            names = names[1:]
+        if names[0] == "data":
+            names = ["p", *names]
+        if len(names) > 1 and names[0] in ("p", "params") and names[1] in PARAMS:
+            section = PARAMS[names[1]]
+            if not isinstance(section, dict):
+                keys.add(names[1])
+            elif len(names) > 2 and names[2] in section:
+                keys.add(f"{names[1]}.{names[2]}")
+    return keys
+
+
+def declared_params(stage: str) -> set[str]:
+    declared = set()
+    for entry in DVC["stages"][stage]["params"]:
+        if isinstance(entry, dict):
+            return _leaves(PARAMS)
+        declared |= {entry} if not isinstance(PARAMS.get(entry), dict) else _leaves(PARAMS[entry])
+    return declared
+
+
+def _leaves(content: dict[str, Any], prefix: str = "") -> set[str]:
+    found: set[str] = set()
+    for key, value in content.items():
+        if isinstance(value, dict):
+            found |= _leaves(value, f"{prefix}{key}.")
+        else:
+            found.add(f"{prefix}{key}")
+    return found
+
+
+def test_stages_and_modules_are_the_same() -> None:
+    modules = {path.stem for path in (ROOT / "pipeline/stages").glob("*.py")} - {"__init__"}
+    assert modules == set(STAGES)
+
+
+@pytest.mark.parametrize("stage", STAGES)
+def test_command_and_description(stage: str) -> None:
+    assert DVC["stages"][stage]["cmd"] == f"python -m pipeline.stages.{stage}"
+    assert len(DVC["stages"][stage]["desc"]) > 20
+
+
+@pytest.mark.parametrize("stage", STAGES)
+def test_every_imported_module_is_a_dependency(stage: str) -> None:
+    declared = {dep for dep in DVC["stages"][stage]["deps"] if dep.startswith("pipeline/")}
+    assert declared == closure(ROOT / f"pipeline/stages/{stage}.py")
+
+
+@pytest.mark.parametrize("stage", [s for s in STAGES if s != "check"])
+def test_every_param_read_is_declared_and_the_other_way_round(stage: str) -> None:
+    modules = closure(ROOT / f"pipeline/stages/{stage}.py") & TAKES_PARAMS
+    read = params_read(f"pipeline/stages/{stage}.py")
+    for module in modules:
+        read |= params_read(module)
+    if "pipeline/demo_paths.py" in modules and "is_demo" in (
+        ROOT / f"pipeline/stages/{stage}.py"
+    ).read_text(encoding="utf-8"):
+        read |= {"data.labels", "data.images"}
+    assert declared_params(stage) == read
+
+
+def test_check_sees_every_param() -> None:
+    assert declared_params("check") == _leaves(PARAMS)
+
+
+def test_every_param_is_read_somewhere() -> None:
+    read = set().union(*(declared_params(stage) for stage in STAGES if stage != "check"))
+    assert read == _leaves(PARAMS)
+
+
+def test_stages_do_not_import_each_other_and_nothing_imports_a_stage() -> None:
+    for path in (ROOT / "pipeline").rglob("*.py"):
+        for other in imported(path):
+            assert other.parent.name != "stages", f"{path} imports {other}"
+
+
+def test_imputation_knows_neither_images_nor_backbones() -> None:
+    for path in (ROOT / "pipeline/impute").glob("*.py"):
+        known = closure(path)
+        assert not known & {"pipeline/images.py", "pipeline/backbones.py", "pipeline/augment.py"}
+
+
+@pytest.mark.parametrize("stage", ["check", "demo", "clean"])
+def test_cheap_stages_do_not_import_tensorflow(stage: str) -> None:
+    for module in closure(ROOT / f"pipeline/stages/{stage}.py"):
+        tree = ast.parse((ROOT / module).read_text(encoding="utf-8"))
+        top = [node for node in tree.body if isinstance(node, (ast.Import, ast.ImportFrom))]
+        text = " ".join(ast.unparse(node) for node in top)
+        assert "tensorflow" not in text
+        assert "keras" not in text
+
+
+def test_only_evaluate_writes_uncached_files() -> None:
+    for stage in STAGES:
+        for out in DVC["stages"][stage]["outs"]:
+            options = next(iter(out.values())) if isinstance(out, dict) else {}
+            assert options.get("cache", True) is (stage != "evaluate")
+
+
+def test_plots_and_metrics_are_outputs() -> None:
+    outs = {
+        next(iter(out)) if isinstance(out, dict) else out
+        for stage in DVC["stages"].values()
+        for out in stage["outs"]
+    }
+    files = [*DVC["metrics"]]
+    for plot in DVC["plots"]:
+        if isinstance(plot, str):
+            files.append(plot)
+        else:
+            files += next(iter(plot.values()))["y"]
+    for file in files:
+        assert any(file == out or file.startswith(f"{out}/") for out in outs), file

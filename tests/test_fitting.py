@@ -1,0 +1,143 @@
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import numpy as np
+import pytest
+
+from pipeline import heads
+from pipeline.features import FeatureStore
+from pipeline.fitting import Settings, SideBySide, Task
+
+N = 160
+
+
+@pytest.fixture
+def store(make_store: Callable[..., FeatureStore]) -> FeatureStore:
+    """The label of image i is written into one channel of one position, under noise."""
+    rng = np.random.default_rng(0)
+    maps = rng.normal(size=(2, N, 3, 2, 6))
+    maps[:, :, 1, 1, 2] += 3 * (np.arange(N) % 2)
+    return make_store(maps)
+
+
+def bank(store: FeatureStore, kind: str, count: int, outputs: int = 1, **more: int) -> SideBySide:
+    settings = Settings(
+        **{"epochs": 12, "batch_size": 16, "learning_rate": 0.01, "patience": 4} | more  # type: ignore[arg-type]
+    )
+    config = heads.configure(kind, store, outputs, dropout=0.2)
+    return SideBySide(store, config, count, settings, heads.moments(kind, store, np.arange(N)))
+
+
+def task(seed: int, label: np.ndarray | None = None) -> Task:
+    y = ((np.arange(N) % 2) if label is None else label).astype("float32")[:, None]
+    return Task(np.arange(100), y[:100], np.arange(100, 130), y[100:130], seed=(seed,))
+
+
+# One position of six tells; their mean, all that the linear head sees, tells 1.2 deviations apart.
+@pytest.mark.parametrize(("kind", "accuracy"), [("conv", 0.8), ("linear", 0.65)])
+def test_learns_and_scores_what_it_never_saw(
+    store: FeatureStore, kind: str, accuracy: float
+) -> None:
+    side = bank(store, kind, 2)
+    fits = side.fit([task(1), task(2)])
+    y = np.arange(130, N) % 2
+    for logits in side.predict([np.arange(130, N)] * 2):
+        assert ((logits[:, 0] > 0) == y).mean() > accuracy
+    assert fits[0].history[0].keys() == {"loss", "val_loss", "val_auc", "val_binary_accuracy"}
+
+
+def test_a_fit_does_not_depend_on_its_neighbour_or_on_history(store: FeatureStore) -> None:
+    side = bank(store, "conv", 2, epochs=3)
+    first = side.fit([task(1), task(2)])
+    side.fit([task(7), task(8)])
+    noise = np.random.default_rng(1).integers(0, 2, N)
+    again = side.fit([task(1), task(3, noise)])
+    for a, b in zip(first[0].weights, again[0].weights, strict=True):
+        assert (a == b).all()
+    assert first[0].history == again[0].history
+    assert not (first[1].weights[-2] == again[1].weights[-2]).all()
+
+
+def test_best_weights_are_kept(store: FeatureStore) -> None:
+    side = bank(store, "conv", 1, epochs=8, patience=3)
+    (fit,) = side.fit([task(1)])
+    areas = [entry["val_auc"] for entry in fit.history]
+    assert areas[fit.best_epoch] == max(areas)
+    ties = [e["val_loss"] for e in fit.history if e["val_auc"] == max(areas)]
+    assert fit.history[fit.best_epoch]["val_loss"] == min(ties)
+    for held, kept in zip(side.models[0].get_weights(), fit.weights, strict=True):
+        assert (held == kept).all()
+    (logits,) = side.predict([np.arange(100, 130)])
+    y = np.arange(100, 130) % 2
+    expected = np.logaddexp(0, np.where(y == 1, -logits[:, 0], logits[:, 0])).mean()
+    assert fit.history[fit.best_epoch]["val_loss"] == pytest.approx(expected, rel=1e-5)
+
+
+def test_patience_ends_a_hopeless_fit(store: FeatureStore) -> None:
+    noise = np.random.default_rng(3).integers(0, 2, N)
+    side = bank(store, "conv", 1, epochs=60, patience=2)
+    (fit,) = side.fit([task(1, noise)])
+    assert len(fit.history) == fit.best_epoch + 1 + 2 < 60
+
+
+def test_without_validation_labels_all_epochs_run(store: FeatureStore) -> None:
+    one = task(1)
+    side = bank(store, "linear", 1, epochs=7, patience=2)
+    unknown = Task(one.rows, one.targets, one.val_rows, np.full((30, 1), np.nan), seed=(1,))
+    (fit,) = side.fit([unknown])
+    assert (len(fit.history), fit.best_epoch) == (7, 6)
+    one_class = Task(one.rows, one.targets, one.val_rows, np.ones((30, 1)), seed=(1,))
+    (fit,) = side.fit([one_class])
+    assert np.isnan(fit.history[0]["val_auc"])
+    losses = [entry["val_loss"] for entry in fit.history]
+    assert losses[fit.best_epoch] == min(losses)
+
+
+def test_unknown_targets_teach_nothing(store: FeatureStore) -> None:
+    """Two outputs, one never known: its weights stay as they were born."""
+    y = np.full((N, 2), np.nan, "float32")
+    y[:, 0] = np.arange(N) % 2
+    side = bank(store, "conv", 1, outputs=2, epochs=2)
+    one = Task(np.arange(100), y[:100], np.arange(100, 130), y[100:130], seed=(5,))
+    born = heads.build(side.config)
+    heads.reset(born, (5,), side.moments)
+    side.fit([one])
+    kernel, bias = side.models[0].get_layer("logits").get_weights()
+    kernel_born, bias_born = born.get_layer("logits").get_weights()
+    assert (kernel[:, 1] == kernel_born[:, 1]).all()
+    assert bias[1] == bias_born[1]
+    assert (kernel[:, 0] != kernel_born[:, 0]).any()
+
+
+def test_copies_take_different_views(store: FeatureStore, monkeypatch: pytest.MonkeyPatch) -> None:
+    side = bank(store, "conv", 1, epochs=2)
+    seen: list[tuple[int, int]] = []
+    original = side._features
+
+    def spy(rows: np.ndarray, views: np.ndarray) -> np.ndarray:
+        seen.extend(zip(rows.ravel().tolist(), views.ravel().tolist(), strict=True))
+        return original(rows, views)
+
+    monkeypatch.setattr(side, "_features", spy)
+    rows = np.array([3, 3, 8, 9])
+    orders = [np.random.default_rng(0)]
+    twice = Task(rows, np.ones((4, 1), "float32"), rows[:1], np.ones((1, 1)), seed=(1,))
+    from pipeline.resample import occurrence
+
+    side._epoch([twice], orders, [occurrence(rows)], epoch=0)
+    assert {view for row, view in seen if row == 3} == {0, 1}
+    first = {view for row, view in seen if row == 8}
+    seen.clear()
+    side._epoch([twice], orders, [occurrence(rows)], epoch=1)
+    assert {view for row, view in seen if row == 8} != first
+
+
+def test_training_scores_on_request(store: FeatureStore) -> None:
+    side = bank(store, "linear", 1, epochs=2)
+    settings = Settings(2, 16, 0.01, 4, training_scores=True)
+    config = side.config
+    scored = SideBySide(store, config, 1, settings, side.moments)
+    (fit,) = scored.fit([task(1)])
+    assert {"auc", "binary_accuracy", "loss"} <= fit.history[0].keys()
+    assert 0 <= fit.history[0]["auc"] <= 1

@@ -1,0 +1,255 @@
+"""Every accepted label table, every refused one, and the clean table's round trip."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from pipeline.errors import PipelineError
+from pipeline.labels import CELLS, SPLITS, LabelTable, read_clean, read_table, write_clean
+
+NAN = float("nan")
+
+
+def write(folder: Path, name: str, content: str | bytes) -> Path:
+    path = folder / name
+    path.write_bytes(content.encode() if isinstance(content, str) else content)
+    return path
+
+
+ACCEPTED = {
+    "comma": ("t.csv", "image,a,b\nx.jpg,1,0\ny.jpg,NA,1\n"),
+    "no line end at the end": ("t.csv", "image,a,b\nx.jpg,1,0\ny.jpg,NA,1"),
+    "floats": ("t.csv", "image,a,b\nx.jpg,1.0,0.0\ny.jpg,NaN,1\n"),
+    "unknown as empty": ("t.csv", "image,a,b\nx.jpg,1,0\ny.jpg,,1\n"),
+    "unknown as ?": ("t.csv", "image,a,b\nx.jpg,1,0\ny.jpg,?,1\n"),
+    "case and spaces": ("t.csv", " Filename , a,b \n x.jpg , 1 ,0\ny.jpg, nA ,1 \n"),
+    "tab": ("t.tsv", "path\ta\tb\nx.jpg\t1\t0\ny.jpg\t\t1\n"),
+    "semicolon": ("t.csv", "id;a;b\nx.jpg;1;0\ny.jpg;;1\n"),
+    "tab in txt": ("t.txt", "file\ta\tb\nx.jpg\t1\t0\ny.jpg\t\t1\n"),
+    "white space, with header": ("t.txt", "image a b\nx.jpg  1 0\ny.jpg NA   1\n"),
+    "BOM, CRLF, blank lines": (
+        "t.csv",
+        b"\xef\xbb\xbfimage,a,b\r\n\r\nx.jpg,1,0\r\n  \r\ny.jpg,NA,1\r\n\r\n",
+    ),
+    "quoted": ("t.csv", '"image","a","b"\n"x.jpg","1","0"\n"y.jpg","NA","1"\n'),
+    "old Mac line ends": ("t.csv", "image,a,b\rx.jpg,1,0\ry.jpg,NA,1\r"),
+}
+
+
+@pytest.mark.parametrize(("name", "content"), ACCEPTED.values(), ids=ACCEPTED)
+def test_accepts(tmp_path: Path, name: str, content: str | bytes) -> None:
+    table = read_table(write(tmp_path, name, content))
+    assert table.images == ["x.jpg", "y.jpg"]
+    assert table.attributes == ["a", "b"]
+    assert table.values.dtype == np.float32
+    np.testing.assert_array_equal(table.values, [[1, 0], [NAN, 1]])
+    assert (table.split, table.merged) == (None, 0)
+
+
+@pytest.mark.parametrize(
+    ("name", "content"),
+    [
+        ("labels.txt", "image_0.jpg 1 NA 0\nimage_1.jpg NA 0 1\n"),
+        ("labels.txt", "image_0.jpg\t1  na 0  \n\n  image_1.jpg ? 0 1"),
+        ("labels.csv", "image_0.jpg,1,,0\nimage_1.jpg,,0,1\n"),
+    ],
+)
+def test_names_the_attributes_of_a_table_without_header(
+    tmp_path: Path, name: str, content: str
+) -> None:
+    table = read_table(write(tmp_path, name, content))
+    assert table.images == ["image_0.jpg", "image_1.jpg"]
+    assert table.attributes == ["Attr1", "Attr2", "Attr3"]
+    np.testing.assert_array_equal(table.values, [[1, NAN, 0], [NAN, 0, 1]])
+
+
+def test_separators_inside_names_and_quotes(tmp_path: Path) -> None:
+    text = 'image;5 o clock, shadow;a\n"a;b, c d.jpg";1;0\n"say ""x"".jpg";0;1\n'
+    table = read_table(write(tmp_path, "t.csv", text))
+    assert table.images == ["a;b, c d.jpg", 'say "x".jpg']
+    assert table.attributes == ["5 o clock, shadow", "a"]
+    spaced = read_table(write(tmp_path, "t.txt", '"my picture.jpg" 1 0\nother.jpg 0 1\n'))
+    assert spaced.images == ["my picture.jpg", "other.jpg"]
+
+
+def test_chosen_columns_come_in_the_order_asked_and_others_may_hold_anything(
+    tmp_path: Path,
+) -> None:
+    path = write(tmp_path, "t.csv", "image,colour,a,split,b\nx.jpg,red,1,train,0\ny.jpg,,0,,\n")
+    table = read_table(path, ["b", "a"])
+    assert table.attributes == ["b", "a"]
+    np.testing.assert_array_equal(table.values, [[0, 1], [NAN, 0]])
+
+
+def test_merges_rows_of_one_image_that_agree(tmp_path: Path) -> None:
+    text = "image,a,b\nz.jpg,1,\nx.jpg,0,0\nz.jpg,1,0\nz.jpg,,\nx.jpg,0,0\n"
+    table = read_table(write(tmp_path, "t.csv", text))
+    assert table.images == ["z.jpg", "x.jpg"]
+    assert table.merged == 3
+    assert table.values.dtype == np.float32
+    np.testing.assert_array_equal(table.values, [[1, 0], [0, 0]])
+
+
+def test_keeps_an_attribute_without_a_known_label(tmp_path: Path) -> None:
+    table = read_table(write(tmp_path, "t.csv", "image,a,b\nx.jpg,1,\ny.jpg,0,?\n"))
+    assert np.isnan(table.values[:, 1]).all()
+
+
+REFUSED = {
+    "spreadsheet": (b"PK\x03\x04\0\0", ["not a text file", "export it as CSV"]),
+    "latin-1": (b"image,a\nx.jpg,1\nm\xfcller.jpg,1\n", ["row 3", "0xfc", "UTF-8"]),
+    "empty": ("", ["empty table"]),
+    "only blank lines": ("\n  \n\r\n", ["empty table"]),
+    "only a header": ("image,a\n", ["header", "no row"]),
+    "one column": ("image\nx.jpg\n", ["row 1", "one column", "no attribute column"]),
+    "no image column": ("a,b\n1,0\n", ["row 1", "no image column", "'a'", "filename", "rename"]),
+    "image column not first": ("n,image,a\n0,x.jpg,1\n", ["no image column", "'image'", "front"]),
+    "bad value in the first row of a table without header": (
+        "x.jpg 1 yes\ny.jpg 0 1\n",
+        ["row 1", "no image column", "'x.jpg'", "'yes'"],
+    ),
+    "ragged, short": ("image,a,b\nx.jpg,1,0\ny.jpg,1\n", ["row 3", "2 cells", "3", "header"]),
+    "ragged, long": ("image,a,b\n\nx.jpg,1,0,1\n", ["row 3", "4 cells", "3"]),
+    "ragged, no header": ("x.jpg 1 0\ny.jpg 1\n", ["row 2", "2 cells", "as in row 1"]),
+    "bad value": (
+        "image,a,b\nx.jpg,1,0\ny.jpg,1,yes\nz.jpg,2,0\n",
+        ["row 3", "column 'b'", "'yes'", "1, 0 or unknown", "1 more"],
+    ),
+    "minus one": ("image,a\nx.jpg,-1\n", ["row 2", "column 'a'", "'-1'"]),
+    "bad value after a blank line": ("image,a\n\n\nx.jpg,x\n", ["row 4", "'x'"]),
+    "duplicated column": ("image,a,b,a\nx.jpg,1,0,1\n", ["columns 2 and 4", "'a'", "rename"]),
+    "column without name": ("image,a,\nx.jpg,1,0\n", ["row 1", "column 3 has no name"]),
+    "reserved name": ("image,a,split\nx.jpg,1,0\n", ["column 3", "'split'", "reserved"]),
+    "image as attribute": ("file,image\nx.jpg,1\n", ["column 2", "'image'", "reserved"]),
+    "empty image name": ("image,a\nx.jpg,1\n ,0\n", ["row 3", "image name is empty"]),
+    "rows that disagree": (
+        "image,a,b\nx.jpg,1,1\n\ny.jpg,1,1\nx.jpg,1,0\n",
+        ["'x.jpg'", "column 'b'", "1 in row 2", "0 in row 5", "keep"],
+    ),
+    "nothing known": ("image,a,b\nx.jpg,,\ny.jpg,NA,?\n", ["every cell of a, b is unknown"]),
+    "quote never closed": ('image,a\nx.jpg,1\n"y.jpg,0\nz.jpg,1\n', ["row 3", "quotes"]),
+    "control character": ("image,a\nx\x07.jpg,1\n", ["row 2", "control character"]),
+}
+
+
+@pytest.mark.parametrize(("content", "parts"), REFUSED.values(), ids=REFUSED)
+def test_refuses(tmp_path: Path, content: str | bytes, parts: list[str]) -> None:
+    path = write(tmp_path, "table.csv", content)
+    with pytest.raises(PipelineError) as caught:
+        read_table(path)
+    message = str(caught.value)
+    assert message.startswith(f"{path}: ")
+    assert "\n" not in message
+    for part in parts:
+        assert part in message
+
+
+@pytest.mark.parametrize(
+    ("attributes", "parts"),
+    [
+        (["a", "blakc"], ["'blakc'", "did you mean 'black'", "a, black"]),
+        (["image"], ["'image'", "a, black"]),
+        (["a", "black", "a"], ["'a' twice"]),
+    ],
+)
+def test_refuses_attributes(tmp_path: Path, attributes: list[str], parts: list[str]) -> None:
+    path = write(tmp_path, "t.csv", "image,a,black\nx.jpg,1,0\n")
+    with pytest.raises(PipelineError) as caught:
+        read_table(path, attributes)
+    for part in ["params.yaml", *parts]:
+        assert part in str(caught.value)
+
+
+def test_refuses_what_is_no_file(tmp_path: Path) -> None:
+    with pytest.raises(PipelineError, match=r"none\.csv: no such file; set data\.labels"):
+        read_table(tmp_path / "none.csv")
+    with pytest.raises(PipelineError, match="a folder, expected a label table"):
+        read_table(tmp_path)
+
+
+def test_clean_table_is_sorted_and_has_no_other_cells_than_1_0_and_empty(tmp_path: Path) -> None:
+    values = np.array([[1, NAN], [0, 1]], dtype=np.float32)
+    table = LabelTable(["b.jpg", "a, b.jpg"], ["x", "y z"], values, ["train", "test"])
+    write_clean(table, tmp_path / "labels.csv")
+    assert (tmp_path / "labels.csv").read_bytes() == (
+        b'image,split,x,y z\n"a, b.jpg",test,0,1\nb.jpg,train,1,\n'
+    )
+
+
+@pytest.mark.parametrize(
+    ("content", "part"),
+    [
+        ("image,a\nx.jpg,1\n", "expected image, split"),
+        ("image,split,a\nx.jpg,training,1\n", "'training'"),
+        ("image,split,a\nx.jpg,train,2\n", "row 2, column 'a': got '2'"),
+        ("", "dvc repro"),
+    ],
+)
+def test_refuses_a_foreign_clean_table(tmp_path: Path, content: str, part: str) -> None:
+    with pytest.raises(PipelineError) as caught:
+        read_clean(write(tmp_path, "labels.csv", content))
+    assert part in str(caught.value)
+
+
+def test_missing_clean_table(tmp_path: Path) -> None:
+    with pytest.raises(PipelineError, match="dvc repro"):
+        read_clean(tmp_path / "labels.csv")
+
+
+NAMES = st.text(
+    st.characters(exclude_categories=["Cc", "Cs"]) | st.sampled_from('",; '), min_size=1, max_size=8
+)
+
+
+@st.composite
+def clean_tables(draw: st.DrawFn) -> LabelTable:
+    images = draw(st.lists(NAMES, min_size=1, max_size=6, unique=True))
+    names = NAMES.filter(lambda name: name not in ("image", "split"))
+    attributes = draw(st.lists(names, min_size=1, max_size=4, unique=True))
+    cells = draw(
+        st.lists(
+            st.sampled_from([0.0, 1.0, NAN]),
+            min_size=len(images) * len(attributes),
+            max_size=len(images) * len(attributes),
+        )
+    )
+    split = [draw(st.sampled_from(SPLITS)) for _ in images]
+    values = np.array(cells, dtype=np.float32).reshape(len(images), len(attributes))
+    return LabelTable(images, attributes, values, split)
+
+
+@settings(max_examples=150, deadline=None)
+@given(table=clean_tables())
+def test_clean_round_trip(tmp_path_factory: pytest.TempPathFactory, table: LabelTable) -> None:
+    path = tmp_path_factory.mktemp("clean") / "labels.csv"
+    write_clean(table, path)
+    again = read_clean(path)
+    order = sorted(range(len(table.images)), key=table.images.__getitem__)
+    assert again.images == [table.images[row] for row in order]
+    assert again.attributes == table.attributes
+    assert table.split is not None
+    assert again.split == [table.split[row] for row in order]
+    np.testing.assert_array_equal(again.values, table.values[order])
+
+
+@settings(max_examples=60, deadline=None)
+@given(
+    rows=st.lists(
+        st.lists(st.sampled_from([*CELLS, "NA", "NaN"]), min_size=3, max_size=3), min_size=1
+    ),
+    separator=st.sampled_from([",", "\t", ";"]),
+)
+def test_any_spelling_of_a_cell_reads_as_its_value(
+    tmp_path_factory: pytest.TempPathFactory, rows: list[list[str]], separator: str
+) -> None:
+    rows = [["1", "0", ""], *rows]
+    lines = [["image", "a", "b", "c"], *([f"{i}.jpg", *row] for i, row in enumerate(rows))]
+    text = "\n".join(separator.join(line) for line in lines)
+    table = read_table(write(tmp_path_factory.mktemp("any"), "t.csv", text))
+    expected = [[CELLS[cell.lower()] for cell in row] for row in rows]
+    np.testing.assert_array_equal(table.values, expected)

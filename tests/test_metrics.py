@@ -1,0 +1,355 @@
+"""Scores of attributes and tables with unknown cells."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from hypothesis.extra import numpy as hnp
+from sklearn import metrics as sk
+
+from pipeline import metrics
+
+NAN = float("nan")
+Y = np.array([1, 1, 1, 0, 0, 0, 0, NAN])
+P = np.array([0.9, 0.8, 0.3, 0.6, 0.2, 0.2, 0.1, 0.99])
+
+
+@st.composite
+def tables(draw, min_rows=1):
+    """Labels with holes and probabilities of a coarse grid, so that ties are common."""
+    shape = draw(st.tuples(st.integers(min_rows, 25), st.integers(1, 4)))
+    labels = draw(hnp.arrays(np.float64, shape, elements=st.sampled_from([0.0, 1.0, NAN])))
+    steps = draw(hnp.arrays(np.int64, shape, elements=st.integers(0, 20)))
+    return labels, steps / 20
+
+
+def fully_known(seed, n=400, attributes=5):
+    rng = np.random.default_rng(seed)
+    labels = (rng.random((n, attributes)) < np.linspace(0.1, 0.8, attributes)).astype(float)
+    noisy = np.clip(0.3 * labels + 0.7 * rng.random(labels.shape), 0, 1)
+    return labels, noisy.round(2)
+
+
+def test_attribute_scores_by_hand():
+    scores = metrics.attribute_scores(Y, P, 0.5)
+    # Of the 3 x 4 pairs the positives at 0.9 and 0.8 win all, the one at 0.3 loses to 0.6 only.
+    expected = {
+        **{"known": 7, "positive": 3, "negative": 4, "unknown": 1},
+        **{"tp": 2, "fp": 1, "tn": 3, "fn": 1},
+        **{"precision": 2 / 3, "recall": 2 / 3, "specificity": 3 / 4},
+        **{"balanced_accuracy": 17 / 24, "g_mean": math.sqrt(0.5), "f1": 2 / 3},
+        **{"binary_accuracy": 5 / 7, "accuracy_low": 0.358934, "accuracy_high": 0.917782},
+        # The two roots in [0, 1] of the quartic that the score equation is.
+        **{"auc": 11 / 12, "auc_low": 0.456676, "auc_high": 0.992091},
+        "average_precision": (1 + 1 + 3 / 4) / 3,
+        "brier": (0.01 + 0.04 + 0.49 + 0.36 + 0.04 + 0.04 + 0.01) / 7,
+        "ece": (0.1 + 0.2 + 0.7 + 0.6 + 2 * 0.2 + 0.1) / 7,
+        "threshold": 0.5,
+    }
+    assert list(scores) == list(expected)
+    assert scores == pytest.approx(expected, abs=1e-6)
+    assert all(isinstance(scores[key], int) for key in list(expected)[:8])
+
+
+def test_threshold_itself_is_positive():
+    scores = metrics.attribute_scores(np.array([1.0, 0.0]), np.array([0.5, 0.4]), 0.5)
+    assert (scores["tp"], scores["tn"]) == (1, 1)
+
+
+def test_scores_without_a_known_cell_are_nan():
+    scores = metrics.attribute_scores(np.array([NAN, NAN]), np.array([0.2, 0.9]), 0.5)
+    counts = {"known", "positive", "negative", "tp", "fp", "tn", "fn"}
+    assert {key: scores[key] for key in counts} == dict.fromkeys(counts, 0)
+    assert (scores["unknown"], scores["threshold"]) == (2, 0.5)
+    rest = set(scores) - counts - {"unknown", "threshold"}
+    assert rest and all(math.isnan(scores[key]) for key in rest)
+
+
+@pytest.mark.parametrize(
+    ("label", "probability", "undefined"),
+    [
+        (1, 0.9, {"specificity"}),
+        (1, 0.1, {"specificity", "precision"}),
+        (0, 0.9, {"recall"}),
+        (0, 0.1, {"recall", "precision", "f1"}),
+    ],
+)
+def test_scores_of_one_class_are_undefined_only_where_they_must_be(label, probability, undefined):
+    scores = metrics.attribute_scores(np.full(3, label), np.full(3, probability), 0.5)
+    always = {"balanced_accuracy", "g_mean", "auc", "auc_low", "auc_high", "average_precision"}
+    assert {key for key, value in scores.items() if math.isnan(value)} == always | undefined
+
+
+def test_auc_counts_ties_as_half():
+    assert metrics.auc(np.array([1, 0, 1, 0]), np.array([2.0, 2.0, 5.0, -np.inf])) == 3.5 / 4
+    assert metrics.auc(np.array([1, 0]), np.array([1.0, 1.0])) == 0.5
+    assert math.isnan(metrics.auc(np.array([]), np.array([])))
+    assert math.isnan(metrics.auc(np.array([1, 1, NAN]), np.array([1.0, 2.0, 3.0])))
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_attribute_scores_agree_with_scikit_learn(seed):
+    labels, probability = fully_known(seed)
+    for y, p in zip(labels.T, probability.T, strict=True):
+        decided = p >= 0.4
+        ours = metrics.attribute_scores(y, p, 0.4)
+        theirs = {
+            "precision": sk.precision_score(y, decided),
+            "recall": sk.recall_score(y, decided),
+            "specificity": sk.recall_score(y, decided, pos_label=0),
+            "balanced_accuracy": sk.balanced_accuracy_score(y, decided),
+            "f1": sk.f1_score(y, decided),
+            "binary_accuracy": sk.accuracy_score(y, decided),
+            "auc": sk.roc_auc_score(y, p),
+            "average_precision": sk.average_precision_score(y, p),
+            "brier": sk.brier_score_loss(y, p),
+        }
+        assert {key: ours[key] for key in theirs} == pytest.approx(theirs)
+        matrix = [[ours["tn"], ours["fp"]], [ours["fn"], ours["tp"]]]
+        assert sk.confusion_matrix(y, decided).tolist() == matrix
+
+
+def test_multilabel_scores_by_hand():
+    labels = np.array([[1, 0, NAN], [0, NAN, NAN], [1, 1, NAN], [NAN, NAN, NAN], [0, 0, 1]])
+    probability = np.array(
+        [[0.9, 0.6, 0.5], [0.2, 0.9, 0.9], [0.4, 0.7, 0.1], [0.9, 0.9, 0.9], [0.1, 0.2, 0.8]]
+    )
+    scores = metrics.multilabel_scores(labels, probability, np.array([0.5, 0.5, 0.9]))
+    # Wrong are cells (0, 1), (2, 0) and (4, 2) of 8; the fourth image has no known cell.
+    expected = {
+        "binary_accuracy": 5 / 8,
+        "auc_macro": 1.0,
+        # Positives at .9 .4 .7 .8, negatives at .6 .2 .1 .2: one pair of sixteen is lost.
+        "auc_micro": 15 / 16,
+        "map": 1.0,
+        "f1_macro": (2 / 3 + 2 / 3 + 0) / 3,
+        "f1_micro": 4 / 7,
+        "hamming_loss": 3 / 8,
+        "jaccard": (1 / 2 + 1 + 1 / 2 + 0) / 4,
+        "subset_accuracy": 1 / 4,
+        "n_images": 4,
+        "n_cells": 8,
+        "n_scored_attributes": 2,
+    }
+    assert list(scores) == list(expected)
+    assert scores == pytest.approx(expected)
+
+
+def test_multilabel_scores_of_no_known_cell_are_counts_only():
+    scores = metrics.multilabel_scores(np.full((3, 2), NAN), np.full((3, 2), 0.4), np.full(2, 0.5))
+    assert scores == {"n_images": 0, "n_cells": 0, "n_scored_attributes": 0}
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_multilabel_scores_agree_with_scikit_learn(seed):
+    labels, probability = fully_known(seed)
+    thresholds = np.linspace(0.3, 0.6, labels.shape[1])
+    decided = (probability >= thresholds).astype(int)
+    ours = metrics.multilabel_scores(labels, probability, thresholds)
+    theirs = {
+        "auc_macro": sk.roc_auc_score(labels, probability, average="macro"),
+        "auc_micro": sk.roc_auc_score(labels, probability, average="micro"),
+        "map": sk.average_precision_score(labels, probability, average="macro"),
+        "f1_macro": sk.f1_score(labels, decided, average="macro"),
+        "f1_micro": sk.f1_score(labels, decided, average="micro"),
+        "hamming_loss": sk.hamming_loss(labels, decided),
+        "jaccard": sk.jaccard_score(labels, decided, average="samples", zero_division=1),
+        "subset_accuracy": sk.accuracy_score(labels, decided),
+    }
+    assert {key: ours[key] for key in theirs} == pytest.approx(theirs)
+
+
+@given(tables(), st.data())
+def test_masking_a_cell_leaves_the_other_attributes_alone(table, data):
+    labels, probability = table
+    row = data.draw(st.integers(0, labels.shape[0] - 1))
+    column = data.draw(st.integers(0, labels.shape[1] - 1))
+    masked = labels.copy()
+    masked[row, column] = NAN
+    for a in range(labels.shape[1]):
+        before = metrics.attribute_scores(labels[:, a], probability[:, a], 0.5)
+        after = metrics.attribute_scores(masked[:, a], probability[:, a], 0.5)
+        lost = int(a == column and not np.isnan(labels[row, column]))
+        assert after["known"] == before["known"] - lost
+        if not lost:
+            np.testing.assert_equal(after, before)
+
+
+@given(tables(), st.integers(0, 2**32 - 1))
+def test_what_an_unknown_cell_is_given_does_not_matter(table, seed):
+    labels, probability = table
+    other = probability.copy()
+    hidden = np.isnan(labels)
+    other[hidden] = np.random.default_rng(seed).choice([0.0, 0.5, 1.0, NAN, 7.0], hidden.sum())
+    thresholds = np.full(labels.shape[1], 0.5)
+    assert metrics.multilabel_scores(labels, other, thresholds) == metrics.multilabel_scores(
+        labels, probability, thresholds
+    )
+    np.testing.assert_equal(
+        metrics.attribute_scores(labels[:, 0], other[:, 0], 0.5),
+        metrics.attribute_scores(labels[:, 0], probability[:, 0], 0.5),
+    )
+
+
+@given(tables(min_rows=2))
+def test_auc_is_invariant_to_monotone_maps_and_mirrored_by_a_reversal(table):
+    y, p = table[0][:, 0], table[1][:, 0]
+    area = metrics.auc(y, p)
+    for mapped in (p**3, np.log(p + 0.01), 5 * p - 100):
+        np.testing.assert_equal(metrics.auc(y, mapped), area)
+    np.testing.assert_allclose(metrics.auc(y, -p), 1 - area)
+
+
+@given(tables())
+def test_multilabel_scores_are_finite_and_within_bounds(table):
+    labels, probability = table
+    scores = metrics.multilabel_scores(labels, probability, np.full(labels.shape[1], 0.5))
+    counts = {key: scores.pop(key) for key in ("n_images", "n_cells", "n_scored_attributes")}
+    assert all(isinstance(value, int) for value in counts.values())
+    assert all(0 <= value <= 1 for value in scores.values())
+    assert counts["n_cells"] == np.isfinite(labels).sum()
+    assert ("auc_macro" in scores) == (counts["n_scored_attributes"] > 0)
+
+
+def test_wilson_interval_known_values():
+    # Newcombe 1998 (Stat. Med. 17:857), table I, method 3.
+    assert metrics.wilson_interval(81, 263) == pytest.approx((0.2553, 0.3662), abs=5e-5)
+    assert metrics.wilson_interval(15, 148) == pytest.approx((0.0624, 0.1605), abs=5e-5)
+    assert metrics.wilson_interval(0, 20) == pytest.approx((0.0, 0.1611), abs=5e-5)
+    assert metrics.wilson_interval(1, 29) == pytest.approx((0.0061, 0.1718), abs=5e-5)
+    assert all(math.isnan(end) for end in metrics.wilson_interval(0, 0))
+
+
+def test_auc_interval_of_one_sample_per_class_is_wilsons():
+    # The variance is then area * (1 - area), that of a single trial.
+    assert metrics.auc_interval(1.0, 1, 1) == pytest.approx(metrics.wilson_interval(1, 1))
+    assert metrics.auc_interval(0.0, 1, 1) == pytest.approx(metrics.wilson_interval(0, 1))
+
+
+@pytest.mark.parametrize(("area", "m", "n"), [(0.5, 10, 10), (0.8, 30, 300), (1.0, 5, 8)])
+def test_auc_interval_ends_solve_the_score_equation(area, m, n):
+    for end in metrics.auc_interval(area, m, n):
+        if end == 1.0:
+            continue
+        mean = (m + n) / 2 - 1
+        spread = 1 + mean * (1 - end) / (2 - end) + mean * end / (1 + end)
+        error = math.sqrt(end * (1 - end) * spread / (m * n))
+        assert abs(area - end) / error == pytest.approx(1.959964, abs=1e-5)
+
+
+@given(st.floats(0, 1), st.integers(1, 500), st.integers(1, 500), st.floats(0.5, 0.999))
+def test_auc_interval_contains_the_estimate_and_shrinks_with_samples(area, m, n, level):
+    low, high = metrics.auc_interval(area, m, n, level)
+    assert 0 <= low <= area <= high <= 1
+    low_more, high_more = metrics.auc_interval(area, 4 * m, 4 * n, level)
+    assert high_more - low_more < high - low
+    mirrored = metrics.auc_interval(1 - area, m, n, level)
+    assert (1 - mirrored[1], 1 - mirrored[0]) == pytest.approx((low, high), abs=1e-9)
+    wider = metrics.auc_interval(area, m, n, (1 + level) / 2)
+    assert wider[0] <= low and high <= wider[1]
+
+
+@given(st.integers(0, 300), st.integers(0, 300))
+def test_wilson_interval_contains_the_estimate_and_shrinks_with_samples(successes, failures):
+    n = successes + failures + 1
+    low, high = metrics.wilson_interval(successes, n)
+    assert 0 <= low <= successes / n <= high <= 1
+    low_more, high_more = metrics.wilson_interval(4 * successes, 4 * n)
+    assert high_more - low_more < high - low
+
+
+@pytest.mark.parametrize(("shift", "m", "n"), [(0.0, 30, 60), (1.2, 25, 75), (2.3, 20, 40)])
+def test_auc_interval_covers_the_truth_about_as_often_as_it_says(shift, m, n):
+    rng = np.random.default_rng(20)
+    truth = 0.5 * (1 + math.erf(shift / 2))  # of two normals of variance 1, shift apart
+    y = np.r_[np.ones(m), np.zeros(n)]
+    covered = 0
+    for _ in range(1500):
+        low, high = metrics.auc_interval(metrics.auc(y, rng.normal(size=m + n) + shift * y), m, n)
+        covered += low <= truth <= high
+    assert 0.93 <= covered / 1500 <= 0.98
+
+
+def test_expected_calibration_error_by_hand():
+    # Bins 0.1-0.2 (gap 0.15 - 0.5), 0.8-0.9 (0.85 - 1) and, with 1.0 in it, 0.9-1.0 (1.0 - 0).
+    y = np.array([0, 1, 1, 0, NAN])
+    p = np.array([0.12, 0.18, 0.85, 1.0, 0.4])
+    assert metrics.expected_calibration_error(y, p) == pytest.approx((0.7 + 0.15 + 1.0) / 4)
+    assert metrics.expected_calibration_error(y, p, bins=1) == pytest.approx(abs(2.15 - 2) / 4)
+    assert math.isnan(metrics.expected_calibration_error(np.array([NAN]), np.array([0.4])))
+
+
+def test_calibration_bins_lose_no_cell():
+    labels, probability = fully_known(4)
+    table = metrics.calibration_bins(labels[:, 1], probability[:, 1])
+    assert table["cells"].sum() == len(labels)
+    assert table["positive"].sum() == labels[:, 1].sum()
+    weighted = (table["cells"] * table["probability"]).sum()
+    assert weighted == pytest.approx(probability[:, 1].sum())
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_short_curves_agree_with_scikit_learn(seed):
+    labels, probability = fully_known(seed)
+    y, p = labels[:, 2], probability[:, 2]
+    fpr, tpr, _ = sk.roc_curve(y, p, drop_intermediate=False)
+    roc = metrics.roc_curve_points(y, p)
+    assert list(roc.columns) == ["fpr", "tpr"]
+    np.testing.assert_allclose(roc.to_numpy(), np.c_[fpr, tpr])
+    precision, recall, _ = sk.precision_recall_curve(y, p)
+    pr = metrics.pr_curve_points(y, p)
+    assert list(pr.columns) == ["recall", "precision"]
+    np.testing.assert_allclose(pr.to_numpy()[1:], np.c_[recall, precision][:-1][::-1])
+    assert pr.iloc[0].tolist() == [0.0, pr["precision"][1]]
+
+
+def test_long_curves_are_thinned_and_keep_their_shape():
+    rng = np.random.default_rng(3)
+    y = (rng.random(20_000) < 0.2).astype(float)
+    p = rng.normal(size=len(y)) + 1.5 * y
+    y[::7] = NAN
+    known = ~np.isnan(y)
+    roc, pr = metrics.roc_curve_points(y, p), metrics.pr_curve_points(y, p)
+    assert len(roc) <= 200 and len(pr) <= 200
+    assert roc.iloc[[0, -1]].to_numpy().tolist() == [[0.0, 0.0], [1.0, 1.0]]
+    assert pr["recall"].iloc[[0, -1]].tolist() == [0.0, 1.0]
+    assert (roc.diff().iloc[1:] >= 0).all().all() and (pr["recall"].diff().iloc[1:] >= 0).all()
+    assert np.trapezoid(roc["tpr"], roc["fpr"]) == pytest.approx(metrics.auc(y, p), abs=1e-3)
+    area = np.sum(np.diff(pr["recall"]) * pr["precision"].to_numpy()[1:])
+    assert area == pytest.approx(sk.average_precision_score(y[known], p[known]), abs=0.01)
+
+
+def test_curves_of_one_class_have_no_points():
+    y, p = np.array([1, 1, NAN]), np.array([0.1, 0.2, 0.3])
+    assert metrics.roc_curve_points(y, p).shape == (0, 2)
+    assert metrics.pr_curve_points(y, p).shape == (0, 2)
+
+
+@pytest.mark.parametrize(
+    ("call", "message"),
+    [
+        (lambda: metrics.auc(np.array([1, 2]), np.array([0.1, 0.2])), "neither 0, 1 nor NaN"),
+        (lambda: metrics.auc(np.array([1, 0]), np.array([0.1, NAN])), "diverged"),
+        (lambda: metrics.auc(np.array([1, 0]), np.array([0.1])), "shapes differ"),
+        (lambda: metrics.attribute_scores(Y, P + 1, 0.5), "expected 0 to 1"),
+        (lambda: metrics.multilabel_scores(Y[None], P[None], np.array([0.5])), r"\[N, A\]"),
+        (lambda: metrics.wilson_interval(3, 2), "0 <= successes <= n"),
+        (lambda: metrics.wilson_interval(1, 2, level=1.0), "level: 1.0"),
+        (lambda: metrics.auc_interval(1.1, 2, 2), "auc: 1.1"),
+        (lambda: metrics.auc_interval(0.5, -1, 2), "class sizes"),
+    ],
+)
+def test_impossible_input_is_refused(call, message):
+    with pytest.raises(ValueError, match=message):
+        call()
+
+
+@settings(max_examples=25)
+@given(st.permutations(range(8)))
+def test_the_order_of_the_cells_does_not_matter(order):
+    shuffled = metrics.attribute_scores(Y[order], P[order], 0.5)
+    assert shuffled == pytest.approx(metrics.attribute_scores(Y, P, 0.5))

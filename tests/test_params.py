@@ -1,0 +1,122 @@
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from pipeline import params
+from pipeline.errors import PipelineError
+
+
+def test_the_projects_own_file_is_valid(root: Path) -> None:
+    p = params.load(root / "params.yaml")
+    assert p.seed == 42
+    assert p.data.labels == "data/demo/labels.csv"
+    assert p.attributes is None
+    assert p.split.test == 0.2
+    assert p.missing == "impute"
+
+
+@pytest.mark.parametrize(
+    ("key", "value", "expected"),
+    [
+        ("epochs", 0, "epochs: got 0, expected a whole number from 1 to 10000"),
+        ("epochs", 2.5, "epochs: got 2.5, expected a whole number"),
+        ("epochs", True, "epochs: got True"),
+        ("epochs", "40", "epochs: got '40'"),
+        ("seed", -1, "seed: got -1"),
+        ("learning_rate", 0, "learning_rate: got 0, expected a number above 0 to 1"),
+        ("learning_rate", "fast", "learning_rate: got 'fast', expected a number"),
+        ("learning_rate", float("nan"), "learning_rate: got nan"),
+        ("dropout", 1, "dropout: got 1, expected a number from 0 and below 1"),
+        ("head", "cnov", "head: got 'cnov', expected one of conv, linear"),
+        ("missing", None, "missing: got None, expected one of impute, mask, negative"),
+        ("imbalance", "smote", "imbalance: got 'smote'"),
+        ("image_size", [224], "image_size: got [224], expected [height, width]"),
+        ("image_size", [224, 16], "image_size: got [224, 16]"),
+        ("image_size", 224, "image_size: got 224"),
+        ("attributes", [], "attributes: got [], expected null"),
+        ("attributes", "a", "attributes: got 'a'"),
+        ("data.labels", "", "data.labels: got '', expected a text"),
+        ("backbone.precision", "half", "backbone.precision: got 'half'"),
+        ("features.views", 0, "features.views: got 0"),
+        ("impute.folds", 1, "impute.folds: got 1, expected a whole number from 2 to 20"),
+        ("impute.confidence", 0.5, "impute.confidence: got 0.5, expected a number above 0.5"),
+        ("impute.threshold", "best", "impute.threshold: got 'best', expected one of prevalence"),
+        ("impute.threshold", 1.0, "impute.threshold: got 1.0"),
+        ("split.test", 0, "split.test: got 0"),
+        ("impute", 3, "impute: got 3, expected a mapping"),
+    ],
+)
+def test_bad_values_are_named(
+    write_params: Callable[[dict[str, Any]], Path], key: str, value: Any, expected: str
+) -> None:
+    path = write_params({key: value})
+    with pytest.raises(PipelineError) as caught:
+        params.load(path)
+    assert expected in str(caught.value)
+    assert str(path) in str(caught.value)
+    assert "\n" not in str(caught.value)
+
+
+def test_unknown_key_names_the_nearest(write_params: Callable[[dict[str, Any]], Path]) -> None:
+    with pytest.raises(PipelineError, match=r"unknown key epoch; did you mean epochs\?"):
+        params.load(write_params({"epoch": 3}))
+
+
+def test_unknown_nested_key(write_params: Callable[[dict[str, Any]], Path]) -> None:
+    with pytest.raises(
+        PipelineError, match=r"unknown key impute.round; did you mean impute.rounds"
+    ):
+        params.load(write_params({"impute.round": 3}))
+
+
+def test_missing_key(
+    write_params: Callable[[dict[str, Any]], Path], params_content: dict[str, Any]
+) -> None:
+    del params_content["patience"]
+    with pytest.raises(PipelineError, match="missing key patience"):
+        params.load(write_params({}))
+
+
+def test_splits_must_leave_training_images(
+    write_params: Callable[[dict[str, Any]], Path],
+) -> None:
+    with pytest.raises(PipelineError, match=r"split.test 0.6 and split.val 0.4"):
+        params.load(write_params({"split.test": 0.6, "split.val": 0.4}))
+
+
+def test_no_such_file_and_no_yaml(tmp_path: Path) -> None:
+    with pytest.raises(PipelineError, match="no such file"):
+        params.load(tmp_path / "absent.yaml")
+    broken = tmp_path / "params.yaml"
+    broken.write_text("seed: [1", encoding="utf-8")
+    with pytest.raises(PipelineError, match="not valid YAML"):
+        params.load(broken)
+
+
+def test_exponent_as_dvc_writes_it(tmp_path: Path, root: Path) -> None:
+    """`dvc exp run -S learning_rate=1e-5` leaves 1e-05 in the file, a text to PyYAML."""
+    text = (root / "params.yaml").read_text(encoding="utf-8")
+    path = tmp_path / "params.yaml"
+    path.write_text(text.replace("learning_rate: 0.001 ", "learning_rate: 1e-05 "), "utf-8")
+    assert params.load(path).learning_rate == 1e-5
+
+
+def test_every_key_has_a_comment(root: Path) -> None:
+    """A knob without a word of explanation is no knob for a user."""
+    lines = (root / "params.yaml").read_text(encoding="utf-8").splitlines()
+    keys = [line for line in lines if ":" in line.split("#")[0] and line.split(":")[1].strip()]
+    assert len(keys) == _count_leaves(params.Params)
+    assert [line for line in keys if "#" not in line] == []
+
+
+def _count_leaves(cls: Any) -> int:
+    types = params.get_type_hints(cls)
+    return sum(
+        1 if "check" in field.metadata else _count_leaves(types[field.name])
+        for field in dataclasses.fields(cls)
+    )
