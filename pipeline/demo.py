@@ -160,7 +160,9 @@ def _between(start: Colour, end: Colour, share: float) -> Colour:
     return red, green, blue
 
 
-def _ellipse(x: float, y: float, rx: float, ry: float, start: float = 0, end: float = 360) -> list:
+def _ellipse(
+    x: float, y: float, rx: float, ry: float, start: float = 0, end: float = 360
+) -> list[Point]:
     angles = np.radians(np.linspace(start, end, 25))
     return [(x + rx * math.cos(a), y + ry * math.sin(a)) for a in angles]
 
@@ -241,16 +243,8 @@ def _person(canvas: _Canvas, rng: np.random.Generator, row: dict[str, int]) -> N
     _legs(canvas, rng, bool(row["has_long_trousers"]), (skin, skin_edge), (bottom, bottom_edge))
     canvas.fill([_limb((0, 82), (0, 76), 4, 4)], skin, skin_edge)
 
-    torso = [
-        (-8, 77),
-        (8, 77),
-        (16, 73),
-        (12.5, 58),
-        (13.5, 45),
-        (-13.5, 45),
-        (-12.5, 58),
-        (-16, 73),
-    ]
+    half = [(8, 77), (16, 73), (12.5, 58), (13.5, 45)]
+    torso = [*half, *((-x, y) for x, y in reversed(half))]
     canvas.fill([torso], cloth, top_edge)
     canvas.fill([_ellipse(0, 77, 6, rng.uniform(2.5, 6), 180, 360)], skin, top_edge)
     covered = rng.uniform(0.25, 1.0)
@@ -260,10 +254,8 @@ def _person(canvas: _Canvas, rng: np.random.Generator, row: dict[str, int]) -> N
         elbow = (shoulder[0] + side * 15 * math.sin(angle), shoulder[1] - 15 * math.cos(angle))
         angle += bend
         wrist = (elbow[0] + side * 14 * math.sin(angle), elbow[1] - 14 * math.cos(angle))
-        hand = _ellipse(*wrist, 4, 4)
-        canvas.fill(
-            [_limb(shoulder, elbow, 4, 3.6), _limb(elbow, wrist, 3.6, 3), hand], skin, skin_edge
-        )
+        arm = [_limb(shoulder, elbow, 4, 3.6), _limb(elbow, wrist, 3.6, 3), _ellipse(*wrist, 4, 4)]
+        canvas.fill(arm, skin, skin_edge)
         if row["has_sleeves"]:
             upper, lower = min(1.0, covered * 2), max(0.0, covered * 2 - 1.15)
             tubes = [_limb(shoulder, _towards(shoulder, elbow, upper), 5.2, 4.8)]
@@ -286,21 +278,15 @@ def _legs(
     shoe = _hsv(rng.random(), rng.uniform(0.1, 0.8), rng.uniform(0.2, 0.9))
     tubes = []
     for side in (-1, 1):
-        hip, knee, ankle = (
-            (side * 6.5, 45.0),
-            (side * (7 + stance / 2), 25.0),
-            (side * (7 + stance), 4.0),
-        )
+        hip, knee = (side * 6.5, 45.0), (side * (7 + stance / 2), 25.0)
+        ankle = (side * (7 + stance), 4.0)
         canvas.fill([_limb(hip, knee, 5, 4.2), _limb(knee, ankle, 4.2, 3)], *skin)
-        canvas.fill(
-            [_limb((ankle[0] - side, 2), (ankle[0] + side * 3, 1.5), 3, 2.4)],
-            shoe,
-            _shade(shoe, 0.6),
-        )
-        end = _towards(knee, ankle, 0.85) if long else _towards(hip, knee, length)
-        tubes += (
-            [_limb(hip, knee, 7, 6), _limb(knee, end, 6, 6)] if long else [_limb(hip, end, 7, 6.6)]
-        )
+        foot = _limb((ankle[0] - side, 2), (ankle[0] + side * 3, 1.5), 3, 2.4)
+        canvas.fill([foot], shoe, _shade(shoe, 0.6))
+        if long:
+            tubes += [_limb(hip, knee, 7, 6), _limb(knee, _towards(knee, ankle, 0.85), 6, 6)]
+        else:
+            tubes.append(_limb(hip, _towards(hip, knee, length), 7, 6.6))
     if skirt and not long:
         low = 45 - 20 * length - 4
         tubes = [[(-12, 47), (12, 47), (16, low), (-16, low)]]

@@ -40,7 +40,7 @@ def confusion_grid(rows: Sequence[Mapping[str, Any]], path: str | Path) -> None:
     """
     columns = columns_of(len(rows), 8)
     width = max(1.6 * columns + 0.4, 4.2)
-    height = 0.85 + 1.85 * math.ceil(len(rows) / columns)
+    height = 0.85 + 1.85 * math.ceil(max(len(rows), 1) / columns)
     title = "Confusion matrices (% of each label)"
     with picture(path, width, height, title, layout="compressed") as figure:
         for axes, row in zip(grid(figure, len(rows), columns), rows, strict=True):
@@ -81,7 +81,7 @@ def calibration(curves: Sequence[tuple[str, np.ndarray, np.ndarray]], path: str 
     """
     columns = columns_of(len(curves), 7)
     width = max(1.8 * columns + 0.4, 4.2)
-    height = 0.75 + 2.0 * math.ceil(len(curves) / columns)
+    height = 0.75 + 2.0 * math.ceil(max(len(curves), 1) / columns)
     title = "Calibration, with 95 % intervals"
     with picture(path, width, height, title, layout="compressed") as figure:
         for axes, (name, y, p) in zip(grid(figure, len(curves), columns), curves, strict=True):

@@ -23,7 +23,9 @@ def random_mobilenet():  # type: ignore[no-untyped-def]
     return model
 
 
-@pytest.mark.parametrize(("name", "shape"), [("vgg19", (2, 1, 512)), ("mobilenet_v2", (2, 1, 1280))])
+@pytest.mark.parametrize(
+    ("name", "shape"), [("vgg19", (2, 1, 512)), ("mobilenet_v2", (2, 1, 1280))]
+)
 def test_registry_builds_frozen_networks(name: str, shape: tuple[int, ...]) -> None:
     model = backbones.build(name, SIZE)
     assert model.output_shape == (None, *shape)
@@ -87,9 +89,7 @@ def test_bfloat16_is_near_float32(random_mobilenet, tmp_path: Path) -> None:  # 
         ("broken.weights.h5", b"not hdf5", "does not fit the backbone vgg19"),
     ],
 )
-def test_bad_weights_files(
-    tmp_path: Path, file: str, content: bytes | None, message: str
-) -> None:
+def test_bad_weights_files(tmp_path: Path, file: str, content: bytes | None, message: str) -> None:
     if content is not None:
         (tmp_path / file).write_bytes(content)
     with pytest.raises(PipelineError, match=message) as caught:
@@ -134,13 +134,11 @@ def file_server(folder: Path) -> Iterator[str]:
 @pytest.fixture
 def keras_home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """An empty cache, so that nothing downloaded earlier is found, and no proxy in between."""
-    import keras
-
     for name in ("http_proxy", "HTTP_PROXY", "all_proxy", "ALL_PROXY"):
         monkeypatch.delenv(name, raising=False)
     monkeypatch.setenv("no_proxy", "127.0.0.1")
     home = tmp_path / "keras"
-    monkeypatch.setattr(keras.config, "keras_home", lambda: str(home), raising=False)
+    home.mkdir()
     monkeypatch.setattr("keras.src.utils.file_utils.config.keras_home", lambda: str(home))
     return home
 
@@ -169,9 +167,7 @@ def test_imagenet_is_downloaded_and_cached(
     assert (again(image).numpy() == model(image).numpy()).all()
 
 
-def test_no_network_is_a_download_error(
-    keras_home: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_no_network_is_a_download_error(keras_home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     from keras.src.applications import vgg19
 
     with file_server(keras_home.parent) as address:

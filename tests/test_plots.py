@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import subprocess
-import sys
-
 import matplotlib
 import numpy as np
 import pandas as pd
@@ -33,6 +30,12 @@ def cells(attributes, n=600):
     labels[:, -1] = 0
     labels[rng.random((n, attributes)) < rng.uniform(0, 0.6, attributes)] = NAN
     return labels, probability
+
+
+def read(path):
+    with Image.open(path) as image:
+        image.load()
+    return image
 
 
 def draw_distribution(attributes, path):
@@ -116,11 +119,16 @@ def drawn(monkeypatch):
     return texts
 
 
-@pytest.mark.parametrize("attributes", [1, 2, 5, 40])
+@pytest.mark.parametrize("attributes", [1, 5, 40])
 @pytest.mark.parametrize("name", DRAWERS)
-def test_no_text_overlaps_another_or_leaves_the_picture(name, attributes, tmp_path, drawn):
+def test_pictures_have_sensible_sizes_and_texts_that_do_not_collide(
+    name, attributes, tmp_path, drawn
+):
     DRAWERS[name](attributes, tmp_path / "a.png")
     check_texts(drawn)
+    width, height = read(tmp_path / "a.png").size
+    assert 500 <= width <= 1700
+    assert 150 <= height <= 2600
 
 
 @pytest.mark.parametrize("name", DRAWERS)
@@ -146,15 +154,6 @@ def check_texts(drawn):
     assert [(strings[i], strings[j]) for i, j in np.argwhere(overlap)] == []
 
 
-@pytest.mark.parametrize("attributes", [1, 40])
-@pytest.mark.parametrize("name", DRAWERS)
-def test_pictures_have_sensible_sizes(name, attributes, tmp_path):
-    DRAWERS[name](attributes, tmp_path / "a.png")
-    width, height = Image.open(tmp_path / "a.png").size
-    assert 500 <= width <= 1700
-    assert 150 <= height <= 2600
-
-
 @pytest.mark.parametrize("name", DRAWERS)
 def test_same_call_gives_the_same_bytes_under_any_settings(name, tmp_path):
     DRAWERS[name](5, tmp_path / "a.png")
@@ -162,12 +161,7 @@ def test_same_call_gives_the_same_bytes_under_any_settings(name, tmp_path):
         DRAWERS[name](5, tmp_path / "b.png")
         assert matplotlib.rcParams["font.size"] == 20
     assert (tmp_path / "a.png").read_bytes() == (tmp_path / "b.png").read_bytes()
-    assert Image.open(tmp_path / "a.png").info.keys() <= {"dpi"}
-
-
-def test_pyplot_takes_no_part():
-    code = "import sys, pipeline.plots; sys.exit('matplotlib.pyplot' in sys.modules)"
-    assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
+    assert read(tmp_path / "a.png").info.keys() <= {"dpi"}
 
 
 def test_nothing_is_written_when_drawing_fails(tmp_path):
@@ -204,6 +198,13 @@ def test_roc_pr_legend_is_sorted_and_tells_both_areas(tmp_path, drawn):
         "worse  0.50 / 0.75",
         "empty  (one class only)",
     ]
+
+
+def test_calibration_says_what_is_unknown(tmp_path, drawn):
+    known = ("known", np.array([1, 1, 0, NAN]), np.array([0.9, 0.8, 0.1, 0.5]))
+    plots.calibration([known, ("hole", np.full(4, NAN), known[2])], tmp_path / "a.png")
+    shown = [entry[0] for entry in drawn.values()]
+    assert "ECE 0.133" in shown and "no known label" in shown
 
 
 def test_learning_curves_mark_the_best_epoch_and_do_without_columns(tmp_path, drawn):
@@ -247,27 +248,10 @@ def test_gallery_counts_the_attributes_that_do_not_fit(tmp_path, drawn):
 )
 def test_no_data_gives_an_empty_picture(draw, tmp_path):
     draw([], tmp_path / "a.png")
-    assert Image.open(tmp_path / "a.png").format == "PNG"
+    assert read(tmp_path / "a.png").height >= 100
 
 
 def test_a_giant_table_stays_within_what_can_be_drawn(tmp_path, monkeypatch):
     monkeypatch.setattr(figures, "LONGEST_SIDE", 1000)
     draw_distribution(60, tmp_path / "a.png")
-    assert max(Image.open(tmp_path / "a.png").size) <= 1000
-
-
-def test_short_leaves_short_names_alone():
-    assert figures.short("hat") == "hat"
-    assert figures.short("x" * figures.LONGEST_NAME) == "x" * figures.LONGEST_NAME
-
-
-def test_short_keeps_both_ends():
-    assert figures.short("images/very/deep/folder/person_000123.jpg", 20) == "images/ve…000123.jpg"
-    assert len(figures.short("y" * 99)) == figures.LONGEST_NAME
-
-
-@pytest.mark.parametrize(
-    ("count", "most", "columns"), [(0, 8, 1), (1, 8, 1), (8, 8, 8), (9, 8, 5), (40, 8, 8)]
-)
-def test_grids_have_even_rows(count, most, columns):
-    assert figures.columns_of(count, most) == columns
+    assert max(read(tmp_path / "a.png").size) <= 1000

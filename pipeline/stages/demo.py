@@ -1,27 +1,50 @@
-"""Stage demo: the generated pictures, their table with holes, and the truth beside it."""
+"""Stage demo: the generated pictures, their label table with holes, and the truth."""
 
 from __future__ import annotations
 
+import logging
+import sys
+
+import numpy as np
+import numpy.typing as npt
 import pandas as pd
+from tqdm import tqdm
 
 from pipeline import demo, demo_paths, params
 from pipeline.errors import run
 from pipeline.files import replace_directory, write_csv
 
+log = logging.getLogger("demo")
+
 
 def main() -> None:
     p = params.load()
+    logging.basicConfig(level="INFO", format="%(name)s: %(message)s")
     table = demo.generate(p.demo.rows, p.seed)
-    with replace_directory(demo_paths.FOLDER) as folder:
-        (folder / "images").mkdir()
-        for number, name in enumerate(table.images):
+    with replace_directory(demo_paths.IMAGES) as folder:
+        for i, name in enumerate(
+            tqdm(table.images, unit="image", desc="demo", disable=not sys.stderr.isatty())
+        ):
             if name not in table.missing:
-                picture = demo.picture(table.truth[number].tolist(), p.seed, number)
-                (folder / "images" / name).write_bytes(demo.jpeg(picture))
-        for file, cells in (("labels.csv", table.labels), ("truth.csv", table.truth)):
-            frame = pd.DataFrame(cells, columns=list(demo.ATTRIBUTES)).astype("Int8")
-            frame.insert(0, "image", table.images)
-            write_csv(frame, folder / file)
+                image = demo.picture(table.truth[i].tolist(), p.seed, i)
+                (folder / name).write_bytes(demo.jpeg(image))
+    write_csv(_frame(table.images, table.labels), demo_paths.LABELS)
+    write_csv(_frame(table.images, table.truth), demo_paths.TRUTH)
+    log.info(
+        "%d rows, %d cells hidden, %d images missing",
+        len(table.images),
+        np.isnan(table.labels).sum(),
+        len(table.missing),
+    )
+
+
+def _frame(
+    images: list[str], values: npt.NDArray[np.int64] | npt.NDArray[np.float32]
+) -> pd.DataFrame:
+    """``image,<attributes>``, cells 1, 0 or NA."""
+    frame = pd.DataFrame(values, columns=list(demo.ATTRIBUTES)).astype("Int64")
+    frame.insert(0, "image", images)
+    return frame
 
 
 if __name__ == "__main__":
