@@ -66,8 +66,8 @@ def clean(
     Raises
     ------
     PipelineError
-        If fewer than `MIN_IMAGES` images are usable, if no label of these is known, or if a split
-        would have no image.
+        If fewer than `MIN_IMAGES` images are usable, if no label of an attribute is known for
+        them, or if a split would have no image.
     """
     order = sorted(range(len(table.images)), key=table.images.__getitem__)
     drops, kept, hashes = [], [], []
@@ -88,6 +88,12 @@ def clean(
         raise PipelineError(
             f"{source}: no label is known of the {len(kept)} usable images, expected some 1 and 0; "
             f"label a few{_example(drops)}"
+        )
+    if empty := without_labels(usable):
+        raise PipelineError(
+            f"{source}: no label of {', '.join(empty)} is known among the {len(kept)} usable "
+            "images, so there is nothing to learn or to fill it from; label some images with 1 "
+            "and 0, or leave it out with the param attributes"
         )
     groups = duplicate_groups(hashes)
     subset = iterative_split(
@@ -167,9 +173,10 @@ def one_class(attributes: pd.DataFrame) -> list[str]:
     return attributes.loc[alike, "attribute"].tolist()
 
 
-def without_labels(attributes: pd.DataFrame) -> list[str]:
-    """Attributes of which no label is known among the usable images."""
-    return attributes.loc[attributes["known"] == 0, "attribute"].tolist()
+def without_labels(table: LabelTable) -> list[str]:
+    """Attributes of which no label is known."""
+    known = (~np.isnan(table.values)).sum(axis=0)
+    return [name for name, count in zip(table.attributes, known, strict=True) if not count]
 
 
 def _example(drops: list[tuple[str, str, str]]) -> str:

@@ -15,6 +15,7 @@ import numpy as np
 import numpy.typing as npt
 
 from pipeline import heads, losses, metrics
+from pipeline.errors import PipelineError
 from pipeline.features import FeatureStore
 from pipeline.resample import occurrence
 
@@ -142,6 +143,11 @@ class SideBySide:
         best: list[tuple[float, float]] = [(-np.inf, -np.inf)] * len(tasks)
         for epoch in range(self.settings.epochs):
             training_loss = self._epoch(tasks, orders, offsets, epoch)
+            if not np.isfinite(training_loss).all():
+                raise PipelineError(
+                    f"params.yaml: learning_rate: {self.settings.learning_rate:g} let the fit "
+                    f"diverge in epoch {epoch + 1}; try a tenth of it"
+                )
             logits = self.predict([task.val_rows for task in tasks])
             seen = self._training_scores(tasks)
             waiting = 0

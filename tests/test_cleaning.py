@@ -95,7 +95,7 @@ def test_counts_per_attribute_and_split() -> None:
     assert np.isnan(frame["prevalence"][2])
     assert frame["missing_rate"].tolist() == [0.25, 0.25, 1.0]
     assert cleaning.one_class(frame) == ["same"]
-    assert cleaning.without_labels(frame) == ["empty"]
+    assert cleaning.without_labels(table) == ["empty"]
     long = cleaning.class_counts(frame)
     head = long.head(3)
     assert head["attribute"].tolist() == ["x"] * 3

@@ -63,7 +63,7 @@ def test_an_incomplete_store_is_refused(tmp_path: Path, maps: np.ndarray) -> Non
         writer.append(0, maps[0, :1])
         with pytest.raises(ValueError, match="rows written"):
             writer.finish(index, {})
-    with pytest.raises(PipelineError, match="meta.json: no such file"):
+    with pytest.raises(PipelineError, match="no such file; the feature store"):
         FeatureStore(tmp_path)
 
 

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from pipeline import heads
+from pipeline.errors import PipelineError
 from pipeline.features import FeatureStore
 from pipeline.fitting import Settings, SideBySide, Task
 
@@ -131,6 +132,14 @@ def test_copies_take_different_views(store: FeatureStore, monkeypatch: pytest.Mo
     seen.clear()
     side._epoch([twice], orders, [occurrence(rows)], epoch=1)
     assert {view for row, view in seen if row == 8} != first
+
+
+def test_a_diverging_fit_names_the_param(store: FeatureStore) -> None:
+    side = bank(store, "linear", 1)
+    one = task(1)
+    wild = Task(one.rows, np.full((100, 1), np.inf, "float32"), one.val_rows, one.val_targets, (1,))
+    with pytest.raises(PipelineError, match=r"learning_rate: 0\.01 let the fit diverge in epoch 1"):
+        side.fit([wild])
 
 
 def test_training_scores_on_request(store: FeatureStore) -> None:

@@ -106,8 +106,6 @@ def _report(table: labels.LabelTable, cleaned: Cleaned) -> None:
             "whose labels disagree: %d",
             *(groups, len(cleaned.duplicates), conflicts.nunique()),
         )
-    if empty := cleaning.without_labels(cleaned.attributes):
-        log.warning("attributes without a known label: %d (%s)", len(empty), _first(empty))
     if alike := cleaning.one_class(cleaned.attributes):
         log.warning("attributes with one known class only: %d (%s)", len(alike), _first(alike))
 

@@ -1,0 +1,315 @@
+"""One run of the whole pipeline by DVC on a small table with everything wrong that may be wrong."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+import yaml
+
+from pipeline import demo
+
+ROOT = Path(__file__).resolve().parent.parent
+ATTRIBUTES = ["hat", "sleeves", "always"]
+NUMBER = 90
+Run = Callable[..., subprocess.CompletedProcess[str]]
+
+
+def _data(folder: Path) -> None:
+    """Pictures and a table: holes, a missing and a truncated file, two identical, one class."""
+    table = demo.generate(NUMBER, seed=3)
+    (folder / "images").mkdir(parents=True)
+    rng = np.random.default_rng(0)
+    hat, sleeves = (demo.ATTRIBUTES.index(name) for name in ("has_hat", "has_sleeves"))
+    rows = []
+    for i, name in enumerate(table.images):
+        truth = table.truth[i].copy()
+        truth[hat] = i % 3 == 0
+        file = folder / "images" / name
+        file.write_bytes(demo.jpeg(demo.picture(truth.tolist(), 3, i)))
+        cells = [str(truth[hat]), str(truth[sleeves]), "1"]
+        rows.append([name, *("" if rng.random() < 0.2 else cell for cell in cells)])
+    (folder / "images" / "image_7.jpg").unlink()
+    truncated = folder / "images" / "image_8.jpg"
+    truncated.write_bytes(truncated.read_bytes()[:900])
+    shutil.copy(folder / "images" / "image_20.jpg", folder / "images" / "image_21.jpg")
+    pd.DataFrame(rows, columns=["image", *ATTRIBUTES]).to_csv(folder / "labels.csv", index=False)
+
+
+@pytest.fixture(scope="module")
+def project(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A copy of the tracked files with small params and its own data, after `dvc repro`."""
+    folder = tmp_path_factory.mktemp("project")
+    tracked = subprocess.run(
+        ["git", "ls-files", "pipeline", "dvc.yaml", "params.yaml", ".dvcignore", ".gitignore"],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        check=True,
+    ).stdout.split()
+    for name in tracked:
+        (folder / name).parent.mkdir(parents=True, exist_ok=True)
+        shutil.copy(ROOT / name, folder / name)
+    _data(folder / "mine")
+    content = yaml.safe_load((folder / "params.yaml").read_text())
+    content["data"] = {"labels": "mine/labels.csv", "images": "mine/images"}
+    content["backbone"] = {"name": "mobilenet_v2", "weights": "random", "precision": "float32"}
+    content |= {"image_size": [64, 64], "epochs": 3, "batch_size": 8}
+    content["features"]["views"] = 2
+    content["impute"] |= {"folds": 2, "rounds": 1, "confidence": 0.6}
+    content["demo"]["rows"] = 50
+    (folder / "params.yaml").write_text(yaml.safe_dump(content))
+    for command in (["git", "init", "-q"], ["dvc", "init", "-q"]):
+        subprocess.run(command, cwd=folder, check=True, env=_environment())
+    done = _run(folder, "dvc", "repro")
+    assert done.returncode == 0, done.stdout[-3000:] + done.stderr[-3000:]
+    return folder
+
+
+def _environment() -> dict[str, str]:
+    path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
+    return {**os.environ, "PATH": path, "TF_CPP_MIN_LOG_LEVEL": "3", "DVC_NO_ANALYTICS": "1"}
+
+
+def _run(folder: Path, *command: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        command, cwd=folder, env=_environment(), capture_output=True, text=True, check=False
+    )
+
+
+@pytest.fixture
+def edit_params(project: Path) -> Iterator[Callable[[str, str], None]]:
+    path = project / "params.yaml"
+    before = path.read_text()
+
+    def edit(old: str, new: str) -> None:
+        assert old in before
+        path.write_text(before.replace(old, new))
+
+    yield edit
+    path.write_text(before)
+
+
+def _read(path: Path) -> pd.DataFrame:
+    return pd.read_csv(path, dtype=str, keep_default_na=False)
+
+
+def test_table_comes_out_whole_and_known_cells_unchanged(project: Path) -> None:
+    given = _read(project / "mine/labels.csv").set_index("image")
+    filled = _read(project / "data/imputed/labels.csv").set_index("image")
+    assert list(filled.columns) == ["split", *ATTRIBUTES]
+    assert len(filled) == NUMBER - 2
+    assert filled[ATTRIBUTES].isin(["0", "1"]).all(axis=None)
+    given = given.loc[filled.index]
+    known = given != ""
+    assert (filled[ATTRIBUTES].to_numpy()[known] == given.to_numpy()[known]).all()
+
+
+def test_every_hole_has_its_provenance(project: Path) -> None:
+    clean = _read(project / "data/clean/labels.csv").set_index("image")[ATTRIBUTES]
+    filled = _read(project / "data/imputed/labels.csv").set_index("image")
+    cells = _read(project / "data/imputed/provenance.csv")
+    assert list(cells.columns) == [
+        "image",
+        "attribute",
+        "value",
+        "probability",
+        "round",
+        "evidence",
+    ]
+    holes = {(i, a) for i in clean.index for a in ATTRIBUTES if clean.loc[i, a] == ""}
+    assert set(zip(cells["image"], cells["attribute"], strict=True)) == holes
+    assert len(cells) == len(holes)
+    for row in cells.itertuples():
+        assert filled.loc[row.image, row.attribute] == row.value
+        assert 0 < float(row.probability) < 1
+    assert set(cells[cells["attribute"] == "always"]["evidence"]) == {"one-class"}
+    assert set(cells[cells["attribute"] == "always"]["value"]) == {"1"}
+
+
+def test_dropped_and_identical_images(project: Path) -> None:
+    dropped = _read(project / "data/clean/dropped.csv")
+    assert dict(zip(dropped["image"], dropped["reason"], strict=True)) == {
+        "image_7.jpg": "missing",
+        "image_8.jpg": "truncated",
+    }
+    split = _read(project / "data/clean/labels.csv").set_index("image")["split"]
+    assert split["image_20.jpg"] == split["image_21.jpg"]
+    folds = _read(project / "models/attributes/folds.csv").set_index("image")["fold"]
+    assert folds["image_20.jpg"] == folds["image_21.jpg"]
+    assert ((folds == "-1") == (split != "train")).all()
+
+
+def test_scores_have_not_seen_their_image(project: Path) -> None:
+    """Head k has no score for what it was fitted on: known training cells outside its fold."""
+    clean = _read(project / "data/clean/labels.csv")
+    fold = _read(project / "models/attributes/folds.csv")["fold"].astype(int).to_numpy()
+    logits = np.load(project / "models/attributes/logits.npy")
+    for a, attribute in enumerate(ATTRIBUTES):
+        known = (clean[attribute] != "").to_numpy()
+        for k in range(2):
+            fitted = known & (fold >= 0) & (fold != k)
+            assert (np.isnan(logits[a, k]) == fitted).all()
+
+
+def test_metrics_are_few_finite_and_on_known_test_cells(project: Path) -> None:
+    content = json.loads((project / "reports/metrics.json").read_text())
+    clean = _read(project / "data/clean/labels.csv")
+    test = clean[clean["split"] == "test"][ATTRIBUTES]
+    assert content["test"]["n_cells"] == (test != "").sum(axis=None)
+    assert content["backbone"]["pretrained"] == 0
+    assert "demo_truth" not in content
+    assert sum(len(group) for group in content.values()) <= 24
+    table = _read(project / "reports/attributes.csv").set_index("attribute")
+    assert table.loc["always", "learnable"] == "no"
+    assert table.loc["always", "auc"] == ""
+
+
+def test_pictures_are_there(project: Path) -> None:
+    for name in ("roc_pr", "calibration", "confusion", "learning_curves", "gallery"):
+        assert (project / f"reports/{name}.png").read_bytes()[:4] == b"\x89PNG"
+
+
+def test_a_second_repro_does_nothing(project: Path) -> None:
+    done = _run(project, "dvc", "repro")
+    assert done.returncode == 0
+    assert "Running stage" not in done.stdout
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "message"),
+    [
+        ("head: conv", "head: cnov", "head: got 'cnov'"),
+        ("mine/labels.csv", "mine/gone.csv", "mine/gone.csv: no such file"),
+        ("name: mobilenet_v2", "name: vgg91", "backbone.name: got 'vgg91'"),
+    ],
+)
+def test_bad_params_leave_the_good_outputs(
+    project: Path, edit_params: Callable[[str, str], None], old: str, new: str, message: str
+) -> None:
+    before = _tree(project)
+    edit_params(old, new)
+    done = _run(project, "dvc", "repro")
+    assert done.returncode != 0
+    assert message in done.stderr + done.stdout
+    assert "Traceback" not in done.stderr + done.stdout
+    assert _tree(project) == before
+
+
+def test_a_bad_cell_leaves_the_good_outputs(project: Path) -> None:
+    path = project / "mine/labels.csv"
+    good = path.read_text()
+    path.write_text(good + "image_x.jpg,2,1,1\n")
+    before = _tree(project)
+    done = _run(project, "dvc", "repro")
+    path.write_text(good)
+    assert done.returncode != 0
+    told = done.stderr + done.stdout
+    assert all(word in told for word in ("labels.csv", "'2'", "hat", str(NUMBER + 2)))
+    assert "Traceback" not in told
+    assert _tree(project) == before
+
+
+def test_weights_that_do_not_fit_leave_the_good_outputs(
+    project: Path, edit_params: Callable[[str, str], None]
+) -> None:
+    (project / "bad.weights.h5").write_bytes(b"no weights")
+    before = _tree(project)
+    edit_params("weights: random", "weights: bad.weights.h5")
+    done = _run(project, "dvc", "repro")
+    assert done.returncode != 0
+    assert "bad.weights.h5: does not fit the backbone mobilenet_v2" in done.stderr + done.stdout
+    assert _tree(project) == before
+
+
+def _tree(project: Path) -> dict[str, int]:
+    """Every output file with the time of its last change, without the mark that params are good."""
+    files = [p for part in ("data", "models", "reports") for p in (project / part).rglob("*")]
+    return {str(p): p.stat().st_mtime_ns for p in files if p.is_file() and p.name != "checked.txt"}
+
+
+def test_another_policy_for_unknown_cells_fits_the_final_head_alone(
+    project: Path, edit_params: Callable[[str, str], None]
+) -> None:
+    for policy in ("mask", "negative"):
+        edit_params("missing: impute", f"missing: {policy}")
+        done = _run(project, "dvc", "repro")
+        assert done.returncode == 0, done.stderr[-2000:]
+        ran = [line.split("'")[1] for line in done.stdout.splitlines() if "Running stage" in line]
+        assert ran == ["check", "train", "evaluate"]
+        assert (
+            json.loads((project / "models/multilabel/model.json").read_text())["missing"] == policy
+        )
+
+
+def test_predict_goes_on_after_a_broken_file(project: Path) -> None:
+    folder = project / "new"
+    (folder / "deeper").mkdir(parents=True)
+    shutil.copy(project / "mine/images/image_1.jpg", folder / "a.jpg")
+    shutil.copy(project / "mine/images/image_2.jpg", folder / "deeper/b.jpg")
+    (folder / "broken.jpg").write_bytes(b"\xff\xd8 not a picture")
+    for suffix in (".csv", ".json"):
+        out = project / f"predictions{suffix}"
+        done = _run(
+            project, sys.executable, "-m", "pipeline.predict", "new", "gone.jpg", "--out", out.name
+        )
+        assert done.returncode == 1, done.stderr
+        assert "2 of 4 pictures could not be read" in done.stderr
+        rows = _read(out) if suffix == ".csv" else pd.DataFrame(json.loads(out.read_text()))
+        assert rows["image"].tolist() == [
+            "new/a.jpg",
+            "new/broken.jpg",
+            "new/deeper/b.jpg",
+            "gone.jpg",
+        ]
+        assert (rows["error"] != "").tolist() == [False, True, False, True]
+        good = rows[rows["error"] == ""]
+        for attribute in ATTRIBUTES:
+            p = good[f"{attribute}_probability"].astype(float)
+            assert p.between(0, 1).all()
+            assert good[attribute].astype(float).isin([0, 1]).all()
+
+
+def test_predict_agrees_with_the_classifier_on_cached_features(project: Path) -> None:
+    from pipeline import classifier
+    from pipeline.features import FeatureStore
+
+    done = _run(project, sys.executable, "-m", "pipeline.predict", "mine/images/image_1.jpg")
+    assert done.returncode == 0, done.stderr
+    printed = dict(zip(*(line.split(",") for line in done.stdout.split()), strict=True))
+    head, card = classifier.load(project / "models/multilabel")
+    store = FeatureStore(project / "data/features")
+    rows = store.rows(["image_1.jpg"])
+    (expected,) = classifier.probabilities(head, card.head.kind, store, rows)
+    for attribute, p in zip(card.attributes, expected, strict=True):
+        assert float(printed[f"{attribute}_probability"]) == pytest.approx(p, abs=2e-3)
+
+
+def test_predict_refuses_what_it_cannot_do(project: Path, tmp_path: Path) -> None:
+    (tmp_path / "empty").mkdir()
+    for arguments, message in (
+        ([str(tmp_path / "empty")], "no image in it"),
+        (["mine/images", "--out", "p.txt"], "expected a name that ends in .csv or .json"),
+    ):
+        done = _run(project, sys.executable, "-m", "pipeline.predict", *arguments)
+        assert done.returncode == 2
+        assert message in done.stderr
+        assert "Traceback" not in done.stderr
+
+
+def test_predict_refuses_another_backbone(project: Path) -> None:
+    path = project / "models/backbone/backbone.json"
+    good = path.read_text()
+    path.write_text(good.replace('"sha256": "', '"sha256": "ff'))
+    done = _run(project, sys.executable, "-m", "pipeline.predict", "mine/images/image_1.jpg")
+    path.write_text(good)
+    assert done.returncode == 2
+    assert "not the one that the classifier was trained on" in done.stderr
