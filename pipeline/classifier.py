@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from scipy.special import expit
 
 from pipeline import heads
 from pipeline.errors import PipelineError
@@ -36,12 +37,6 @@ class Card:
     backbone: dict[str, str]
     precision: str
     missing: str
-
-
-def sigmoid(logits: np.ndarray) -> np.ndarray:
-    """float64 probabilities of the shape of ``logits``, without overflow."""
-    out: np.ndarray = np.exp(-np.logaddexp(0.0, -np.asarray(logits, dtype=np.float64)))
-    return out
 
 
 def save(head: Any, card: Card, folder: Path) -> None:
@@ -94,5 +89,6 @@ def probabilities(
     parts = []
     for start in range(0, len(rows), batch):
         features = heads.read_features(kind, store, rows[start : start + batch])
-        parts.append(sigmoid(head(features.astype(np.float32), training=False).numpy()))
+        logits = head(features.astype(np.float32), training=False).numpy()
+        parts.append(expit(logits.astype(np.float64)))
     return np.concatenate(parts)

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import IO, Any
 
 import numpy as np
+from scipy.special import expit
 
 from pipeline import backbones, classifier, embedding, heads, images, runtime
 from pipeline.errors import PipelineError, run
@@ -107,7 +108,7 @@ class Predictor:
             pooled = heads.REGISTRY[self.card.head.kind].features == "pooled"
             features = maps.mean(axis=(1, 2)) if pooled else maps
             logits = self.head(features, training=False).numpy()
-            probabilities = iter(classifier.sigmoid(logits))
+            probabilities = iter(expit(logits.astype(np.float64)))
         for file, picture in batch:
             row: dict[str, Any] = {"image": str(file), "error": ""}
             if isinstance(picture, str):

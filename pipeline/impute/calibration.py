@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
+from scipy.special import expit
 from sklearn.linear_model import LogisticRegression
 
 
@@ -19,8 +20,7 @@ class Platt:
     def __call__(self, logits: np.ndarray) -> npt.NDArray[np.float64]:
         """Probabilities of the shape of ``logits``."""
         z = self.slope * np.asarray(logits, dtype=np.float64) + self.offset
-        out: npt.NDArray[np.float64] = np.exp(-np.logaddexp(0.0, -z))
-        return out
+        return np.asarray(expit(z))
 
 
 def fit_platt(logits: np.ndarray, labels: np.ndarray) -> Platt:

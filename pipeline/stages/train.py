@@ -6,6 +6,7 @@ import logging
 
 import numpy as np
 import pandas as pd
+from scipy.special import expit
 
 from pipeline import classifier, heads, params, runtime
 from pipeline.errors import PipelineError, run
@@ -86,7 +87,7 @@ def _thresholds(
     rule: str | float, bank: SideBySide, rows: np.ndarray, known: np.ndarray
 ) -> tuple[float, ...]:
     """One threshold per attribute, from known validation labels: training scores are in-sample."""
-    probability = classifier.sigmoid(bank.predict([rows])[0])
+    probability = expit(bank.predict([rows])[0].astype(np.float64))
     chosen = []
     for number in range(known.shape[1]):
         cells = ~np.isnan(known[:, number])

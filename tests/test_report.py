@@ -1,0 +1,76 @@
+from __future__ import annotations
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from pipeline import report
+from pipeline.metrics import roc_curve_points
+
+NAN = float("nan")
+
+
+def test_attribute_table_has_a_row_each_and_blanks_for_undefined() -> None:
+    labels = np.array([[1, 1], [0, 1], [NAN, 1], [1, NAN]])
+    p = np.array([[0.9, 0.8], [0.2, 0.9], [0.5, 0.7], [0.4, 0.1]])
+    table = report.attribute_table(["a", "b"], labels, p, [0.5, 0.5], {"learnable": ["yes", "no"]})
+    assert table["attribute"].tolist() == ["a", "b"]
+    assert table["learnable"].tolist() == ["yes", "no"]
+    assert table.loc[0, ["tp", "fp", "tn", "fn", "unknown"]].tolist() == [1, 0, 1, 1, 1]
+    assert np.isnan(table.loc[1, "auc"])
+
+
+def test_held_out_arrays_put_cells_in_their_place() -> None:
+    cells = pd.DataFrame(
+        {
+            "image": ["b", "a", "b"],
+            "attribute": ["y", "x", "x"],
+            "label": [1, 0, 1],
+            "probability": [0.7, 0.2, 0.6],
+        }
+    )
+    labels, p = report.held_out_arrays(["x", "y"], cells, ["a", "b", "c"])
+    assert np.array_equal(labels, [[0, NAN], [1, 1], [NAN, NAN]], equal_nan=True)
+    assert p.tolist() == [[0.2, 0.5], [0.6, 0.7], [0.5, 0.5]]
+
+
+def test_truth_table_by_hand() -> None:
+    truth = pd.DataFrame({"image": list("abcd"), "x": [1, 0, 1, 0], "y": [1, 1, 1, 1]})
+    filled = pd.DataFrame(
+        {
+            "image": ["a", "b", "c", "d"],
+            "attribute": ["y", "x", "x", "x"],
+            "value": [0, 0, 1, 1],
+            "probability": [0.4, 0.1, 0.9, 0.6],
+        }
+    )
+    table = report.truth_table(truth, filled)
+    assert list(table.columns) == list(report.TRUTH_COLUMNS)
+    assert table["attribute"].tolist() == ["x", "y"]
+    assert table["cells"].tolist() == [3, 1]
+    assert table["accuracy"].tolist() == pytest.approx([2 / 3, 0], abs=1e-6)
+    assert table.loc[0, "auc"] == 1.0
+    assert table.loc[0, "brier"] == pytest.approx((0.01 + 0.01 + 0.36) / 3, abs=1e-6)
+    assert table["majority_accuracy"].tolist() == pytest.approx([2 / 3, 1], abs=1e-6)
+    assert np.isnan(table.loc[1, "auc"])
+
+
+def test_a_filled_cell_that_the_truth_lacks_is_noticed() -> None:
+    truth = pd.DataFrame({"image": ["a", "a"], "x": [1, 0]})
+    filled = pd.DataFrame({"image": ["a"], "attribute": ["x"], "value": [1], "probability": [0.9]})
+    with pytest.raises(pd.errors.MergeError):
+        report.truth_table(truth, filled)
+
+
+def test_curves_only_where_they_exist() -> None:
+    labels = np.array([[1, 1], [0, 1], [1, NAN]])
+    p = np.array([[0.9, 0.8], [0.2, 0.9], [0.5, 0.7]])
+    table = report.curve_table(["a", "b"], labels, p, roc_curve_points)
+    assert set(table["attribute"]) == {"a"}
+    nothing = report.curve_table(["b"], labels[:, 1:], p[:, 1:], roc_curve_points)
+    assert len(nothing) == 0
+
+
+def test_finite_leaves_out_what_is_undefined() -> None:
+    content = {"a": {"x": NAN, "y": None}, "b": {"n": np.int64(3), "p": 0.123456}, "c": np.inf}
+    assert report.finite(content) == {"b": {"n": 3, "p": 0.1235}}
