@@ -9,7 +9,7 @@ PYTHON ?= $(shell for p in python3 python3.12 python3.11 python3.13 python; do \
 export PATH := $(BIN):$(PATH)
 export TF_CPP_MIN_LOG_LEVEL ?= 3
 
-.PHONY: help install repro test lint format hooks metrics clean
+.PHONY: help install repro test lint format hooks readme metrics clean
 .DEFAULT_GOAL := help
 
 help:  ## List the targets
@@ -37,6 +37,10 @@ format: $(VENV)/.dev  ## Format the code and fix what ruff can fix
 
 hooks: $(VENV)/.dev  ## Install the pre-commit hooks into this clone
 	pre-commit install
+
+readme: $(VENV)/.runtime  ## Measure the stages, put the figures of the reports into the README
+	python -m benchmarks.stage_times
+	python -m benchmarks.readme
 
 metrics: $(VENV)/.runtime  ## Show the metrics and what changed since the last commit
 	dvc metrics show

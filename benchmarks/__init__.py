@@ -1,0 +1,1 @@
+"""What is measured; none of it is part of the DVC pipeline."""
