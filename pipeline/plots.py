@@ -129,7 +129,11 @@ def _best_epoch(history: pd.DataFrame) -> int | None:
     return int(ranked["epoch"].iloc[0])
 
 
-def roc_pr(curves: Sequence[tuple[str, np.ndarray, np.ndarray]], path: str | Path) -> None:
+def roc_pr(
+    curves: Sequence[tuple[str, np.ndarray, np.ndarray]],
+    path: str | Path,
+    title: str = "Ranking of the test images",
+) -> None:
     """ROC and precision-recall curves, a line per attribute, the best AUC first in the legend.
 
     Parameters
@@ -145,7 +149,7 @@ def roc_pr(curves: Sequence[tuple[str, np.ndarray, np.ndarray]], path: str | Pat
     # The legend has to fit below the panels: long names go in fewer columns.
     columns = columns_of(len(curves), 4 if max(map(len, names), default=0) < 20 else 3)
     height = 5.1 + 0.5 + 0.17 * math.ceil(len(curves) / columns)
-    with picture(path, 10, height, "Ranking of the test images") as figure:
+    with picture(path, 10, height, title) as figure:
         roc, pr = grid(figure, 2, 2)
         roc.plot([0, 1], [0, 1], color=MUTED, lw=1, ls=":")
         keys = []

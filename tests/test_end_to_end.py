@@ -5,8 +5,10 @@ from __future__ import annotations
 import json
 import os
 import shutil
+import signal
 import subprocess
 import sys
+import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -174,7 +176,14 @@ def test_metrics_are_few_finite_and_on_known_test_cells(project: Path) -> None:
 
 
 def test_pictures_are_there(project: Path) -> None:
-    for name in ("roc_pr", "calibration", "confusion", "learning_curves", "gallery"):
+    for name in (
+        "roc_pr",
+        "roc_pr_heads",
+        "calibration",
+        "confusion",
+        "learning_curves",
+        "gallery",
+    ):
         assert (project / f"reports/{name}.png").read_bytes()[:4] == b"\x89PNG"
 
 
@@ -228,6 +237,74 @@ def test_weights_that_do_not_fit_leave_the_good_outputs(
     assert done.returncode != 0
     assert "bad.weights.h5: does not fit the backbone mobilenet_v2" in done.stderr + done.stdout
     assert _tree(project) == before
+
+
+FULL_DISK = """
+import errno
+from pipeline import features
+from pipeline.errors import run
+from pipeline.stages import embed
+
+def append(self, view, maps):
+    raise OSError(errno.ENOSPC, "No space left on device", "data/.features.partial/map_0.npy")
+
+features.FeatureWriter.append = append
+run(embed.main)
+"""
+
+NO_ROOM = """
+import shutil
+from pipeline.errors import run
+from pipeline.stages import embed
+
+shutil.disk_usage = lambda path: shutil._ntuple_diskusage(10**9, 10**9 - 1000, 1000)
+run(embed.main)
+"""
+
+
+@pytest.mark.parametrize(
+    ("script", "message"),
+    [
+        (FULL_DISK, "no space left on the disk while writing data/.features.partial/map_0.npy"),
+        (NO_ROOM, "GB of features would be written, 0.00 GB are free"),
+    ],
+)
+def test_a_full_disk_during_embed_leaves_the_earlier_store(
+    project: Path, script: str, message: str
+) -> None:
+    before = _tree(project)
+    done = _run(project, sys.executable, "-c", script)
+    assert done.returncode == 2
+    assert message in done.stderr
+    assert "Traceback" not in done.stderr
+    assert _tree(project) == before
+    assert not (project / "data/.features.partial").exists()
+
+
+def test_an_interrupt_during_embed_leaves_the_earlier_store(
+    project: Path, edit_params: Callable[[str, str], None]
+) -> None:
+    before = _tree(project)
+    edit_params("views: 2", "views: 64")
+    process = subprocess.Popen(
+        [sys.executable, "-m", "pipeline.stages.embed"],
+        cwd=project,
+        env=_environment(),
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    written = project / "data/.features.partial/map_0.npy"
+    deadline = time.monotonic() + 120
+    while not (written.exists() and written.stat().st_size) and time.monotonic() < deadline:
+        assert process.poll() is None, "embed ended before it could be interrupted"
+        time.sleep(0.02)
+    process.send_signal(signal.SIGINT)
+    _, told = process.communicate(timeout=60)
+    assert process.returncode == 130
+    assert "interrupted" in told
+    assert "Traceback" not in told
+    assert _tree(project) == before
+    assert not written.parent.exists()
 
 
 def _tree(project: Path) -> dict[str, int]:

@@ -135,6 +135,8 @@ def _pictures(
         return [(name, y[:, i], p[:, i]) for i, name in enumerate(attributes)]
 
     plots.roc_pr(curves(known, probability), REPORTS / "roc_pr.png")
+    title = "Attribute heads: ranking of training images, out of fold"
+    plots.roc_pr(curves(*held_out), REPORTS / "roc_pr_heads.png", title)
     plots.calibration(curves(*held_out), REPORTS / "calibration.png")
     counts = test_table[["attribute", "tp", "fp", "tn", "fn", "threshold"]].to_dict("records")
     plots.confusion_grid(cast(list[dict[str, Any]], counts), REPORTS / "confusion.png")
