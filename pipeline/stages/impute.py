@@ -13,7 +13,7 @@ from pipeline.crossfit import out_of_fold
 from pipeline.errors import run
 from pipeline.features import FeatureStore
 from pipeline.files import replace_directory, write_csv, write_json
-from pipeline.impute.fill import PRIOR, Filled, fill
+from pipeline.impute.fill import ONE_CLASS, Filled, fill
 from pipeline.impute.learnable import is_learnable
 from pipeline.impute.selftrain import SelfTraining, self_train
 from pipeline.labels import read_clean, write_clean
@@ -128,7 +128,7 @@ def _summary(column: np.ndarray, course: SelfTraining, filled: Filled) -> dict[s
 def _sentence(attribute: str, course: SelfTraining, filled: Filled) -> str:
     count = int((filled.round > 0).sum())
     if not filled.learnable:
-        why = "prevalence" if PRIOR in filled.evidence else "only class"
+        why = "only class" if ONE_CLASS in filled.evidence else "prevalence"
         return f"{attribute}: NOT LEARNABLE from the pictures; {count} cells take its {why}"
     kept = len(course.logits) - 1
     return f"{attribute}: {count} cells filled, {kept} rounds kept, stopped by {course.stop}"
