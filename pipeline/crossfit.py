@@ -120,19 +120,3 @@ def cross_fit(
         if k in constant:
             logits[k, unseen[k]] = constant[k]
     return CrossFit(logits, fits, shifts)
-
-
-def out_of_fold(logits: np.ndarray, fold: np.ndarray) -> npt.NDArray[np.float32]:
-    """One logit per image, [N]: its own fold's head for training images, else the heads' mean.
-
-    Parameters
-    ----------
-    logits : [K, N] as in `CrossFit`.
-    fold : [N], -1 outside training.
-    """
-    mean = np.zeros(logits.shape[1], dtype=np.float32)
-    outside = fold < 0
-    mean[outside] = logits[:, outside].mean(axis=0)
-    inside = np.flatnonzero(~outside)
-    mean[inside] = logits[fold[inside], inside]
-    return mean

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import errno
+import os
 import sys
 from collections.abc import Callable
 from typing import NoReturn
 
 EXIT_BAD_INPUT = 2
 EXIT_INTERRUPTED = 130
+EXIT_BROKEN_PIPE = 141
 
 
 class PipelineError(Exception):
@@ -27,6 +29,10 @@ def run(main: Callable[[], int | None]) -> NoReturn:
     """
     try:
         sys.exit(main() or 0)
+    except BrokenPipeError:
+        # The reader, as `head`, has had enough; Python would complain again when it closes stdout.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        sys.exit(EXIT_BROKEN_PIPE)
     except PipelineError as error:
         print(f"error: {error}", file=sys.stderr)
         sys.exit(EXIT_BAD_INPUT)
@@ -35,10 +41,15 @@ def run(main: Callable[[], int | None]) -> NoReturn:
             raise
         print(
             f"error: no space left on the disk while writing {error.filename or 'an output'}; "
-            "free some space and run again; no earlier output was replaced",
+            "free some space and run again; what DVC removed before the stage comes back with "
+            "`dvc checkout`",
             file=sys.stderr,
         )
         sys.exit(EXIT_BAD_INPUT)
     except KeyboardInterrupt:
-        print("interrupted: nothing unfinished was kept as an output; run again", file=sys.stderr)
+        print(
+            "interrupted: nothing unfinished was kept; run again, or bring back what DVC removed "
+            "before the stage with `dvc checkout`",
+            file=sys.stderr,
+        )
         sys.exit(EXIT_INTERRUPTED)

@@ -185,11 +185,13 @@ def _chosen(path: str | Path, names: list[str], attributes: Sequence[str] | None
             )
         if name in requested[:position]:
             fail(path, f"params.yaml: attributes lists {name!r} twice; remove one")
-        if name in RESERVED or _has_control_character(name):
+        taken = name in (*RESERVED, "error") or f"{name}_probability" in requested
+        if taken or _has_control_character(name):
             fail(
                 path,
-                f"column {names.index(name, 1) + 1}: {name!r} can't name an attribute: image "
-                "and split are reserved, control characters not allowed; rename it, or choose "
+                f"column {names.index(name, 1) + 1}: {name!r} can't name an attribute: image, "
+                "split, error and a name whose NAME_probability is an attribute, too, are "
+                "reserved, control characters not allowed; rename it, or choose "
                 "other columns with attributes in params.yaml",
             )
     return [names.index(name, 1) for name in requested]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import csv
+import io
 import json
 import sys
 from collections.abc import Iterator, Sequence
@@ -17,6 +18,8 @@ from pipeline import backbones, classifier, embedding, heads, images, runtime
 from pipeline.errors import PipelineError, run
 
 EXIT_SOME_FAILED = 1
+UNDECODABLE = "backslashreplace"
+"""A file's name need not be text: its other bytes are written as escapes."""
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -33,6 +36,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     options = parser.parse_args(arguments)
     if options.out is not None and options.out.suffix.lower() not in (".csv", ".json"):
         raise PipelineError(f"--out {options.out}: expected a name that ends in .csv or .json")
+    if options.out is not None and not options.out.absolute().parent.is_dir():
+        raise PipelineError(f"--out {options.out}: no such folder as {options.out.parent}; make it")
     files = expand(options.paths)
     if not files:
         raise PipelineError(
@@ -129,10 +134,12 @@ def write(rows: Iterator[dict[str, Any]], attributes: Sequence[str], out: Path |
     An earlier ``out`` is replaced when all rows are written, and not before.
     """
     if out is None:
+        if isinstance(sys.stdout, io.TextIOWrapper):
+            sys.stdout.reconfigure(errors=UNDECODABLE)
         return _write_csv(rows, attributes, sys.stdout)
     partial = out.with_name(f"{out.name}.partial")
     try:
-        with partial.open("w", encoding="utf-8", newline="") as stream:
+        with partial.open("w", encoding="utf-8", errors=UNDECODABLE, newline="") as stream:
             if out.suffix.lower() == ".json":
                 failed = _write_json(rows, stream)
             else:

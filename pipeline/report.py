@@ -12,7 +12,8 @@ from pipeline import metrics
 
 TRUTH_COLUMNS = (
     *("attribute", "cells", "accuracy", "accuracy_low", "accuracy_high"),
-    *("auc", "auc_low", "auc_high", "brier", "majority_accuracy"),
+    *("auc", "auc_low", "auc_high", "score_auc", "score_auc_low", "score_auc_high"),
+    *("brier", "majority_accuracy"),
 )
 
 
@@ -22,6 +23,7 @@ def attribute_table(
     probability: np.ndarray,
     thresholds: Sequence[float] | np.ndarray,
     extra: Mapping[str, Sequence[Any]] | None = None,
+    ranking: np.ndarray | None = None,
 ) -> pd.DataFrame:
     """One row per attribute with `metrics.attribute_scores`, undefined scores empty.
 
@@ -29,12 +31,22 @@ def attribute_table(
     ----------
     labels, probability : [N, A]; NaN labels are unknown and not scored.
     extra : further columns, [A] each.
+    ranking
+        [N, A] scores to rank by, for AUC and average precision, where ``probability`` comes from
+        a calibrator per fold, which changes the order between folds.
     """
     rows = []
     for number, attribute in enumerate(attributes):
         scores = metrics.attribute_scores(
             labels[:, number], probability[:, number], thresholds[number]
         )
+        if ranking is not None:
+            y, score = labels[:, number], ranking[:, number]
+            scores["auc"] = metrics.auc(y, score)
+            positive, negative = int(scores["positive"]), int(scores["negative"])
+            low, high = metrics.auc_interval(scores["auc"], positive, negative)
+            scores["auc_low"], scores["auc_high"] = low, high
+            scores["average_precision"] = metrics.average_precision(y, score)
         added = {name: values[number] for name, values in (extra or {}).items()}
         rows.append({"attribute": attribute, **scores, **added})
     return pd.DataFrame(rows).round(6)
@@ -85,12 +97,13 @@ def truth_table(truth: pd.DataFrame, provenance: pd.DataFrame) -> pd.DataFrame:
     Parameters
     ----------
     truth : image and one 0/1 column per attribute, fully known.
-    provenance : image, attribute, value, probability, ... of each filled cell.
+    provenance : image, attribute, value, probability, score of each filled cell.
 
     Returns
     -------
-    Columns as in `TRUTH_COLUMNS`; ``majority_accuracy`` is what filling in the majority class of
-    the truth would reach.
+    Columns as in `TRUTH_COLUMNS`; ``auc`` is of the filled probabilities, 0.5 for an attribute
+    that takes its prevalence; ``score_auc`` of the heads' scores behind them;
+    ``majority_accuracy`` is what filling in the majority class of the truth would reach.
     """
     long = truth.melt(id_vars="image", var_name="attribute", value_name="truth")
     cells = provenance.merge(long, on=["image", "attribute"], how="left", validate="one_to_one")
@@ -102,6 +115,8 @@ def truth_table(truth: pd.DataFrame, provenance: pd.DataFrame) -> pd.DataFrame:
         area = metrics.auc(y, p)
         positive = int(y.sum())
         auc_low, auc_high = metrics.auc_interval(area, positive, len(y) - positive)
+        score_area = metrics.auc(y, group["score"].to_numpy(dtype=float))
+        score_low, score_high = metrics.auc_interval(score_area, positive, len(y) - positive)
         rows.append(
             {
                 "attribute": attribute,
@@ -112,6 +127,9 @@ def truth_table(truth: pd.DataFrame, provenance: pd.DataFrame) -> pd.DataFrame:
                 "auc": area,
                 "auc_low": auc_low,
                 "auc_high": auc_high,
+                "score_auc": score_area,
+                "score_auc_low": score_low,
+                "score_auc_high": score_high,
                 "brier": float(np.mean((p - y) ** 2)),
                 "majority_accuracy": max(positive, len(y) - positive) / len(y),
             }

@@ -20,7 +20,8 @@ import yaml
 from pipeline import demo
 
 ROOT = Path(__file__).resolve().parent.parent
-ATTRIBUTES = ["hat", "sleeves", "always"]
+ATTRIBUTES = ["hat", "None", "always"]
+"""The second is what pandas takes for a missing value where it is not told otherwise."""
 NUMBER = 90
 Run = Callable[..., subprocess.CompletedProcess[str]]
 
@@ -173,6 +174,9 @@ def test_metrics_are_few_finite_and_on_known_test_cells(project: Path) -> None:
     table = _read(project / "reports/attributes.csv").set_index("attribute")
     assert table.loc["always", "learnable"] == "no"
     assert table.loc["always", "auc"] == ""
+    train = clean[clean["split"] == "train"]["always"]
+    assert int(table.loc["always", "positive"]) == (train == "1").sum()
+    assert set(table["pretrained"]) == {"no"}
 
 
 def test_pictures_are_there(project: Path) -> None:
@@ -374,12 +378,22 @@ def test_predict_refuses_what_it_cannot_do(project: Path, tmp_path: Path) -> Non
     (tmp_path / "empty").mkdir()
     for arguments, message in (
         ([str(tmp_path / "empty")], "no image in it"),
+        (["mine/images", "--out", "gone/p.csv"], "no such folder as gone"),
         (["mine/images", "--out", "p.txt"], "expected a name that ends in .csv or .json"),
     ):
         done = _run(project, sys.executable, "-m", "pipeline.predict", *arguments)
         assert done.returncode == 2
         assert message in done.stderr
         assert "Traceback" not in done.stderr
+
+
+def test_predict_writes_a_name_that_is_no_text(project: Path) -> None:
+    folder = project / "odd"
+    folder.mkdir()
+    shutil.copy(project / "mine/images/image_1.jpg", os.fsencode(folder) + b"/\xff.jpg")
+    done = _run(project, sys.executable, "-m", "pipeline.predict", "odd", "--out", "odd.csv")
+    assert done.returncode == 0, done.stderr
+    assert _read(project / "odd.csv")["image"].tolist() == ["odd/\\udcff.jpg"]
 
 
 def test_predict_refuses_another_backbone(project: Path) -> None:

@@ -20,6 +20,17 @@ def test_attribute_table_has_a_row_each_and_blanks_for_undefined() -> None:
     assert np.isnan(table.loc[1, "auc"])
 
 
+def test_ranking_scores_take_the_place_of_probabilities_for_auc_alone() -> None:
+    labels = np.array([[1.0], [0], [1], [0]])
+    p = np.array([[0.9], [0.2], [0.3], [0.4]])
+    plain = report.attribute_table(["a"], labels, p, [0.5])
+    ranked = report.attribute_table(["a"], labels, p, [0.5], ranking=labels * 7)
+    assert plain.loc[0, "auc"] == 0.75
+    assert ranked.loc[0, ["auc", "average_precision"]].tolist() == [1.0, 1.0]
+    assert ranked.loc[0, "auc_low"] < 1.0 == ranked.loc[0, "auc_high"]
+    assert ranked.loc[0, "brier"] == plain.loc[0, "brier"]
+
+
 def test_held_out_arrays_put_cells_in_their_place() -> None:
     cells = pd.DataFrame(
         {
@@ -42,6 +53,7 @@ def test_truth_table_by_hand() -> None:
             "attribute": ["y", "x", "x", "x"],
             "value": [0, 0, 1, 1],
             "probability": [0.4, 0.1, 0.9, 0.6],
+            "score": [0.0, 5.0, 4.0, 3.0],
         }
     )
     table = report.truth_table(truth, filled)
@@ -50,6 +62,7 @@ def test_truth_table_by_hand() -> None:
     assert table["cells"].tolist() == [3, 1]
     assert table["accuracy"].tolist() == pytest.approx([2 / 3, 0], abs=1e-6)
     assert table.loc[0, "auc"] == 1.0
+    assert table.loc[0, "score_auc"] == 0.5
     assert table.loc[0, "brier"] == pytest.approx((0.01 + 0.01 + 0.36) / 3, abs=1e-6)
     assert table["majority_accuracy"].tolist() == pytest.approx([2 / 3, 1], abs=1e-6)
     assert np.isnan(table.loc[1, "auc"])
@@ -57,7 +70,7 @@ def test_truth_table_by_hand() -> None:
 
 def test_a_filled_cell_that_the_truth_lacks_is_noticed() -> None:
     truth = pd.DataFrame({"image": ["a", "a"], "x": [1, 0]})
-    filled = pd.DataFrame({"image": ["a"], "attribute": ["x"], "value": [1], "probability": [0.9]})
+    filled = pd.DataFrame({"image": ["a"], "attribute": ["x"], "value": [1]})
     with pytest.raises(pd.errors.MergeError):
         report.truth_table(truth, filled)
 

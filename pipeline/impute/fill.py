@@ -9,9 +9,10 @@ import numpy.typing as npt
 
 from pipeline.impute.calibration import cross_calibrate, fit_platt
 from pipeline.impute.thresholds import choose
+from pipeline.out_of_fold import out_of_fold
 
 CONFIDENT = "confident"
-"""The probability reached the confidence asked for: a pseudo-label."""
+"""The calibrated probability reached the confidence asked for, in that round's scores."""
 THRESHOLD = "threshold"
 """The last round's probability, cut at the attribute's threshold."""
 PRIOR = "prior"
@@ -62,7 +63,7 @@ def fill(
     ----------
     labels : [N], 1, 0, NaN.
     fold : [N], -1 outside training.
-    scorings : logits [N] of each kept round, as in `SelfTraining.logits`.
+    scorings : logits [K, N] of each kept round, as in `SelfTraining.logits`.
     rule : threshold rule, see `pipeline.impute.thresholds.choose`.
     learnable : whether the pictures say anything, see `pipeline.impute.learnable`.
     """
@@ -81,10 +82,12 @@ def fill(
     if len(np.unique(y)) == 1:
         values[unknown], evidence[unknown], settled[unknown] = int(y[0]), ONE_CLASS, 1
         probability[unknown] = prevalence
+        others = 1 / (len(y) + 1)  # the same rule without the cell itself
+        held_out[cells] = 1 - others if y[0] else others
         return Filled(values, probability, settled, evidence, held_out, 0.5, False)
 
-    last = scorings[-1]
     if len(y):
+        last = out_of_fold(scorings[-1], fold)
         held_out[cells] = cross_calibrate(last[cells], y, fold[cells])
     if not learnable:
         values[unknown], evidence[unknown], settled[unknown] = prevalence >= 0.5, PRIOR, 1
@@ -92,15 +95,16 @@ def fill(
         return Filled(values, probability, settled, evidence, held_out, 0.5, False)
 
     threshold = choose(rule, held_out[cells], y)
+    if isinstance(rule, str):
+        # A chosen threshold contradicts no cell that is confidently on the other side.
+        threshold = float(np.clip(threshold, 1 - confidence, confidence))
     for number, logits in enumerate(scorings, start=1):
-        p = fit_platt(logits[cells], y)(logits)
-        sure = unknown & (settled == 0) & (np.maximum(p, 1 - p) >= confidence)
-        rest = unknown & (settled == 0) & ~sure
-        probability[sure], settled[sure], evidence[sure] = p[sure], number, CONFIDENT
-        values[sure] = p[sure] > 0.5
-        if number == len(scorings):
-            # No threshold contradicts a cell that is confidently the other way.
-            cut = float(np.clip(threshold, 1 - confidence, confidence))
-            probability[rest], settled[rest], evidence[rest] = p[rest], number, THRESHOLD
-            values[rest] = p[rest] >= cut
+        calibrate = fit_platt(out_of_fold(logits, fold)[cells], y)
+        p = out_of_fold(calibrate(logits), fold)
+        sure = np.maximum(p, 1 - p) >= confidence
+        open_cells = unknown & (settled == 0)
+        settling = open_cells & sure if number < len(scorings) else open_cells
+        probability[settling], settled[settling] = p[settling], number
+        values[settling] = p[settling] >= threshold
+        evidence[settling] = np.where(sure, CONFIDENT, THRESHOLD)[settling]
     return Filled(values, probability, settled, evidence, held_out, threshold, True)

@@ -13,8 +13,8 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from pipeline.crossfit import out_of_fold
 from pipeline.impute.calibration import cross_calibrate, log_loss
+from pipeline.out_of_fold import out_of_fold
 
 Refit = Callable[[np.ndarray], np.ndarray]
 """Pseudo-labels [K, N] (1, 0, NaN) -> logits [K, N] of heads fitted afresh, NaN where fitted on."""
@@ -24,7 +24,7 @@ Refit = Callable[[np.ndarray], np.ndarray]
 class SelfTraining:
     """The kept rounds of one attribute.
 
-    logits : list of [N], the out-of-fold logits of each kept scoring; the first is without
+    logits : list of [K, N], the heads' logits of each kept scoring; the first is without
         pseudo-labels.
     stop : ``no_rounds``, ``no_signal`` (not learnable), ``no_change`` (no further confident cell),
         ``no_gain`` (the round did not improve held-out known labels and was taken back),
@@ -46,6 +46,7 @@ def self_train(
     rounds: int,
     confidence: float,
     learnable: bool = True,
+    twin_known: np.ndarray | None = None,
 ) -> SelfTraining:
     """Run at most ``rounds`` rounds from the heads' first scores.
 
@@ -56,6 +57,9 @@ def self_train(
     logits : [K, N] as in `pipeline.crossfit.CrossFit`, at the natural prevalence.
     confidence : a pseudo-label needs this probability of its class.
     learnable : where the first scores can't be told from chance, no round is tried.
+    twin_known
+        bool [N]: a byte-identical image has a known label, so that heads may have been fitted on
+        the very picture; such a cell becomes no pseudo-label.
 
     Notes
     -----
@@ -70,12 +74,14 @@ def self_train(
         scores = out_of_fold(current, fold)[held_out]
         return log_loss(cross_calibrate(scores, y, own_fold), y)
 
-    result = SelfTraining([out_of_fold(logits, fold)], "no_rounds" if learnable else "no_signal")
+    result = SelfTraining([logits], "no_rounds" if learnable else "no_signal")
     if not learnable:
         return result
     folds = logits.shape[0]
     # Cells that head k may give itself: unknown ones of training images outside its fold.
     candidates = np.isnan(labels) & (fold >= 0) & (fold != np.arange(folds)[:, None])
+    if twin_known is not None:
+        candidates &= ~twin_known
     pseudo = np.full(logits.shape, np.nan)
     before = losses(logits) if len(held_out) else np.zeros(0)
     # Float32 sigmoids round up to 1; the bound on the logit has no such edge.
@@ -108,6 +114,6 @@ def self_train(
             result.stop = "no_gain"
             return result
         pseudo, logits, before = trial, trial_logits, after
-        result.logits.append(out_of_fold(logits, fold))
+        result.logits.append(logits)
         result.stop = "max_rounds"
     return result

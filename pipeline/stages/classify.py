@@ -11,11 +11,11 @@ import pandas as pd
 from tqdm import tqdm
 
 from pipeline import attribute_heads, heads, metrics, params, runtime, splits
-from pipeline.crossfit import out_of_fold
 from pipeline.errors import run
 from pipeline.features import FeatureStore
 from pipeline.files import replace_directory, write_csv
 from pipeline.labels import read_clean
+from pipeline.out_of_fold import out_of_fold
 
 log = logging.getLogger("classify")
 

@@ -18,6 +18,7 @@ from pipeline.files import write_csv, write_json
 from pipeline.labels import LabelTable, read_clean
 
 REPORTS = Path("reports")
+SCORES = Path("data/imputed/scores.npy")
 HEADLINES = (
     *("binary_accuracy", "auc_macro", "auc_micro", "map", "f1_macro", "hamming_loss", "jaccard"),
     *("subset_accuracy", "n_cells", "n_scored_attributes"),
@@ -30,7 +31,8 @@ def main() -> None:
     logging.basicConfig(level="INFO", format="%(name)s: %(message)s")
     runtime.prepare(p.seed)
     clean = read_clean("data/clean/labels.csv")
-    provenance = pd.read_csv("data/imputed/provenance.csv", dtype={"image": str, "attribute": str})
+    provenance = _cells("provenance.csv")
+    provenance["score"] = _scores_of(clean, provenance)
     backbone = json.loads(Path("models/backbone/backbone.json").read_text(encoding="utf-8"))
     REPORTS.mkdir(exist_ok=True)
 
@@ -46,6 +48,8 @@ def main() -> None:
     test_table = report.attribute_table(clean.attributes, known, probability, thresholds)
     scores = metrics.multilabel_scores(known, probability, thresholds)
 
+    for table in (heads_table, test_table, truth):
+        table["pretrained"] = "yes" if backbone["pretrained"] else "no"
     write_csv(heads_table, REPORTS / "attributes.csv")
     write_csv(truth, REPORTS / "imputation_truth.csv")
     write_csv(test_table, REPORTS / "test.csv")
@@ -81,20 +85,35 @@ def main() -> None:
     if not backbone["pretrained"]:
         log.warning("the backbone's weights are random, not pretrained: scores are a demo's")
     for name in heads_table["attribute"][~learnable]:
-        log.warning("%s: not learnable from the pictures; filled from its prevalence", name)
+        log.warning("%s: not learnable from the pictures; its filled cells are a guess", name)
     log.info("test: %s", ", ".join(f"{k} {v:.4g}" for k, v in scores.items()))
+
+
+def _cells(name: str) -> pd.DataFrame:
+    """A table of single cells from data/imputed; an attribute may be called NA."""
+    path = Path("data/imputed") / name
+    return pd.read_csv(path, dtype={"image": str, "attribute": str}, keep_default_na=False)
+
+
+def _scores_of(clean: LabelTable, cells: pd.DataFrame) -> np.ndarray:
+    """The attribute heads' out-of-fold logit for each row of ``cells``."""
+    row = {image: i for i, image in enumerate(clean.images)}
+    column = {attribute: i for i, attribute in enumerate(clean.attributes)}
+    at = cells["image"].map(row).to_numpy(int), cells["attribute"].map(column).to_numpy(int)
+    return np.load(SCORES)[at]
 
 
 def _attribute_heads(
     clean: LabelTable,
-) -> tuple[pd.DataFrame, tuple[np.ndarray, np.ndarray]]:
-    """The table of the attribute heads' held-out scores, and their labels and probabilities."""
+) -> tuple[pd.DataFrame, tuple[np.ndarray, np.ndarray, np.ndarray]]:
+    """The table of the attribute heads, and labels, probabilities and logits out of fold."""
     summary = json.loads(Path("data/imputed/summary.json").read_text(encoding="utf-8"))
-    cells = pd.read_csv("data/imputed/held_out.csv", dtype={"image": str, "attribute": str})
+    cells = _cells("held_out.csv")
     training = [i for i, split in enumerate(clean.split or []) if split == "train"]
     labels, probability = report.held_out_arrays(
         clean.attributes, cells, [clean.images[i] for i in training]
     )
+    ranking = np.load(SCORES)[training]
     entries = [summary[attribute] for attribute in clean.attributes]
     table = report.attribute_table(
         clean.attributes,
@@ -102,8 +121,9 @@ def _attribute_heads(
         probability,
         [entry["threshold"] for entry in entries],
         {"learnable": [entry["learnable"] for entry in entries]},
+        ranking,
     )
-    return table, (labels, probability)
+    return table, (labels, probability, ranking)
 
 
 def _demo_truth(data: params.Data, provenance: pd.DataFrame) -> pd.DataFrame:
@@ -119,7 +139,7 @@ def _demo_headlines(truth: pd.DataFrame) -> dict[str, float]:
     return {
         "visual_auc": visual["auc"].mean(),
         "visual_accuracy": visual["accuracy"].mean(),
-        "coin_auc": coin["auc"].mean(),
+        "coin_auc": coin["score_auc"].mean(),
         "coin_accuracy": coin["accuracy"].mean(),
     }
 
@@ -129,15 +149,15 @@ def _pictures(
     known: np.ndarray,
     probability: np.ndarray,
     test_table: pd.DataFrame,
-    held_out: tuple[np.ndarray, np.ndarray],
+    held_out: tuple[np.ndarray, np.ndarray, np.ndarray],
 ) -> None:
     def curves(y: np.ndarray, p: np.ndarray) -> list[tuple[str, np.ndarray, np.ndarray]]:
         return [(name, y[:, i], p[:, i]) for i, name in enumerate(attributes)]
 
     plots.roc_pr(curves(known, probability), REPORTS / "roc_pr.png")
     title = "Attribute heads: ranking of training images, out of fold"
-    plots.roc_pr(curves(*held_out), REPORTS / "roc_pr_heads.png", title)
-    plots.calibration(curves(*held_out), REPORTS / "calibration.png")
+    plots.roc_pr(curves(held_out[0], held_out[2]), REPORTS / "roc_pr_heads.png", title)
+    plots.calibration(curves(held_out[0], held_out[1]), REPORTS / "calibration.png")
     counts = test_table[["attribute", "tp", "fp", "tn", "fn", "threshold"]].to_dict("records")
     plots.confusion_grid(cast(list[dict[str, Any]], counts), REPORTS / "confusion.png")
     history = pd.read_csv(classifier.FOLDER / "history.csv")

@@ -8,8 +8,7 @@ import logging
 import numpy as np
 import pandas as pd
 
-from pipeline import attribute_heads, params, runtime
-from pipeline.crossfit import out_of_fold
+from pipeline import attribute_heads, params, runtime, splits
 from pipeline.errors import run
 from pipeline.features import FeatureStore
 from pipeline.files import replace_directory, write_csv, write_json
@@ -17,6 +16,7 @@ from pipeline.impute.fill import ONE_CLASS, Filled, fill
 from pipeline.impute.learnable import is_learnable
 from pipeline.impute.selftrain import SelfTraining, self_train
 from pipeline.labels import read_clean, write_clean
+from pipeline.out_of_fold import out_of_fold
 
 OUTPUT = "data/imputed"
 log = logging.getLogger("impute")
@@ -31,6 +31,8 @@ def main() -> None:
     logits = np.load(attribute_heads.FOLDER / "logits.npy")
     ensemble: attribute_heads.AttributeHeads | None = None
     values = table.values.copy()
+    scores = np.empty(values.shape, dtype=np.float32)
+    groups = _groups(table.images)
     provenance: list[pd.DataFrame] = []
     held_out: list[pd.DataFrame] = []
     summary: dict[str, dict[str, object]] = {}
@@ -55,6 +57,7 @@ def main() -> None:
             p.impute.rounds,
             p.impute.confidence,
             learnable,
+            _twin_known(column, groups),
         )
         filled = fill(
             column,
@@ -65,6 +68,7 @@ def main() -> None:
             learnable,
         )
         values[:, number] = filled.values
+        scores[:, number] = out_of_fold(course.logits[-1], fold)
         provenance.append(_provenance(table.images, attribute, column, filled))
         held_out.append(_held_out(table.images, attribute, column, fold, filled))
         summary[attribute] = _summary(column, course, filled)
@@ -76,6 +80,21 @@ def main() -> None:
         write_csv(cells, folder / "provenance.csv")
         write_csv(pd.concat(held_out), folder / "held_out.csv")
         write_json(summary, folder / "summary.json")
+        np.save(folder / "scores.npy", scores)
+
+
+def _groups(images: list[str]) -> np.ndarray:
+    """The same number for byte-identical images."""
+    frame = pd.read_csv("data/clean/images.csv", dtype=str, keep_default_na=False)
+    sha256 = dict(zip(frame["image"], frame["sha256"], strict=True))
+    return splits.duplicate_groups([sha256[image] for image in images])
+
+
+def _twin_known(column: np.ndarray, groups: np.ndarray) -> np.ndarray:
+    """bool [N]: whether a byte-identical image, or the image itself, has a known label."""
+    known = np.zeros(groups.max() + 1, dtype=bool)
+    known[groups[~np.isnan(column)]] = True
+    return known[groups]
 
 
 def _provenance(

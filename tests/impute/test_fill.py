@@ -5,6 +5,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from pipeline.impute.calibration import fit_platt
 from pipeline.impute.fill import CONFIDENT, EVIDENCE, ONE_CLASS, PRIOR, THRESHOLD, fill
 
 NAN = float("nan")
@@ -17,7 +18,12 @@ def world(seed: int, n: int = 300, unknown: float = 0.3, signal: float = 4.0) ->
     labels = np.where(rng.random(n) < unknown, NAN, truth)
     fold = np.where(np.arange(n) % 5 == 0, -1, np.arange(n) % 4)
     noise = rng.normal(size=n)
-    return labels, fold, (signal * x if signal else 0.0) + 2 * noise, truth
+    return labels, fold, heads((signal * x if signal else 0.0) + 2 * noise), truth
+
+
+def heads(logits: np.ndarray) -> np.ndarray:
+    """The same logits from each of four heads, [4, N]."""
+    return np.tile(logits, (4, 1))
 
 
 @settings(deadline=None, max_examples=25)
@@ -58,9 +64,33 @@ def test_threshold_decides_the_rest() -> None:
     labels, fold, logits, _ = world(1)
     for cut in (0.3, 0.7):
         filled = fill(labels, fold, [logits], cut, 0.95, learnable=True)
-        rest = filled.evidence == THRESHOLD
+        rest = np.isnan(labels)
         assert (filled.values[rest] == (filled.probability[rest] >= cut)).all()
         assert filled.threshold == cut
+        assert (filled.evidence[rest] == THRESHOLD).any()
+
+
+def test_a_number_is_obeyed_and_a_rule_never_contradicts_a_confident_cell() -> None:
+    labels, fold, logits, _ = world(1)
+    unknown = np.isnan(labels)
+    strict = fill(labels, fold, [logits], 0.999, 0.9, learnable=True)
+    assert (strict.values[unknown] == (strict.probability[unknown] >= 0.999)).all()
+    chosen = fill(labels, fold, [logits], "f1", 0.6, learnable=True)
+    assert 0.4 <= chosen.threshold <= 0.6
+    assert (chosen.values[unknown] == (chosen.probability[unknown] >= chosen.threshold)).all()
+
+
+def test_outside_training_the_heads_probabilities_are_averaged() -> None:
+    labels, fold, logits, _ = world(1)
+    apart = logits.copy()
+    apart[:2, fold < 0] += 3
+    apart[2:, fold < 0] -= 3
+    filled = fill(labels, fold, [apart], "f1", 0.9, learnable=True)
+    cells = ~np.isnan(labels) & (fold >= 0)
+    platt = fit_platt(logits[0, cells], labels[cells])
+    outside = np.isnan(labels) & (fold < 0)
+    expected = (platt(logits[0] + 3) + platt(logits[0] - 3)) / 2
+    assert filled.probability[outside] == pytest.approx(expected[outside])
 
 
 def test_unlearnable_takes_the_prevalence() -> None:
@@ -79,7 +109,7 @@ def test_unlearnable_takes_the_prevalence() -> None:
 def test_one_class_is_filled_in_and_flagged(only: int) -> None:
     labels = np.where(np.arange(40) % 4 == 0, NAN, float(only))
     fold = np.arange(40) % 4
-    filled = fill(labels, fold, [np.zeros(40)], "f1", 0.9, learnable=True)
+    filled = fill(labels, fold, [heads(np.zeros(40))], "f1", 0.9, learnable=True)
     assert (filled.values == only).all()
     assert set(filled.evidence[np.isnan(labels)]) == {ONE_CLASS}
     assert not filled.learnable
@@ -101,6 +131,6 @@ def test_labels_outside_training_decide_nothing() -> None:
 def test_no_training_label_at_all() -> None:
     labels = np.array([1.0, 0.0, NAN, NAN])
     fold = np.array([-1, -1, 0, 1])
-    filled = fill(labels, fold, [np.array([1.0, -1, 2, -2])], "f1", 0.9, learnable=False)
+    filled = fill(labels, fold, [heads(np.array([1.0, -1, 2, -2]))], "f1", 0.9, learnable=False)
     assert filled.evidence.tolist() == ["", "", PRIOR, PRIOR]
     assert filled.probability[2:].tolist() == [0.5, 0.5]
