@@ -296,6 +296,8 @@ def test_an_interrupt_during_embed_leaves_the_earlier_store(
         env=_environment(),
         stderr=subprocess.PIPE,
         text=True,
+        # A suite that runs in the background has SIGINT ignored, and children inherit that.
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
     )
     written = project / "data/.features.partial/map_0.npy"
     deadline = time.monotonic() + 120
