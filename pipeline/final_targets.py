@@ -54,6 +54,26 @@ def targets(
     return Targets(values, weights)
 
 
+def judged(known: np.ndarray, learnable: np.ndarray) -> npt.NDArray[np.float64]:
+    """The labels by which models are compared: those of learnable attributes.
+
+    On the others every model guesses; their AUC is luck, and would choose the epoch, or decide
+    between two models, by luck.
+
+    Parameters
+    ----------
+    known : [n, A] of 1, 0 and NaN.
+    learnable : bool [A], as the imputation found on training labels.
+
+    Returns
+    -------
+    ``known`` with NaN in the other columns; all of it where no attribute is learnable.
+    """
+    if not learnable.any():
+        return np.array(known, dtype=np.float64)
+    return np.where(learnable, known, np.nan)
+
+
 def keep(asked: str, losses: dict[str, np.ndarray]) -> str:
     """The variant to keep: the one asked for, but masking where imputing brings nothing.
 

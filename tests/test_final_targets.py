@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from pipeline.final_targets import IMPUTE, MASK, NEGATIVE, VARIANTS, keep, targets
+from pipeline.final_targets import IMPUTE, MASK, NEGATIVE, VARIANTS, judged, keep, targets
 
 NAN = float("nan")
 KNOWN = np.array([[1, NAN, 0], [NAN, NAN, NAN]])
@@ -64,3 +64,11 @@ def test_without_validation_cells_nothing_shows_that_imputing_helps() -> None:
     nothing = dict.fromkeys(VARIANTS, np.zeros(0))
     assert keep(IMPUTE, nothing) == MASK
     assert [keep(asked, nothing) for asked in (MASK, NEGATIVE)] == [MASK, NEGATIVE]
+
+
+def test_models_are_compared_on_learnable_attributes() -> None:
+    known = np.array([[1, 0, NAN], [0, NAN, 1]])
+    np.testing.assert_array_equal(
+        judged(known, np.array([True, False, True])), [[1, NAN, NAN], [0, NAN, 1]]
+    )
+    np.testing.assert_array_equal(judged(known, np.zeros(3, dtype=bool)), known)

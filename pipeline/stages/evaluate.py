@@ -61,7 +61,8 @@ def main() -> None:
     test_table = report.attribute_table(clean.attributes, known, probability, thresholds)
     scores = metrics.multilabel_scores(known, probability, thresholds)
 
-    variants = _variants(store, rows, known, p.seed)
+    learnable = (heads_table["learnable"] == "yes").to_numpy()
+    variants = _variants(store, rows, final_targets.judged(known, learnable), p.seed)
 
     for table in (heads_table, test_table, truth, variants):
         table["pretrained"] = "yes" if backbone["pretrained"] else "no"
@@ -82,7 +83,6 @@ def main() -> None:
     )
     plots.gallery(items, REPORTS / "gallery.png")
 
-    learnable = heads_table["learnable"] == "yes"
     content = {
         "backbone": {"pretrained": backbone["pretrained"]},
         "table": {
@@ -154,7 +154,8 @@ def _attribute_heads(
 
 
 def _variants(store: FeatureStore, rows: np.ndarray, known: np.ndarray, seed: int) -> pd.DataFrame:
-    """The final classifier with unknown cells imputed, masked and taken for 0, side by side."""
+    """The final classifier with unknown cells imputed, masked and taken for 0, side by side on the
+    ``known`` [n, A] test cells of learnable attributes."""
     outputs = {}
     for variant in final_targets.VARIANTS:
         head, card = classifier.load(classifier.FOLDER / classifier.VARIANTS / variant)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import logging
 from pathlib import Path
 
@@ -37,6 +38,7 @@ def main() -> None:
     rows, split = store.rows(clean.images), np.array(clean.split)
     training, validation = split == "train", split == "val"
     known = clean.values[validation]
+    judged = final_targets.judged(known, _learnable(clean.attributes))
     config = heads.configure(p.head, store, len(clean.attributes), p.dropout)
     settings = Settings(p.epochs, p.batch_size, p.learning_rate, p.patience, training_scores=True)
     moments = heads.moments(p.head, store, rows[training])
@@ -57,20 +59,20 @@ def main() -> None:
                 targets=target.values,
                 weights=target.weights,
                 val_rows=rows[validation],
-                val_targets=known,
+                val_targets=judged,
                 # The same for all: they differ in nothing but their targets.
                 seed=(p.seed, len(clean.attributes)),
             )
         )
     fits = bank.fit(tasks)
-    scored = ~np.isnan(known)
+    scored, decisive = ~np.isnan(known), ~np.isnan(judged)
     outputs = {
         variant: expit(logits.astype(np.float64))
         for variant, logits in zip(
             final_targets.VARIANTS, bank.predict([rows[validation]] * len(tasks)), strict=True
         )
     }
-    losses = {name: log_loss(out[scored], known[scored]) for name, out in outputs.items()}
+    losses = {name: log_loss(out[decisive], judged[decisive]) for name, out in outputs.items()}
     kept = final_targets.keep(p.missing, losses)
     thresholds = {
         name: tuple(
@@ -109,7 +111,8 @@ def main() -> None:
         write_csv(history, folder / classifier.VARIANTS / "history.csv")
     for name, fit in zip(final_targets.VARIANTS, fits, strict=True):
         log.info(
-            "missing=%s: best epoch %d of %d, validation AUC %.3f, log-loss %.4f%s",
+            "missing=%s: best epoch %d of %d, validation labels of learnable attributes: AUC %.3f, "
+            "log-loss %.4f%s",
             *(name, fit.best_epoch + 1, len(fit.history)),
             *(fit.history[fit.best_epoch]["val_auc"], losses[name].mean()),
             " (kept)" if name == kept else "",
@@ -120,6 +123,12 @@ def main() -> None:
             "classifier is the latter; the filled table is as asked",
             *(p.missing, kept),
         )
+
+
+def _learnable(attributes: list[str]) -> np.ndarray:
+    """bool [A], as the imputation found."""
+    content = json.loads((IMPUTED / "summary.json").read_text(encoding="utf-8"))
+    return np.array([content["attributes"][name]["learnable"] == "yes" for name in attributes])
 
 
 if __name__ == "__main__":
