@@ -15,7 +15,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from benchmarks import comparison, datasets, imputation_report, masks, ours, scoring
+from benchmarks import datasets, imputation_report, masks, ours, scoring, significance
 from benchmarks.peers import PEERS
 from benchmarks.results import PERMUTED, Cell, Results
 from pipeline.errors import run
@@ -41,7 +41,7 @@ def arguments(argv: list[str] | None = None) -> argparse.Namespace:
     names = (ours.NAME, *PEERS)
     parser.add_argument("--methods", nargs="+", choices=names, default=names)
     parser.add_argument("--permutations", type=int, default=0, metavar="K")
-    parser.add_argument("--draws", type=int, default=comparison.DRAWS, help="of the bootstrap")
+    parser.add_argument("--draws", type=int, default=significance.DRAWS, help="of the bootstrap")
     parser.add_argument("--out", type=Path, required=True, help="path without a suffix")
     parser.add_argument("--cache", type=Path, default=datasets.CACHE)
     parser.add_argument("--resume", action="store_true", help="keep what an earlier run wrote")
@@ -55,7 +55,7 @@ def compare(
 
     Parameters
     ----------
-    weights : [draws, N] of `comparison.image_weights`.
+    weights : [draws, N] of `significance.image_weights`.
 
     Returns
     -------
@@ -84,7 +84,7 @@ def compare(
             promises = ours.promises(data.attributes, truth, hidden, imputation)
             scores = scores.merge(promises, on="attribute", how="left")
         rows.append(scores.assign(method=method, setting=setting, seconds=round(seconds, 2)))
-        draws[method] = comparison.draw_scores(truth, hidden, probability, decided, weights)
+        draws[method] = significance.draw_scores(truth, hidden, probability, decided, weights)
         mean = scores.iloc[:-1][["auc", "ap", "mcc", "brier"]].mean()
         shown_mean = ", ".join(f"{name} {value:.4f}" for name, value in mean.items())
         print(f"  {method}: {shown_mean}, {seconds:.1f} s {setting}", file=sys.stderr, flush=True)
@@ -105,7 +105,7 @@ def main() -> None:
         cache=args.cache,
     )
     results = Results(args.out, args.cache / "draws" / args.out.name, resume=args.resume)
-    weights = comparison.image_weights(len(data.images), args.draws)
+    weights = significance.image_weights(len(data.images), args.draws)
     done = results.done()
     matrix = [(p, f, s) for p in args.patterns for f in args.fractions for s in range(args.seeds)]
     for number, cell in enumerate(matrix, start=1):

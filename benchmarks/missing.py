@@ -22,7 +22,6 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from benchmarks.comparison import image_weights
 from benchmarks.datasets import CACHE, Dataset, load
 from benchmarks.linear_head import Grid, standardised
 from benchmarks.masks import PATTERNS, hide
@@ -30,6 +29,7 @@ from benchmarks.missing_methods import CHOOSERS, SOURCES, Imputer, Setting, prod
 from benchmarks.missing_results import DRAWS, Results
 from benchmarks.missing_scores import SCORES, both_classes, scores, weighted_scores
 from benchmarks.missing_tables import difference
+from benchmarks.significance import image_weights
 from pipeline.errors import run
 from pipeline.splits import iterative_split
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pandas as pd
 
-from benchmarks import comparison, ours
+from benchmarks import ours, significance
 from benchmarks.results import PERMUTED, Results
 from benchmarks.scoring import POOLED
 
@@ -23,7 +23,7 @@ def comparisons(results: Results) -> pd.DataFrame:
 
     Returns
     -------
-    A row per pattern, fraction, peer (`BEST` too) and metric of `comparison.METRICS`: the means
+    A row per pattern, fraction, peer (`BEST` too) and metric of `significance.METRICS`: the means
     over attributes and seeds of both, ours - theirs, p, p_holm, verdict (of ours). No rows where
     ours or every peer is missing.
     """
@@ -37,12 +37,14 @@ def comparisons(results: Results) -> pd.DataFrame:
         peers = [name for name in part["method"].unique() if name in common - {ours.NAME}]
         if ours.NAME not in common or not peers:
             continue
-        for number, metric in enumerate(comparison.METRICS):
+        for number, metric in enumerate(significance.METRICS):
             table = part.pivot_table(metric, "seed", "method").reindex(index=seeds)
             if not {ours.NAME, *peers} <= set(table) or table.isna().to_numpy().any():
                 continue  # no attribute has both classes hidden
             theirs_all = table[peers].to_numpy()
-            place = theirs_all.argmin if metric in comparison.LOWER_IS_BETTER else theirs_all.argmax
+            place = (
+                theirs_all.argmin if metric in significance.LOWER_IS_BETTER else theirs_all.argmax
+            )
             best = [peers[number] for number in place(axis=1)]
             for peer in [*peers, BEST]:
                 chosen = best if peer == BEST else [peer] * len(seeds)
@@ -52,13 +54,13 @@ def comparisons(results: Results) -> pd.DataFrame:
                 spread = np.mean([d[ours.NAME] - d[name] for d, name in pairs], axis=0)[:, number]
                 key = {"pattern": pattern, "fraction": fraction, "peer": peer, "metric": metric}
                 difference = mine - float(theirs)
-                p = comparison.p_value(difference, spread)
+                p = significance.p_value(difference, spread)
                 rows.append(
                     {**key, "ours": mine, "theirs": theirs, "difference": difference, "p": p}
                 )
     found = pd.DataFrame(rows, columns=COLUMNS)
     if rows:
-        found["p_holm"] = comparison.holm(found["p"].tolist())
+        found["p_holm"] = significance.holm(found["p"].tolist())
         triples = zip(found["metric"], found["difference"], found["p_holm"])
-        found["verdict"] = [comparison.verdict(m, d, p) for m, d, p in triples]
+        found["verdict"] = [significance.verdict(m, d, p) for m, d, p in triples]
     return found

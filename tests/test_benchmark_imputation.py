@@ -4,7 +4,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from benchmarks import comparison, imputation, imputation_report, ours, verdicts
+from benchmarks import imputation, imputation_report, ours, significance, verdicts
 from benchmarks.datasets import Dataset
 from benchmarks.results import PERMUTED, Results
 
@@ -44,7 +44,7 @@ def oracle(monkeypatch):
 
 def run(data, tmp_path, cells, *, resume):
     results = Results(tmp_path / "toy", tmp_path / "draws", resume=resume)
-    weights = comparison.image_weights(120, 50)
+    weights = significance.image_weights(120, 50)
     done = results.done()
     for cell in cells:
         if cell not in done:

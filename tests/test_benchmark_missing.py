@@ -10,7 +10,6 @@ import pandas as pd
 import pytest
 
 from benchmarks import missing, missing_results
-from benchmarks.comparison import image_weights
 from benchmarks.datasets import Dataset
 from benchmarks.linear_head import Grid
 from benchmarks.missing_methods import CHOOSERS, MEANING
@@ -21,6 +20,7 @@ from benchmarks.missing_scores import (
     weighted_scores,
 )
 from benchmarks.missing_tables import difference, over_seeds
+from benchmarks.significance import image_weights
 from pipeline.errors import PipelineError
 from pipeline.ranking import auc, average_precision
 

@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 from sklearn.metrics import average_precision_score, f1_score, matthews_corrcoef
 
-from benchmarks import comparison, scoring
+from benchmarks import scoring, significance
 
 
 @pytest.fixture
@@ -65,17 +65,17 @@ def test_ece_of_a_constant_is_its_distance_from_the_prevalence():
 
 def test_weights_of_one_give_the_plain_scores(cells):
     ones = np.ones((1, 200), dtype=np.float32)
-    draws = comparison.draw_scores(*cells, ones)
-    plain = scoring.score(["a", "b"], *cells).iloc[:-1][list(comparison.METRICS)].mean()
+    draws = significance.draw_scores(*cells, ones)
+    plain = scoring.score(["a", "b"], *cells).iloc[:-1][list(significance.METRICS)].mean()
     np.testing.assert_allclose(draws[0], plain, atol=1e-6)
 
 
 def test_weighted_scores_are_those_of_repeated_images(cells):
-    weights = comparison.image_weights(200, draws=3, seed=1)
-    draws = comparison.draw_scores(*cells, weights)
+    weights = significance.image_weights(200, draws=3, seed=1)
+    draws = significance.draw_scores(*cells, weights)
     for row, draw in zip(weights, draws, strict=True):
         repeated = [array.repeat(row.astype(int), axis=0) for array in cells]
-        plain = scoring.score(["a", "b"], *repeated).iloc[:-1][list(comparison.METRICS)].mean()
+        plain = scoring.score(["a", "b"], *repeated).iloc[:-1][list(significance.METRICS)].mean()
         np.testing.assert_allclose(draw, plain, atol=1e-5)
 
 
@@ -85,36 +85,36 @@ def test_a_draw_without_both_classes_leaves_that_attribute_out(cells):
     truth[0, 1], hidden[0, 1] = 1, True
     weights = np.ones((1, 200), dtype=np.float32)
     weights[0, 0] = 0
-    draw = comparison.draw_scores(truth, hidden, probability, decided, weights)
-    alone = comparison.draw_scores(
+    draw = significance.draw_scores(truth, hidden, probability, decided, weights)
+    alone = significance.draw_scores(
         truth[:, :1], hidden[:, :1], probability[:, :1], decided[:, :1], weights
     )
     np.testing.assert_allclose(draw, alone)
 
 
 def test_image_weights_are_paired_and_sum_to_the_images():
-    one, two = comparison.image_weights(50, 20, 3), comparison.image_weights(50, 20, 3)
+    one, two = significance.image_weights(50, 20, 3), significance.image_weights(50, 20, 3)
     np.testing.assert_array_equal(one, two)
     assert (one.sum(axis=1) == 50).all()
 
 
 def test_holm_by_hand():
-    np.testing.assert_allclose(comparison.holm([0.01, 0.04, 0.03, 0.5]), [0.04, 0.09, 0.09, 0.5])
-    np.testing.assert_allclose(comparison.holm([0.6, 0.9]), [1, 1])
+    np.testing.assert_allclose(significance.holm([0.01, 0.04, 0.03, 0.5]), [0.04, 0.09, 0.09, 0.5])
+    np.testing.assert_allclose(significance.holm([0.6, 0.9]), [1, 1])
 
 
 def test_p_values():
     rng = np.random.default_rng(0)
     draws = rng.normal(0.1, 0.05, 4000)
-    assert comparison.p_value(0.098, draws) == pytest.approx(0.05, abs=0.01)
-    assert comparison.p_value(0.0, np.zeros(10)) == 1
-    assert comparison.p_value(0.1, np.full(10, 0.1)) == 0
+    assert significance.p_value(0.098, draws) == pytest.approx(0.05, abs=0.01)
+    assert significance.p_value(0.0, np.zeros(10)) == 1
+    assert significance.p_value(0.1, np.full(10, 0.1)) == 0
 
 
 def test_the_verdict_knows_which_way_is_better():
-    assert comparison.verdict("ap", 0.1, 0.01) == "win"
-    assert comparison.verdict("mcc", -0.1, 0.01) == "loss"
-    assert comparison.verdict("brier", -0.1, 0.01) == "win"
-    assert comparison.verdict("brier", 0.1, 0.01) == "loss"
-    assert comparison.verdict("ap", 0.1, 0.2) == "tie"
-    assert comparison.verdict("ap", 0.0, float("nan")) == "tie"
+    assert significance.verdict("ap", 0.1, 0.01) == "win"
+    assert significance.verdict("mcc", -0.1, 0.01) == "loss"
+    assert significance.verdict("brier", -0.1, 0.01) == "win"
+    assert significance.verdict("brier", 0.1, 0.01) == "loss"
+    assert significance.verdict("ap", 0.1, 0.2) == "tie"
+    assert significance.verdict("ap", 0.0, float("nan")) == "tie"

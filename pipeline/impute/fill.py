@@ -29,7 +29,7 @@ EVIDENCE = (PICTURE, LABELS, PRIOR, ONE_CLASS)
 
 @dataclass(frozen=True)
 class Filled:
-    """A filled table, [N, A] each but the last two; see `pipeline.impute.procedure.Imputation`.
+    """A filled table, [N, A] each but the last two; see `pipeline.impute.result.Imputation`.
 
     decided, promised : value that known training cells would have been given, and its expected
         correctness, by thresholds and caps that have not seen their fold; NaN elsewhere.
@@ -48,6 +48,28 @@ class Filled:
     importance: Floats
     threshold: Floats
     learnable: npt.NDArray[np.bool_]
+
+
+@dataclass(frozen=True)
+class Column:
+    """One attribute to be settled: its labels [N], the fold [N] of each image, the rule of its
+    threshold, and the share of positives among its unknown cells where the user knows it."""
+
+    number: int
+    labels: np.ndarray
+    fold: np.ndarray
+    rule: str | float
+    prior: float | None
+
+    @property
+    def unknown(self) -> npt.NDArray[np.bool_]:
+        """Rows of the cells to be filled, bool [N]."""
+        return np.isnan(self.labels)
+
+    @property
+    def cells(self) -> npt.NDArray[np.intp]:
+        """Rows of the known training cells: all that may decide a value, priors included."""
+        return np.flatnonzero(~self.unknown & (self.fold >= 0))
 
 
 def fill_table(
@@ -90,32 +112,22 @@ def fill_table(
     others = known.sum(axis=1)
     for a in range(shape[1]):
         prior = priors[a] if priors is not None else None
-        cells = known[:, a] & (fold >= 0)
-        if len(np.unique(labels[cells, a])) < 2:
+        column = Column(a, labels[:, a], fold, rule, prior)
+        if len(np.unique(column.labels[column.cells])) < 2:
             out.learnable[a] = False
         if out.learnable[a]:
-            _from_scores(out, a, scores[:, a], labels[:, a], fold, method, rule, prior)
+            _from_scores(out, column, scores[:, a], method)
             seen = reads_labels & (others[~known[:, a]] > 0)
             out.evidence[~known[:, a], a] = np.where(seen, LABELS, PICTURE)
         else:
-            _from_prevalence(out, a, labels[:, a], fold, rule, prior)
+            _from_prevalence(out, column)
     return out
 
 
-def _from_scores(
-    out: Filled,
-    a: int,
-    scores: np.ndarray,
-    labels: np.ndarray,
-    fold: np.ndarray,
-    method: str,
-    rule: str | float,
-    prior: float | None,
-) -> None:
-    unknown = np.isnan(labels)
-    cells = np.flatnonzero(~unknown & (fold >= 0))
-    y = labels[cells]
-    held_out = calibration.cross_calibrate(scores[cells], y, fold[cells], method)
+def _from_scores(out: Filled, column: Column, scores: np.ndarray, method: str) -> None:
+    a, cells, unknown, prior = column.number, column.cells, column.unknown, column.prior
+    y, folds = column.labels[cells], column.fold[cells]
+    held_out = calibration.cross_calibrate(scores[cells], y, folds, method)
     probability = calibration.fit(method, scores[cells], y)(scores)
     if prior is not None and unknown.any():
         shift = calibration.shift_to(probability[unknown], prior)
@@ -125,11 +137,12 @@ def _from_scores(
         )
         out.importance[cells, a] = _importance(y, prior)
     probability[cells] = held_out
-    by_count = rule == "prevalence"
+    by_count = column.rule == "prevalence"
     aim = probability[unknown] if unknown.any() else held_out
     mass = out.importance[cells, a]
-    threshold = thresholds.expected(aim) if by_count else thresholds.choose(rule, held_out, y, mass)
-    folds = fold[cells]
+    threshold = (
+        thresholds.expected(aim) if by_count else thresholds.choose(column.rule, held_out, y, mass)
+    )
     decided = np.empty(len(cells))
     for k in np.unique(folds):
         # A threshold looks at labels, too: the audit's are chosen without the fold.
@@ -137,7 +150,7 @@ def _from_scores(
         if by_count:
             own = thresholds.expected(held_out[inside])
         else:
-            own = thresholds.choose(rule, held_out[~inside], y[~inside], mass[~inside])
+            own = thresholds.choose(column.rule, held_out[~inside], y[~inside], mass[~inside])
         decided[inside] = held_out[inside] >= own
     out.probability[:, a], out.threshold[a] = probability, threshold
     out.held_out[cells, a], out.decided[cells, a] = held_out, decided
@@ -177,27 +190,17 @@ def _importance(labels: np.ndarray, prior: float) -> Floats:
     return np.where(labels == 1, prior / positive, (1 - prior) / (1 - positive))
 
 
-def _from_prevalence(
-    out: Filled,
-    a: int,
-    labels: np.ndarray,
-    fold: np.ndarray,
-    rule: str | float,
-    prior: float | None,
-) -> None:
-    unknown = np.isnan(labels)
-    cells = np.flatnonzero(~unknown & (fold >= 0))
-    y = labels[cells]
-    # Test and validation labels stay out of everything that decides a value, priors included.
+def _from_prevalence(out: Filled, column: Column) -> None:
+    a, cells, unknown, prior = column.number, column.cells, column.unknown, column.prior
+    y, folds = column.labels[cells], column.fold[cells]
     positive, count = float((y == 1).sum()), len(y)
     share = (positive + 1) / (count + 2) if prior is None else prior
-    out.threshold[a] = 0.5 if isinstance(rule, str) else float(rule)
+    out.threshold[a] = 0.5 if isinstance(column.rule, str) else float(column.rule)
     # Without any label the share is a half, and 0, the absence of a thing, the safer guess.
     value = int(share >= out.threshold[a] and (count > 0 or prior is not None))
     out.probability[:, a] = share
-    for k in np.unique(fold[cells]):
-        inside = cells[fold[cells] == k]
-        rest = y[fold[cells] != k]
+    for k in np.unique(folds):
+        inside, rest = cells[folds == k], y[folds != k]
         without = (float((rest == 1).sum()) + 1) / (len(rest) + 2)
         out.held_out[inside, a] = without if prior is None else prior
     out.probability[cells, a] = out.held_out[cells, a]

@@ -37,8 +37,6 @@ class Inputs:
     labels : [N, A] of 1, 0 and NaN, as they are.
     fold : [N], -1 outside training.
     seed : of the table.
-    expected : (world, labels to be read [N, A], target) -> probabilities [N, A] that stand in for
-        unknown labels; without it those of the pictures do.
     """
 
     components: np.ndarray
@@ -46,7 +44,6 @@ class Inputs:
     labels: np.ndarray
     fold: np.ndarray
     seed: tuple[int, ...]
-    expected: Callable[[int, np.ndarray, int], np.ndarray] | None = None
 
 
 LabelModel = Callable[[Inputs, np.ndarray, int], Logits]
@@ -153,20 +150,6 @@ class ClassModels:
         image = inputs.image_logits[world]
         return latent.evidence_of(image, labels, self._prior[world], self._trust)
 
-    def expected(
-        self, inputs: Inputs, world: int, context: np.ndarray, target: int
-    ) -> npt.NDArray[np.float64]:
-        """Probabilities [N, A] of all labels from a row's other known ones, except the target's.
-
-        A second pass over imputed labels that reads the target's own label through them makes
-        everything worse; here it is hidden before anything is expected of the others.
-        """
-        hidden = np.array(context)
-        hidden[:, target] = np.nan
-        evidence = self._evidence(inputs, world, hidden)
-        picture = inputs.image_logits[world] - self._prior[world]
-        return np.asarray(expit(self._models[world].context(evidence) + picture))
-
     def __call__(self, inputs: Inputs, context: np.ndarray, target: int) -> Logits:
         """Logits [N]: what the classes expect, plus what the picture says of the target."""
         folds = fold_count(inputs.fold)
@@ -185,11 +168,11 @@ class ClassModels:
 def _others(
     inputs: Inputs, world: int, context: np.ndarray, target: int
 ) -> npt.NDArray[np.float64]:
-    """The other labels [N, A - 1] from -1 to 1: known, or as is to be expected."""
-    if inputs.expected is None:
-        expected = expit(inputs.image_logits[world])
-    else:
-        expected = inputs.expected(world, context, target)
+    """The other labels [N, A - 1] from -1 to 1: known, or as the picture lets expect.
+
+    What the latent classes expect, in its place, brought nothing: the stack has them anyhow.
+    """
+    expected = expit(inputs.image_logits[world])
     return 2 * np.delete(np.where(np.isnan(context), expected, context), target, axis=1) - 1
 
 

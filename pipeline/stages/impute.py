@@ -15,7 +15,8 @@ from pipeline.errors import run
 from pipeline.features import FeatureStore
 from pipeline.files import replace_directory, write_csv, write_json
 from pipeline.impute import review
-from pipeline.impute.procedure import Imputation, Settings, impute
+from pipeline.impute.procedure import impute
+from pipeline.impute.result import Imputation, Settings
 from pipeline.labels import LabelTable, read_clean, write_clean
 from pipeline.matrices import Grid, mean_of_views
 

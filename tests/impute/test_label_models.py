@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -171,33 +170,3 @@ def test_class_models_add_what_the_picture_says() -> None:
     moved = Inputs(inputs.components, image, inputs.labels, inputs.fold, inputs.seed)
     after = model(moved, inputs.labels, 0)
     np.testing.assert_allclose(after - before, 2.5, atol=1e-9)
-
-
-def test_what_is_expected_of_the_others_does_not_read_the_target() -> None:
-    inputs = table()
-    model = ClassModels(inputs, classes=3, trust=0.6)
-    before = model.expected(inputs, 1, inputs.labels, 0)
-    assert ((before > 0) & (before < 1)).all()
-    flipped = inputs.labels.copy()
-    flipped[:, 0] = 1 - flipped[:, 0]
-    assert (model.expected(inputs, 1, flipped, 0) == before).all()
-    flipped = inputs.labels.copy()
-    flipped[:, 1] = 1 - flipped[:, 1]
-    assert (model.expected(inputs, 1, flipped, 0)[:, 2] != before[:, 2]).any()
-
-
-def test_expectations_stand_in_for_unknown_labels_alone() -> None:
-    inputs = table()
-    asked: list[tuple[int, int]] = []
-
-    def expected(world: int, labels: np.ndarray, target: int) -> np.ndarray:
-        asked.append((world, target))
-        return np.full(labels.shape, 0.25)
-
-    informed = replace(inputs, expected=expected)
-    image = np.full(inputs.image_logits.shape, np.log(1 / 3))
-    image[..., 0] = inputs.image_logits[..., 0]
-    by_hand = replace(inputs, image_logits=image)
-    one = label_models.chained_ridge(informed, inputs.labels, 0)
-    np.testing.assert_allclose(one, label_models.chained_ridge(by_hand, inputs.labels, 0))
-    assert set(asked) == {(world, 0) for world in range(FOLDS + 1)}

@@ -10,7 +10,8 @@ import pytest
 
 from pipeline.impute import image_models, pictures, procedure
 from pipeline.impute.fill import EVIDENCE, ONE_CLASS, PICTURE, PRIOR
-from pipeline.impute.procedure import Imputation, Settings, impute
+from pipeline.impute.procedure import impute
+from pipeline.impute.result import Imputation, Settings
 from pipeline.labels import LabelTable
 from pipeline.ranking import auc
 from pipeline.splits import balanced_folds
