@@ -20,7 +20,7 @@ import numpy as np
 import pandas as pd
 
 from benchmarks.stage_times import machine
-from pipeline.features import FeatureWriter
+from pipeline.features import FeatureWriter, stored
 from pipeline.files import write_csv
 from pipeline.labels import SPLITS, LabelTable, write_clean
 
@@ -52,9 +52,9 @@ def project(folder: Path, images: int, attributes: int, seed: int = 0) -> None:
         for start in range(0, images, 500):
             block = signal[start : start + 500] @ weights / np.sqrt(SIGNALS)
             block += rng.normal(size=block.shape).astype(np.float32)
-            writer.append(0, np.maximum(block, 0).reshape(-1, *MAP))
+            writer.append(0, *stored(np.maximum(block, 0).reshape(-1, *MAP)))
         backbone = {"name": "synthetic", "sha256": "0"}
-        writer.finish(index, {"backbone": backbone, "precision": "float32"})
+        writer.finish(index, {"backbone": backbone, "precision": "float32", "grid": None})
     shutil.copy("params.yaml", folder / "params.yaml")
 
 

@@ -10,8 +10,10 @@ import hashlib
 import json
 import logging
 import sys
+import tempfile
 from collections.abc import Iterable
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -20,10 +22,10 @@ import pandas as pd
 from tqdm import tqdm
 
 from benchmarks import tables
-from pipeline import augment, backbones, embedding, runtime
+from pipeline import assembly, backbones, embedding, parts, passes, runtime
 from pipeline import images as pictures
 from pipeline.errors import PipelineError
-from pipeline.features import FeatureStore, FeatureWriter
+from pipeline.features import FeatureStore
 from pipeline.files import replace_directory
 from pipeline.labels import LabelTable
 
@@ -211,21 +213,17 @@ def _embed(
     model = _model(settings["backbone"], weights, size, settings["precision"])
     encoder = embedding.Encoder(model, size)
 
-    def views_of(file: str) -> np.ndarray:
-        picture = pictures.decode(pictures.read(images, file))
-        return augment.views(picture, size, views, SEED, file)
-
     index = pd.DataFrame({"image": files, "sha256": [sums[file] for file in files]})
+    digests = index["sha256"].tolist()
+    named = passes.keys(digests, views, SEED)
+    work = list(passes.missing(files, digests, named, np.zeros(named.shape, dtype=bool)))
     with (
         replace_directory(folder) as staging,
-        FeatureWriter(staging, len(files), views, encoder.map_shape) as writer,
-        tqdm(
-            total=len(files) * views,
-            unit="image",
-            desc="embed",
-            disable=not sys.stderr.isatty(),
-        ) as bar,
+        tempfile.TemporaryDirectory(dir=folder.parent) as space,
+        tqdm(total=named.size, unit="image", desc="embed", disable=not sys.stderr.isatty()) as bar,
     ):
-        embedding.embed(encoder, files, views_of, views, writer.append, bar.update)
+        load = embedding.loader(images, size, SEED)
+        write = partial(parts.write, Path(space))
+        embedding.compute(encoder, work, load, write, bar.update)
+        assembly.assemble(parts.Parts(Path(space)), named, index, settings, staging)
         np.save(staging / "brightness.npy", np.array(list(brightness.values()), np.float32))
-        writer.finish(index, settings)

@@ -1,9 +1,10 @@
-"""Augmented views of an image: a small random warp and change of light, fixed by seed and name."""
+"""Augmented views of an image: a small random warp and change of light, fixed by its content."""
 
 from __future__ import annotations
 
 import hashlib
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -69,7 +70,7 @@ def draw_parameters(seed: int, key: str, view: int) -> ViewParameters:
 
 
 def views(
-    image: Image.Image, size: tuple[int, int], count: int, seed: int, key: str
+    image: Image.Image, size: tuple[int, int], numbers: Sequence[int], seed: int, key: str
 ) -> npt.NDArray[np.uint8]:
     """The plain picture and augmented views of it.
 
@@ -77,26 +78,16 @@ def views(
     ----------
     image : RGB, any size.
     size : (height, width) of the views in pixels.
-    count : number of views, 1 or more; view 0 is `images.resize` of the image, exactly.
-    seed, key : with the number of a view they fix its parameters; the key is the image name.
+    numbers : of the views wanted; 0 is `images.resize` of the image, exactly.
+    seed, key : with its number they fix a view's parameters; the key names the image's content.
 
     Returns
     -------
-    uint8 [count, height, width, 3]; the first views of a larger count are those of a smaller one.
-
-    Raises
-    ------
-    ValueError
-        For a count below 1.
+    uint8 [len(numbers), height, width, 3].
     """
-    if count < 1:
-        raise ValueError(f"count {count}: expected 1 or more views")
     plain = images.resize(image, size)
-    stack = np.empty((count, *plain.shape), dtype=np.uint8)
-    stack[0] = plain
-    for view in range(1, count):
-        stack[view] = render(plain, draw_parameters(seed, key, view))
-    return stack
+    drawn = (draw_parameters(seed, key, view) if view else None for view in numbers)
+    return np.stack([plain if one is None else render(plain, one) for one in drawn])
 
 
 def render(picture: npt.NDArray[np.uint8], parameters: ViewParameters) -> npt.NDArray[np.uint8]:

@@ -30,6 +30,7 @@ class Card:
     backbone : its ``name`` and the ``sha256`` of its weights.
     precision : in which the backbone computed.
     missing : how unknown cells entered the training.
+    grid : see `features.stored`.
     """
 
     head: heads.HeadConfig
@@ -39,6 +40,7 @@ class Card:
     backbone: dict[str, str]
     precision: str
     missing: str
+    grid: int | None = None
 
 
 def save(head: Any, card: Card, folder: Path) -> None:
@@ -53,6 +55,7 @@ def save(head: Any, card: Card, folder: Path) -> None:
             "backbone": card.backbone,
             "precision": card.precision,
             "missing": card.missing,
+            "grid": card.grid,
         },
         folder / "model.json",
     )
@@ -80,6 +83,7 @@ def load(folder: Path = FOLDER) -> tuple[Any, Card]:
         backbone=content["backbone"],
         precision=content["precision"],
         missing=content["missing"],
+        grid=content["grid"],
     )
     return heads.load(card.head, folder / "head.weights.h5"), card
 

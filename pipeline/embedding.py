@@ -1,23 +1,33 @@
 """One streaming pass of images x views through the frozen backbone.
 
-Threads decode and augment ahead of the network, so that neither waits for the other; a fixed
-batch shape keeps the compiled graph, and therefore the bytes of the features, the same.
+Threads decode and augment ahead of the network, so that neither waits for the other. The batch has
+one fixed shape, so that the compiled graph is one, too, and an image's features have the same bytes
+wherever in a batch it stands and whatever stands beside it.
 """
 
 from __future__ import annotations
 
+import os
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
+from pathlib import Path
 from typing import Any, TypeVar
 
 import numpy as np
+
+from pipeline import augment, images
+from pipeline.errors import PipelineError
+from pipeline.features import stored
+from pipeline.passes import Work
 
 T = TypeVar("T")
 R = TypeVar("R")
 
 PIXELS_PER_BATCH = 2**20
 """Enough work per step to fill the processor, little enough memory for any network."""
+PART_BATCHES = 16
+"""Batches in a part: what a killed run loses at most, a few seconds of work for most networks."""
 
 
 def batch_size(image_size: tuple[int, int]) -> int:
@@ -82,41 +92,74 @@ def ahead(
                 future.cancel()
 
 
-def embed(
+def loader(folder: Path, size: tuple[int, int], seed: int) -> Callable[[Work], np.ndarray]:
+    """What reads and renders the views of one piece of work, uint8 [views, height, width, 3].
+
+    It raises a `PipelineError` for an image that can't be decoded: the clean stage has let none
+    through.
+    """
+
+    def load(work: Work) -> np.ndarray:
+        try:
+            content = images.read(folder, work.image)
+            picture = images.decode(content, images.enough_for(size))
+        except images.ImageError as error:
+            raise PipelineError(
+                f"{folder / work.image}: {error.reason} ({error.detail}), although the clean stage "
+                "could read it; run `dvc repro` again to clean the table anew"
+            ) from error
+        return augment.views(picture, size, work.views, seed, work.sha256)
+
+    return load
+
+
+def compute(
     encoder: Encoder,
-    images: Iterable[T],
-    load: Callable[[T], np.ndarray],
-    views: int,
-    append: Callable[[int, np.ndarray], None],
+    work: Iterable[Work],
+    load: Callable[[Work], np.ndarray],
+    write: Callable[[list[bytes], np.ndarray, np.ndarray], object],
     progress: Callable[[int], object] = lambda passes: None,
-    threads: int = 2,
+    grid: int | None = None,
 ) -> None:
-    """Encode every view of every image and hand the maps on in row order.
+    """Run passes through the network and hand on what is to be stored, a part at a time.
+
+    Decoding runs ahead in threads and writing follows in another, so that the network waits for
+    neither. A part has `PART_BATCHES` full batches, the last one what is left.
 
     Parameters
     ----------
-    load
-        Gives the views of one image, uint8 [views, h, w, 3]; called in threads.
-    append
-        Takes a view's number and the maps of its next rows, float32 [n, h', w', C].
-    progress
-        Called with the number of passes just done.
+    load : gives the views of one image, uint8 [views, h, w, 3]; called in threads.
+    write : takes keys [n], maps and pooled features as of `features.stored`; called in a thread.
+    progress : called with the number of passes just done.
+    grid : see `features.stored`.
     """
-    waiting: list[np.ndarray] = []
-    numbers: list[int] = []
+    threads = len(os.sched_getaffinity(0))
+    pictures: list[np.ndarray] = []
+    names: list[bytes] = []
+    done: list[tuple[list[bytes], np.ndarray]] = []
 
-    def flush(count: int) -> None:
-        maps = encoder(np.stack(waiting[:count]))
-        which = np.array(numbers[:count])
-        for view in np.unique(which):
-            append(int(view), maps[which == view])
-        del waiting[:count], numbers[:count]
-        progress(count)
+    def store(part: list[tuple[list[bytes], np.ndarray]]) -> None:
+        maps, pooled = zip(*(stored(maps, grid) for _, maps in part), strict=True)
+        keys = [key for some, _ in part for key in some]
+        write(keys, np.concatenate(maps), np.concatenate(pooled))
 
-    for _, pictures in ahead(load, images, threads, depth=2 * encoder.batch):
-        waiting.extend(pictures)
-        numbers.extend(range(views))
-        while len(waiting) >= encoder.batch:
-            flush(encoder.batch)
-    if waiting:
-        flush(len(waiting))
+    with ThreadPoolExecutor(1) as writer:
+        writing: deque[Future[None]] = deque()
+
+        def flush(count: int, part_ends: bool) -> None:
+            if count:
+                done.append((names[:count], encoder(np.stack(pictures[:count]))))
+                del pictures[:count], names[:count]
+                progress(count)
+            if done and (part_ends or len(done) == PART_BATCHES):
+                writing.append(writer.submit(store, done.copy()))
+                done.clear()
+            while len(writing) > (0 if part_ends else 1):
+                writing.popleft().result()
+
+        for one, rendered in ahead(load, work, threads, depth=2 * encoder.batch):
+            pictures.extend(rendered)
+            names.extend(one.keys)
+            while len(pictures) >= encoder.batch:
+                flush(encoder.batch, part_ends=False)
+        flush(len(pictures), part_ends=True)

@@ -3,7 +3,7 @@
 A store is a folder with, for each view v, ``map_v.npy`` (float16 [N, h, w, C], the spatial map that
 convolutional heads need) and ``pooled_v.npy`` (float32 [N, C], its mean over h and w), beside
 ``index.csv`` (image, sha256; row i of the arrays is line i) and ``meta.json``. The arrays are never
-read whole: NumPy maps the files into memory and takes the rows asked for.
+read whole, only the rows asked for.
 """
 
 from __future__ import annotations
@@ -22,6 +22,7 @@ import pandas as pd
 
 from pipeline.errors import PipelineError
 from pipeline.files import write_csv, write_json
+from pipeline.rowfile import RowFile
 
 FORMAT = 1
 HALF_MAX = float(np.finfo(np.float16).max)
@@ -31,6 +32,54 @@ def bytes_needed(images: int, views: int, map_shape: Sequence[int]) -> int:
     """Size of a store in bytes."""
     h, w, channels = map_shape
     return images * views * (h * w * channels * 2 + channels * 4)
+
+
+def stored(
+    maps: np.ndarray, grid: int | None = None
+) -> tuple[npt.NDArray[np.float16], npt.NDArray[np.float32]]:
+    """What is kept of the network's output: the map in half precision, and its mean.
+
+    Parameters
+    ----------
+    maps : [n, h, w, C], any float dtype.
+    grid
+        Where given, the map is averaged over blocks of positions until it has at most so many in
+        height and width.
+
+    Returns
+    -------
+    float16 [n, h', w', C] and float32 [n, C].
+    """
+    # float16 ends at 65,504; a larger activation is kept at that instead of becoming infinite.
+    half = np.clip(maps, -HALF_MAX, HALF_MAX).astype(np.float16)
+    # From the rounded values, so that maps and pooled features agree.
+    pooled = half.astype(np.float32).mean(axis=(1, 2))
+    if grid is not None:
+        half = block_means(half.astype(np.float32), grid).astype(np.float16)
+    return half, pooled
+
+
+def stored_shape(map_shape: Sequence[int], grid: int | None) -> tuple[int, int, int]:
+    """(h', w', C) of what `stored` makes of maps (h, w, C)."""
+    h, w, channels = map_shape
+    return (h, w, channels) if grid is None else (min(h, grid), min(w, grid), channels)
+
+
+def block_means(maps: np.ndarray, most: int) -> np.ndarray:
+    """Means of maps [n, h, w, C] over blocks of positions, at most ``most`` by ``most`` of them."""
+    for axis in (1, 2):
+        edges = block_edges(maps.shape[axis], most)
+        counts = np.diff(np.append(edges, maps.shape[axis]))
+        shape = [1, 1, 1, 1]
+        shape[axis] = len(counts)
+        maps = np.add.reduceat(maps, edges, axis=axis) / counts.reshape(shape).astype(maps.dtype)
+    return maps
+
+
+def block_edges(length: int, most: int) -> npt.NDArray[np.intp]:
+    """Where each of at most ``most`` blocks of about equal size starts."""
+    blocks = min(length, most)
+    return np.array([length * i // blocks for i in range(blocks)], dtype=np.intp)
 
 
 class FeatureWriter:
@@ -72,15 +121,11 @@ class FeatureWriter:
         file.write(header.getvalue())
         return file
 
-    def append(self, view: int, maps: np.ndarray) -> None:
-        """Append ``maps`` [n, h, w, C], any float dtype, as the next n rows of ``view``."""
+    def append(self, view: int, maps: np.ndarray, pooled: np.ndarray) -> None:
+        """Append the next n rows of ``view``, as `stored` gives them."""
         self._rows[view] += len(maps)
-        # float16 ends at 65,504; a larger activation is kept at that instead of becoming infinite.
-        half = np.clip(maps, -HALF_MAX, HALF_MAX).astype(np.float16)
-        self._maps[view].write(half.tobytes())
-        # From the stored values, so that maps and pooled features always agree.
-        pooled = half.astype(np.float32).mean(axis=(1, 2))
-        self._pooled[view].write(pooled.tobytes())
+        self._maps[view].write(np.ascontiguousarray(maps, dtype=np.float16).data)
+        self._pooled[view].write(np.ascontiguousarray(pooled, dtype=np.float32).data)
 
     def finish(self, index: pd.DataFrame, meta: Mapping[str, Any]) -> None:
         """Write ``index`` (image, sha256) and ``meta`` once every row of every view is there."""
@@ -126,9 +171,14 @@ class FeatureStore:
         self._maps = [self._load(f"map_{view}.npy") for view in range(self.views)]
         self._pooled = [self._load(f"pooled_{view}.npy") for view in range(self.views)]
 
-    def _load(self, name: str) -> np.ndarray:
-        array: np.ndarray = np.load(self.folder / name, mmap_mode="r")
-        return array
+    def _load(self, name: str) -> RowFile:
+        try:
+            return RowFile(self.folder / name)
+        except (OSError, ValueError) as error:
+            raise PipelineError(
+                f"{self.folder / name}: {error}; the feature store is damaged, run `dvc repro -f "
+                "embed`"
+            ) from None
 
     def __len__(self) -> int:
         return len(self.images)
@@ -168,7 +218,7 @@ class FeatureStore:
 
     def _take(
         self,
-        arrays: list[np.ndarray],
+        arrays: list[RowFile],
         rows: np.ndarray,
         views: np.ndarray | int,
         out: np.ndarray | None,
@@ -177,9 +227,9 @@ class FeatureStore:
         if out is None:
             out = np.empty((len(rows), *arrays[0].shape[1:]), dtype=arrays[0].dtype)
         if isinstance(views, int):
-            return np.take(arrays[views], rows, axis=0, out=out, mode="clip")
-        for place, (row, view) in enumerate(zip(rows, views, strict=True)):
-            out[place] = arrays[view][row]
+            return arrays[views].take(rows, out)
+        for place, view in enumerate(views):
+            arrays[view].take(rows[place : place + 1], out[place : place + 1])
         return out
 
     def channel_moments(

@@ -127,8 +127,12 @@ def read(folder: Path, name: str) -> bytes:
         raise ImageError("missing", f"{name!r}: {error.strerror}") from error
 
 
-def decode(data: bytes) -> Image.Image:
-    """Decode an image file to 8-bit RGB at its full size.
+def decode(data: bytes, at_least: int | None = None) -> Image.Image:
+    """Decode an image file to 8-bit RGB, at its full size or, if asked, at a smaller one.
+
+    A JPEG decodes at 1/2, 1/4 or 1/8 of its size for a fraction of the work, each pixel the mean of
+    a block. ``at_least`` pixels remain in height and in width; a picture that is then resized to at
+    most half of that differs by less than its noise.
 
     The EXIF orientation is applied, transparency is composited on white, 16-bit samples are
     divided by 257, CMYK, greyscale, palette and 1-bit images are converted, and of an animation
@@ -152,6 +156,8 @@ def decode(data: bytes) -> Image.Image:
             "too_large", f"{name} of {width} x {height} pixels; at most {MAX_PIXELS} are allowed"
         )
     with _pillow_at_work(f"{name} pixels", "truncated"):
+        if at_least is not None:
+            image.draft(None, (at_least, at_least))  # nothing, but for a JPEG
         image.load()
     rgb = _to_rgb(image)
     transpose = _ORIENTATIONS.get(_orientation(image))
@@ -173,9 +179,9 @@ def resize(image: Image.Image, size: tuple[int, int]) -> npt.NDArray[np.uint8]:
     return np.array(image.resize((width, height), Image.Resampling.BILINEAR), dtype=np.uint8)
 
 
-def load(folder: Path, name: str, size: tuple[int, int]) -> npt.NDArray[np.uint8]:
-    """`read`, `decode` and `resize`: uint8 [height, width, 3]; raises `ImageError`."""
-    return resize(decode(read(folder, name)), size)
+def enough_for(size: tuple[int, int]) -> int:
+    """Pixels in height and width from which a picture can be resized to ``size`` without loss."""
+    return 2 * max(size)
 
 
 def list_images(folder: Path) -> list[Path]:

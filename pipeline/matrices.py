@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import numpy.typing as npt
 
-from pipeline.features import FeatureStore
+from pipeline.features import FeatureStore, block_means
 
 
 def mean_of_views(store: FeatureStore, rows: np.ndarray) -> npt.NDArray[np.float32]:
@@ -25,8 +25,8 @@ class Grid:
     def __init__(self, store: FeatureStore, rows: np.ndarray, most: int = 4):
         self._store, self._rows = store, np.asarray(rows)
         height, width, channels = store.map_shape
-        self._edges = [_edges(height, most), _edges(width, most)]
-        self.shape = (len(rows), len(self._edges[0]) * len(self._edges[1]) * channels)
+        self._most = most
+        self.shape = (len(rows), min(height, most) * min(width, most) * channels)
 
     def __len__(self) -> int:
         return self.shape[0]
@@ -34,15 +34,4 @@ class Grid:
     def __getitem__(self, index: np.ndarray | slice) -> npt.NDArray[np.float32]:
         """float32 [n, g] of the rows asked for."""
         maps: np.ndarray = self._store.maps(self._rows[index]).astype(np.float32)
-        for axis, edges in enumerate(self._edges, start=1):
-            counts = np.diff(np.append(edges, maps.shape[axis]))
-            shape = [1, 1, 1, 1]
-            shape[axis] = len(counts)
-            maps = np.add.reduceat(maps, edges, axis=axis) / counts.reshape(shape)
-        return maps.reshape(len(maps), -1).astype(np.float32)
-
-
-def _edges(length: int, most: int) -> npt.NDArray[np.intp]:
-    """Where each of at most ``most`` blocks of about equal size starts."""
-    blocks = min(length, most)
-    return np.array([length * i // blocks for i in range(blocks)], dtype=np.intp)
+        return block_means(maps, self._most).reshape(len(maps), -1).astype(np.float32)

@@ -102,6 +102,20 @@ def _prior(value: Any) -> dict[str, float] | None:
         raise ValueError(expected) from None
 
 
+def _grid(value: Any) -> int | None:
+    try:
+        return None if value is None else int(_whole(1, 64)(value))
+    except ValueError as error:
+        raise ValueError(f"null or {error}") from None
+
+
+def _address(value: Any) -> str | None:
+    try:
+        return None if value is None else str(_text(value))
+    except ValueError as error:
+        raise ValueError(f"null or {error}") from None
+
+
 def _flag(value: Any) -> bool:
     if not isinstance(value, bool):
         raise ValueError("true or false")
@@ -139,6 +153,13 @@ class Backbone:
 @dataclass(frozen=True)
 class Features:
     views: int = _param(_whole(1, 64))
+    grid: int | None = _param(_grid)
+
+
+@dataclass(frozen=True)
+class Compute:
+    engine: str = _param(_choice("local", "ray"))
+    address: str | None = _param(_address)
 
 
 @dataclass(frozen=True)
@@ -167,6 +188,7 @@ class Params:
     patience: int = _param(_whole(1, 10_000))
     backbone: Backbone
     features: Features
+    compute: Compute
     head: str = _param(_choice("conv", "linear"))
     dropout: float = _param(_number(0, 1, open_high=True))
     imbalance: str = _param(_choice("oversample", "class_weight", "focal", "none"))

@@ -16,6 +16,7 @@ from scipy.special import expit
 
 from pipeline import backbones, classifier, embedding, heads, images, runtime
 from pipeline.errors import PipelineError, run
+from pipeline.features import stored
 
 EXIT_SOME_FAILED = 1
 UNDECODABLE = "backslashreplace"
@@ -99,7 +100,10 @@ class Predictor:
     def _load(self, file: Path) -> np.ndarray | str:
         """The picture, uint8 [h, w, 3], or why it can't be read."""
         try:
-            return images.resize(images.decode(file.read_bytes()), self.card.image_size)
+            return images.resize(
+                images.decode(file.read_bytes(), images.enough_for(self.card.image_size)),
+                self.card.image_size,
+            )
         except images.ImageError as error:
             return f"{error.reason}: {error.detail}"
         except OSError as error:
@@ -109,9 +113,9 @@ class Predictor:
         good = [picture for _, picture in batch if isinstance(picture, np.ndarray)]
         probabilities: Iterator[np.ndarray] = iter(())
         if good:
-            maps = self.encoder(np.stack(good)).astype(np.float16).astype(np.float32)
+            maps, means = stored(self.encoder(np.stack(good)), self.card.grid)
             pooled = heads.REGISTRY[self.card.head.kind].features == "pooled"
-            features = maps.mean(axis=(1, 2)) if pooled else maps
+            features = means if pooled else maps.astype(np.float32)
             logits = self.head(features, training=False).numpy()
             probabilities = iter(expit(logits.astype(np.float64)))
         for file, picture in batch:

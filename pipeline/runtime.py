@@ -30,11 +30,16 @@ def precision(requested: str) -> str:
     """
     if requested != "auto":
         return requested
-    import tensorflow as tf
-
-    if tf.config.list_physical_devices("GPU"):
+    if device() == "gpu":
         return "bfloat16"
     return "bfloat16" if processor_has_bfloat16() else "float32"
+
+
+def device() -> str:
+    """``gpu`` or ``cpu``: what TensorFlow computes on."""
+    import tensorflow as tf
+
+    return "gpu" if tf.config.list_physical_devices("GPU") else "cpu"
 
 
 def processor_has_bfloat16(cpuinfo: Path = Path("/proc/cpuinfo")) -> bool:

@@ -71,7 +71,7 @@ def run_module(tmp_path: Path) -> Callable[..., subprocess.CompletedProcess[str]
 @pytest.fixture
 def make_store(tmp_path: Path) -> Callable[..., Any]:
     """A finished feature store of given maps, [views, N, h, w, C]."""
-    from pipeline.features import FeatureStore, FeatureWriter
+    from pipeline.features import FeatureStore, FeatureWriter, stored
 
     def make(maps: np.ndarray, name: str = "features") -> FeatureStore:
         folder = tmp_path / name
@@ -81,8 +81,8 @@ def make_store(tmp_path: Path) -> Callable[..., Any]:
         index = pd.DataFrame({"image": images, "sha256": [f"{i:064x}" for i in range(count)]})
         with FeatureWriter(folder, count, views, maps.shape[2:]) as writer:
             for view in range(views):
-                writer.append(view, maps[view])
-            writer.finish(index, {"backbone": {"name": "none", "sha256": "0"}})
+                writer.append(view, *stored(maps[view]))
+            writer.finish(index, {"backbone": {"name": "none", "sha256": "0"}, "grid": None})
         return FeatureStore(folder)
 
     return make

@@ -2,11 +2,15 @@ from __future__ import annotations
 
 import threading
 import time
+from pathlib import Path
 
 import numpy as np
 import pytest
+from PIL import Image
 
-from pipeline.embedding import Encoder, ahead, batch_size, embed
+from pipeline.embedding import Encoder, ahead, batch_size, compute, loader
+from pipeline.errors import PipelineError
+from pipeline.passes import Work
 
 
 @pytest.mark.parametrize(
@@ -62,25 +66,63 @@ class FakeEncoder:
 
 
 @pytest.mark.parametrize("views", [1, 3, 5])
-def test_every_view_of_every_image_in_order(views: int) -> None:
-    got: dict[int, list[float]] = {view: [] for view in range(views)}
+def test_every_pass_once_and_parts_of_full_batches(
+    views: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("pipeline.embedding.PART_BATCHES", 2)
     encoder, counted = FakeEncoder(), []
+    work = [
+        Work(str(i), str(i), tuple(range(views)), tuple(b"%d-%d" % (i, v) for v in range(views)))
+        for i in range(7)
+    ]
 
-    def load(item: int) -> np.ndarray:
-        return np.stack([np.full((2, 2, 3), item * 10 + v, dtype="uint8") for v in range(views)])
+    def load(one: Work) -> np.ndarray:
+        values = [int(one.image) * 10 + v for v in one.views]
+        return np.stack([np.full((2, 2, 3), value, dtype="uint8") for value in values])
 
-    embed(
+    got: list[tuple[list[bytes], np.ndarray, np.ndarray]] = []
+    compute(
         encoder,  # type: ignore[arg-type]
-        range(7),
+        work,
         load,
-        views,
-        lambda view, maps: got[view].extend(maps.ravel().tolist()),
+        lambda *part: got.append(part),
         counted.append,
     )
-    for view in range(views):
-        assert got[view] == [item * 10 + view for item in range(7)]
+    keys = [key for part in got for key in part[0]]
+    assert keys == [key for one in work for key in one.keys]
+    values = np.concatenate([maps.ravel() for _, maps, _ in got])
+    assert values.tolist() == [i * 10 + v for i in range(7) for v in range(views)]
+    assert all((maps[:, 0, 0] == pooled).all() for _, maps, pooled in got)
+    assert [len(part[0]) for part in got[:-1]] == [8] * (len(got) - 1)
     assert sum(counted) == 7 * views
     assert encoder.sizes[:-1] == [4] * (len(encoder.sizes) - 1)
+
+
+def test_a_failing_write_stops_the_run() -> None:
+    def write(*part: object) -> None:
+        raise OSError("no space left")
+
+    work = [Work(str(i), str(i), (0,), (b"%d" % i,)) for i in range(5)]
+    with pytest.raises(OSError, match="no space left"):
+        compute(
+            FakeEncoder(),  # type: ignore[arg-type]
+            work,
+            lambda one: np.zeros((1, 2, 2, 3), dtype=np.uint8),
+            write,
+        )
+
+
+def test_the_loader_renders_the_views_asked_for(tmp_path: Path) -> None:
+    rng = np.random.default_rng(0)
+    Image.fromarray(rng.integers(0, 255, (60, 40, 3), dtype=np.uint8)).save(tmp_path / "a.png")
+    (tmp_path / "b.png").write_bytes(b"no picture")
+    load = loader(tmp_path, (30, 20), seed=3)
+    every = load(Work("a.png", "content", (0, 1, 2), (b"", b"", b"")))
+    assert every.shape == (3, 30, 20, 3)
+    assert (load(Work("a.png", "content", (2,), (b"",))) == every[[2]]).all()
+    assert (load(Work("a.png", "other", (2,), (b"",))) != every[[2]]).any()
+    with pytest.raises(PipelineError, match=r"b\.png: not_an_image .* `dvc repro` again"):
+        load(Work("b.png", "content", (0,), (b"",)))
 
 
 def test_encoder_pads_and_is_the_same_for_any_batch() -> None:

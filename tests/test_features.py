@@ -10,7 +10,7 @@ import pandas as pd
 import pytest
 
 from pipeline.errors import PipelineError
-from pipeline.features import FeatureStore, FeatureWriter, bytes_needed
+from pipeline.features import FeatureStore, FeatureWriter, bytes_needed, stored
 
 MakeStore = Callable[..., FeatureStore]
 
@@ -50,7 +50,7 @@ def test_written_in_pieces_is_written_whole(
     with FeatureWriter(folder, 10, 3, maps.shape[2:]) as writer:
         for start in (0, 4, 8):
             for view in (2, 0, 1):
-                writer.append(view, maps[view, start : start + 4])
+                writer.append(view, *stored(maps[view, start : start + 4]))
         writer.finish(index, {"backbone": {}})
     for name in ("map_0.npy", "map_2.npy", "pooled_1.npy"):
         assert (folder / name).read_bytes() == (whole.folder / name).read_bytes()
@@ -60,7 +60,7 @@ def test_written_in_pieces_is_written_whole(
 def test_an_incomplete_store_is_refused(tmp_path: Path, maps: np.ndarray) -> None:
     index = pd.DataFrame({"image": list("ab"), "sha256": "0"})
     with FeatureWriter(tmp_path, 2, 1, (4, 3, 5)) as writer:
-        writer.append(0, maps[0, :1])
+        writer.append(0, *stored(maps[0, :1]))
         with pytest.raises(ValueError, match="rows written"):
             writer.finish(index, {})
     with pytest.raises(PipelineError, match="no such file; the feature store"):
@@ -109,7 +109,7 @@ def test_a_full_disk_is_an_error_and_not_a_crash(
         writer._maps[0] = FullFile(writer._maps[0])  # type: ignore[assignment]
         with pytest.raises(OSError, match="No space left"):
             for _ in range(10):
-                writer.append(0, maps[0, :1].repeat(10, axis=0))
+                writer.append(0, *stored(maps[0, :1].repeat(10, axis=0)))
 
 
 def test_bytes_needed_is_what_a_store_takes(make_store: MakeStore, maps: np.ndarray) -> None:

@@ -49,6 +49,7 @@ def main() -> None:
             "requested": p.backbone.weights,
             "note": note,
             "sha256": hashlib.sha256(file.read_bytes()).hexdigest(),
+            "map": list(model.output_shape[1:]),
             "parameters": int(model.network.count_params()),
             "preprocessing": backbones.application(name).preprocessing,
         }

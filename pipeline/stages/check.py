@@ -41,6 +41,7 @@ def main() -> None:
     backbones.application(p.backbone.name)
     check_paths(p)
     OUTPUT.parent.mkdir(parents=True, exist_ok=True)
+    OUTPUT.unlink(missing_ok=True)  # it may be a read-only link into DVC's cache
     OUTPUT.write_text("ok\n", encoding="utf-8")
 
 

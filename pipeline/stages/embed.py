@@ -1,24 +1,47 @@
-"""Stage embed: the features of every image and view, computed once for everybody."""
+"""Stage embed: the features of every image and view, computed once for everybody.
+
+What an earlier run has computed, finished or not, is found again by its content in `CACHE` and not
+computed again: DVC removes the output before a stage runs.
+"""
 
 from __future__ import annotations
 
+import hashlib
 import json
 import logging
 import shutil
 import sys
 import time
+from collections.abc import Sequence
+from functools import partial
+from importlib.metadata import version
 from pathlib import Path
+from typing import Any
 
-import numpy as np
 import pandas as pd
 from tqdm import tqdm
 
-from pipeline import augment, backbones, embedding, images, params, runtime
+from pipeline import (
+    assembly,
+    augment,
+    backbones,
+    embedding,
+    features,
+    images,
+    params,
+    parts,
+    passes,
+    ray_engine,
+    runtime,
+)
 from pipeline.errors import PipelineError, run
-from pipeline.features import FeatureWriter, bytes_needed
 from pipeline.files import replace_directory
+from pipeline.parts import Parts
+from pipeline.passes import Work
 
-OUTPUT = "data/features"
+OUTPUT = Path("data/features")
+CACHE = Path(".cache/features")
+BACKBONE = Path("models/backbone")
 log = logging.getLogger("embed")
 
 
@@ -27,51 +50,80 @@ def main() -> None:
     logging.basicConfig(level="INFO", format="%(name)s: %(message)s")
     runtime.prepare(p.seed)
     precision = runtime.precision(p.backbone.precision)
-    backbone = json.loads(Path("models/backbone/backbone.json").read_text(encoding="utf-8"))
-    model = backbones.load(backbone["name"], p.image_size, precision)
-    encoder = embedding.Encoder(model, p.image_size)
+    backbone = json.loads((BACKBONE / "backbone.json").read_text(encoding="utf-8"))
+    meta = {
+        "backbone": {"name": backbone["name"], "sha256": backbone["sha256"]},
+        "image_size": list(p.image_size),
+        "precision": precision,
+        "grid": p.features.grid,
+    }
     index = pd.read_csv("data/clean/images.csv", dtype=str, keep_default_na=False)
     index = index.sort_values("image", ignore_index=True)
-    views, folder = p.features.views, Path(p.data.images)
-    _check_disk(bytes_needed(len(index), views, encoder.map_shape))
-
-    def load(name: str) -> np.ndarray:
-        try:
-            picture = images.decode(images.read(folder, name))
-        except images.ImageError as error:
-            raise PipelineError(
-                f"{folder / name}: {error.reason} ({error.detail}), although the clean stage could "
-                "read it; run `dvc repro` again to clean the table anew"
-            ) from error
-        return augment.views(picture, p.image_size, views, p.seed, name)
-
+    sha256 = index["sha256"].tolist()
+    named = passes.keys(sha256, p.features.views, p.seed)
+    folder = CACHE / _digest({**meta, **_circumstances()})
+    folder.mkdir(parents=True, exist_ok=True)
+    earlier = Parts(folder)
+    found = earlier.has(named)
+    work = list(passes.missing(index["image"].tolist(), sha256, named, found))
+    due = sum(len(one.views) for one in work)
     started = time.perf_counter()
-    with (
-        replace_directory(OUTPUT) as staging,
-        FeatureWriter(staging, len(index), views, encoder.map_shape) as writer,
-        tqdm(
-            total=len(index) * views,
-            unit="image",
-            desc="embed",
-            disable=not sys.stderr.isatty(),
-        ) as bar,
-    ):
-        embedding.embed(encoder, index["image"], load, views, writer.append, bar.update)
-        writer.finish(
-            index,
-            {
-                "backbone": {"name": backbone["name"], "sha256": backbone["sha256"]},
-                "image_size": list(p.image_size),
-                "precision": precision,
-                "seed": p.seed,
-            },
-        )
-    rate = len(index) * views / (time.perf_counter() - started)
-    size = bytes_needed(len(index), views, encoder.map_shape) / 1e6
+    shape = features.stored_shape(backbone["map"], p.features.grid)
+    _check_disk(features.bytes_needed(1, 1, shape) * (named.size + due))
+    if work:
+        _compute(p, backbone["name"], precision, work, folder, due)
+    took = time.perf_counter() - started
+    with replace_directory(OUTPUT) as staging:
+        assembly.assemble(Parts(folder), named, index, {**meta, "seed": p.seed}, staging)
+    if not assembly.remember(OUTPUT, named, folder):
+        log.warning("%s: no hard links here: computed features are kept twice", CACHE)
+    assembly.forget(CACHE)
+    numbers = len(index), p.features.views
     log.info(
-        "%d images x %d views through %s in %s, %.1f images per second, %.0f MB of features",
-        *(len(index), views, backbone["name"], precision, rate, size),
+        "%d images x %d views through %s in %s: %d passes computed in %.1f s, %.1f per second; "
+        "%d found from earlier runs; %.0f MB of features",
+        *(*numbers, backbone["name"], precision, due, took, due / took),
+        *(int(found.sum()), features.bytes_needed(*numbers, shape) / 1e6),
     )
+
+
+def _compute(
+    p: params.Params, name: str, precision: str, work: Sequence[Work], folder: Path, due: int
+) -> None:
+    images_folder = Path(p.data.images)
+    with tqdm(total=due, unit="image", desc="embed", disable=not sys.stderr.isatty()) as bar:
+        if p.compute.engine == "ray":
+            job = ray_engine.Job(
+                backbone=name,
+                weights=BACKBONE.absolute(),
+                precision=precision,
+                image_size=p.image_size,
+                images=images_folder.absolute(),
+                seed=p.seed,
+                grid=p.features.grid,
+                parts=folder.absolute(),
+            )
+            ray_engine.compute(job, work, bar.update, p.compute.address)
+            return
+        model = backbones.load(name, p.image_size, precision)
+        encoder = embedding.Encoder(model, p.image_size)
+        load = embedding.loader(images_folder, p.image_size, p.seed)
+        write = partial(parts.write, folder)
+        embedding.compute(encoder, work, load, write, bar.update, p.features.grid)
+
+
+def _circumstances() -> dict[str, str]:
+    """What else decides over the features: a run must not continue what another code, version or
+    kind of device began."""
+    code = hashlib.sha256()
+    for module in (augment, backbones, embedding, features, images):
+        code.update(Path(str(module.__file__)).read_bytes())
+    versions = {name: version(name) for name in ("tensorflow", "keras", "pillow", "numpy")}
+    return {"code": code.hexdigest(), "device": runtime.device(), **versions}
+
+
+def _digest(content: dict[str, Any]) -> str:
+    return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()[:16]
 
 
 def _check_disk(needed: int) -> None:
@@ -79,7 +131,8 @@ def _check_disk(needed: int) -> None:
     if free < needed:
         raise PipelineError(
             f"{OUTPUT}: {needed / 1e9:.2f} GB of features would be written, {free / 1e9:.2f} GB "
-            "are free on this disk; free some space, or lower features.views or image_size"
+            "are free on this disk; free some space, or lower features.views, features.grid or "
+            "image_size"
         )
 
 

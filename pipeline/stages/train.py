@@ -91,6 +91,7 @@ def main() -> None:
                 backbone=store.meta["backbone"],
                 precision=store.meta["precision"],
                 missing=variant,
+                grid=store.meta["grid"],
             )
             place = folder / classifier.VARIANTS / variant
             place.mkdir(parents=True)

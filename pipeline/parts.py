@@ -1,0 +1,154 @@
+"""Computed features by content: a folder of parts, each holding some passes under their keys.
+
+A part is written whole or not at all, so that whatever an interrupted run leaves is sound. Parts
+serve runs to come: a run takes from them what it needs and computes the rest. Any part, or the
+whole folder, may be deleted at any time.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import shutil
+from collections.abc import Sequence
+from functools import lru_cache
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+
+from pipeline.passes import KEY, Keys
+from pipeline.rowfile import RowFile
+
+OPEN = 64
+"""Parts whose files are kept open at a time."""
+FILES = ("keys.npy", "map.npy", "pooled.npy")
+
+
+def write(folder: Path, keys: Sequence[bytes], maps: np.ndarray, pooled: np.ndarray) -> Path:
+    """Add a part of n passes.
+
+    Parameters
+    ----------
+    maps : float16 [n, h, w, C].
+    pooled : float32 [n, C].
+    """
+    names = np.array(keys, dtype=KEY)
+    part = folder / hashlib.sha256(names.tobytes()).hexdigest()[:16]
+    staging = _staging(part)
+    for name, array in zip(FILES, (names, maps, pooled), strict=True):
+        np.save(staging / name, array)
+    _settle(staging, part)
+    return part
+
+
+def link(folder: Path, name: str, keys: Keys, maps: Path, pooled: Path) -> None:
+    """Add a part whose arrays are those of two files, by hard links: no byte is written twice.
+
+    Raises
+    ------
+    OSError
+        If the file system has no hard links between the two places.
+    """
+    staging = _staging(folder / name)
+    np.save(staging / FILES[0], keys.astype(KEY))
+    for target, source in zip(FILES[1:], (maps, pooled), strict=True):
+        os.link(source, staging / target)
+    _settle(staging, folder / name)
+
+
+def remove(folder: Path, but: Sequence[str] = ()) -> None:
+    """Delete the parts of a folder, all but those named, and what killed runs left unfinished."""
+    for part in sorted(folder.iterdir()) if folder.is_dir() else []:
+        if part.is_dir() and part.name not in but:
+            shutil.rmtree(part, ignore_errors=True)
+
+
+class Parts:
+    """What the parts of a folder hold, as it is now; a part that is damaged counts as absent."""
+
+    def __init__(self, folder: Path):
+        self.folder = folder
+        self._folders: list[Path] = []
+        names, part, row = [np.empty(0, KEY)], [np.empty(0, np.int64)], [np.empty(0, np.int64)]
+        self._arrays = lru_cache(maxsize=OPEN)(self._open)
+        for candidate in _listed(folder):
+            try:
+                keys = np.load(candidate / FILES[0])
+                for name in FILES[1:]:
+                    file = RowFile(candidate / name)
+                    file.close()
+                    if len(file) != len(keys):
+                        raise ValueError("as many rows as keys")
+            except (OSError, ValueError, EOFError):
+                continue
+            names.append(keys.astype(KEY))
+            part.append(np.full(len(keys), len(self._folders)))
+            row.append(np.arange(len(keys)))
+            self._folders.append(candidate)
+        everything = np.concatenate(names)
+        self._keys, first = np.unique(everything, return_index=True)
+        self._part, self._row = np.concatenate(part)[first], np.concatenate(row)[first]
+
+    def __len__(self) -> int:
+        return len(self._keys)
+
+    @property
+    def map_shape(self) -> tuple[int, int, int] | None:
+        """(h, w, C) of the maps; None where there is no part."""
+        if not self._folders:
+            return None
+        h, w, channels = self._arrays(0)[0].shape[1:]
+        return h, w, channels
+
+    def has(self, keys: Keys) -> npt.NDArray[np.bool_]:
+        """Whether each pass is there; bool of the shape of ``keys``."""
+        return np.isin(keys, self._keys)
+
+    def take(self, keys: Keys) -> tuple[npt.NDArray[np.float16], npt.NDArray[np.float32]]:
+        """Maps float16 [n, h, w, C] and pooled features float32 [n, C] of keys [n].
+
+        Raises
+        ------
+        KeyError
+            If one is not there.
+        """
+        place = np.searchsorted(self._keys, keys)
+        place = np.minimum(place, len(self._keys) - 1)
+        absent = self._keys[place] != keys if len(self._keys) else np.ones(len(keys), dtype=bool)
+        if absent.any():
+            raise KeyError(keys[absent][0].decode())
+        shape = self.map_shape
+        assert shape is not None
+        maps = np.empty((len(keys), *shape), dtype=np.float16)
+        pooled = np.empty((len(keys), shape[-1]), dtype=np.float32)
+        part, row = self._part[place], self._row[place]
+        for number in np.unique(part):
+            inside = part == number
+            files = self._arrays(int(number))
+            maps[inside], pooled[inside] = (file.take(row[inside]) for file in files)
+        return maps, pooled
+
+    def _open(self, number: int) -> tuple[RowFile, RowFile]:
+        folder = self._folders[number]
+        return RowFile(folder / FILES[1]), RowFile(folder / FILES[2])
+
+
+def _listed(folder: Path) -> list[Path]:
+    return sorted(path for path in folder.glob("[!.]*") if path.is_dir())
+
+
+def _staging(part: Path) -> Path:
+    staging = part.with_name(f".{part.name}.{os.getpid()}")
+    shutil.rmtree(staging, ignore_errors=True)
+    staging.mkdir(parents=True)
+    return staging
+
+
+def _settle(staging: Path, part: Path) -> None:
+    """Give a finished part its name; the same passes, written by an earlier run, make way."""
+    try:
+        staging.rename(part)
+    except OSError:
+        shutil.rmtree(part, ignore_errors=True)
+        staging.rename(part)

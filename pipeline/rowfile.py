@@ -1,0 +1,76 @@
+"""Rows of a .npy file, read as they are asked for.
+
+By plain reads and not through a memory map: pages of a map that were touched count as the process's
+own memory for as long as there is any, so that it would seem to, and on a full machine does, grow
+with the file.
+"""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import numpy as np
+
+
+class RowFile:
+    """Read access to an array [N, ...] in a file, in C order.
+
+    Attributes
+    ----------
+    shape : of the array.
+    dtype : of the array.
+
+    Raises
+    ------
+    ValueError
+        If the file is no such array, or is cut off.
+    """
+
+    def __init__(self, path: str | Path):
+        self._file = Path(path).open("rb", buffering=0)  # noqa: SIM115 - held
+        version = np.lib.format.read_magic(self._file)
+        read = np.lib.format.read_array_header_1_0
+        if version != (1, 0):
+            read = np.lib.format.read_array_header_2_0
+        self.shape, fortran, self.dtype = read(self._file)
+        self._start = self._file.tell()
+        self._row = int(np.prod(self.shape[1:], dtype=np.int64)) * self.dtype.itemsize
+        size = os.fstat(self._file.fileno()).st_size
+        if fortran or size != self._start + len(self) * self._row:
+            raise ValueError(f"{path}: {size} bytes, not an array of shape {self.shape}")
+
+    def __len__(self) -> int:
+        return int(self.shape[0])
+
+    def take(self, rows: np.ndarray, out: np.ndarray | None = None) -> np.ndarray:
+        """The rows asked for, [n, ...], into ``out`` where given (of that shape, in C order)."""
+        rows = np.asarray(rows, dtype=np.int64)
+        if len(rows) and not (rows.min() >= 0 and rows.max() < len(self)):
+            raise IndexError(f"rows {rows.min()} to {rows.max()} of {len(self)}")
+        if out is None:
+            out = np.empty((len(rows), *self.shape[1:]), dtype=self.dtype)
+        if not out.size:
+            return out
+        if not out.flags.c_contiguous or out.dtype != self.dtype:
+            out[...] = self.take(rows)
+            return out
+        memory = out.data.cast("B")
+        # Neighbouring rows in one read.
+        ends = np.flatnonzero(np.diff(rows) != 1) + 1
+        for begin, end in zip(np.r_[0, ends], np.r_[ends, len(rows)], strict=True):
+            self._read(int(rows[begin]), memory, int(begin), int(end))
+        return out
+
+    def _read(self, row: int, memory: memoryview, begin: int, end: int) -> None:
+        at, stop = begin * self._row, end * self._row
+        offset = self._start + row * self._row - at
+        while at < stop:
+            read = os.preadv(self._file.fileno(), [memory[at:stop]], offset + at)
+            if not read:
+                raise ValueError(f"{self._file.name}: ended while it was read")
+            at += read
+
+    def close(self) -> None:
+        """Close the file."""
+        self._file.close()
