@@ -7,8 +7,10 @@ from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
+from scipy.special import expit
 
 from pipeline.impute import calibration, thresholds
+from pipeline.impute.crossfitting import logit
 from pipeline.impute.trust import supported
 
 Floats = npt.NDArray[np.float64]
@@ -18,10 +20,14 @@ PICTURE = "picture"
 LABELS = "picture+labels"
 """The image and its other known labels."""
 PRIOR = "prior"
-"""Neither tells: the prevalence among known training labels, and its majority class.
+"""Neither can be told from chance: the prevalence among known training labels, and its majority
+class.
 
 The prevalence is Laplace's (positives + 1) / (labels + 2): a few labels of one class are no proof
-of certainty."""
+of certainty. Probabilities have it as their mean and stay within a hundredth of it, in the order of
+the scores: few labels of a rare class prove nothing, but an order that may be right is free."""
+NUANCE = 0.02
+"""Log-odds on either side by which scores order probabilities of evidence `PRIOR`."""
 ONE_CLASS = "one-class"
 """All known training labels are of one class, which is filled in."""
 EVIDENCE = (PICTURE, LABELS, PRIOR, ONE_CLASS)
@@ -120,7 +126,7 @@ def fill_table(
             seen = reads_labels & (others[~known[:, a]] > 0)
             out.evidence[~known[:, a], a] = np.where(seen, LABELS, PICTURE)
         else:
-            _from_prevalence(out, column)
+            _from_prevalence(out, column, scores[:, a])
     return out
 
 
@@ -190,7 +196,7 @@ def _importance(labels: np.ndarray, prior: float) -> Floats:
     return np.where(labels == 1, prior / positive, (1 - prior) / (1 - positive))
 
 
-def _from_prevalence(out: Filled, column: Column) -> None:
+def _from_prevalence(out: Filled, column: Column, scores: np.ndarray) -> None:
     a, cells, unknown, prior = column.number, column.cells, column.unknown, column.prior
     y, folds = column.labels[cells], column.fold[cells]
     positive, count = float((y == 1).sum()), len(y)
@@ -199,6 +205,8 @@ def _from_prevalence(out: Filled, column: Column) -> None:
     # Without any label the share is a half, and 0, the absence of a thing, the safer guess.
     value = int(share >= out.threshold[a] and (count > 0 or prior is not None))
     out.probability[:, a] = share
+    if 0 < positive < count:
+        out.probability[unknown, a] = _ordered(share, out.threshold[a], scores[unknown])
     for k in np.unique(folds):
         inside, rest = cells[folds == k], y[folds != k]
         without = (float((rest == 1).sum()) + 1) / (len(rest) + 2)
@@ -208,9 +216,22 @@ def _from_prevalence(out: Filled, column: Column) -> None:
     out.values[unknown, a] = value
     certain = share if value else 1 - share
     out.promised[cells, a] = certain
-    out.correctness[unknown, a] = certain
+    probability = out.probability[unknown, a]
+    out.correctness[unknown, a] = np.minimum(certain, probability if value else 1 - probability)
     out.weight[unknown, a] = 0.0
     if prior is not None and count:
         out.importance[cells, a] = _importance(y, prior)
     one_class = count > 0 and positive in (0, count)
     out.evidence[unknown, a] = ONE_CLASS if one_class else PRIOR
+
+
+def _ordered(share: float, threshold: float, scores: np.ndarray) -> Floats:
+    """Probabilities [n] of mean ``share``, on its side of the threshold, ordered as ``scores``."""
+    spread = float(scores.std()) if len(scores) else 0.0
+    centre, edge = logit(np.array([share, threshold]))
+    # The mean may have to move as far again.
+    most = min(NUANCE, 0.49 * abs(float(centre - edge)))
+    if not spread * most:
+        return np.full(len(scores), share)
+    near = expit(centre + most * np.tanh((scores - scores.mean()) / spread))
+    return calibration.shifted(near, calibration.shift_to(near, share))
