@@ -8,18 +8,15 @@ The embedding is no part of it. Writes benchmarks/cost.csv.
 from __future__ import annotations
 
 import argparse
-import os
 import shutil
-import subprocess
-import sys
 import tempfile
-import time
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 
 from benchmarks.stage_times import machine
+from benchmarks.workshop import measure
 from pipeline.features import FeatureWriter, stored
 from pipeline.files import write_csv
 from pipeline.labels import SPLITS, LabelTable, write_clean
@@ -56,19 +53,6 @@ def project(folder: Path, images: int, attributes: int, seed: int = 0) -> None:
         backbone = {"name": "synthetic", "sha256": "0"}
         writer.finish(index, {"backbone": backbone, "precision": "float32", "grid": None})
     shutil.copy("params.yaml", folder / "params.yaml")
-
-
-def measure(folder: Path, stage: str) -> tuple[float, float]:
-    """Seconds of a stage run in ``folder``, and peak resident megabytes of its largest process."""
-    environment = {**os.environ, "PYTHONPATH": str(Path.cwd())}
-    started = time.perf_counter()
-    process = subprocess.Popen(
-        [sys.executable, "-m", f"pipeline.stages.{stage}"], cwd=folder, env=environment
-    )
-    _, status, usage = os.wait4(process.pid, 0)
-    if status:
-        raise SystemExit(f"error: {stage} failed")
-    return time.perf_counter() - started, usage.ru_maxrss / 1024
 
 
 def main() -> None:

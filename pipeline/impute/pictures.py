@@ -15,6 +15,7 @@ from pipeline.impute.image_models import (
     logistic_by_fold,
     logistic_path,
     logistic_worlds,
+    ridge_worlds,
 )
 from pipeline.impute.parallel import each
 from pipeline.impute.selftrain import SelfTraining, self_train
@@ -48,6 +49,8 @@ def score(
             (block, labels[:, a], fold, PENALTIES[c], paths[a][c]) for a, c in enumerate(chosen)
         ]
         candidates.append(np.stack(each(logistic_worlds, tasks, work), axis=2))
+        ridges = each(ridge_worlds, [(block, column, fold) for column in labels.T], work)
+        candidates.append(np.stack(ridges, axis=2))
         for a, (index, loss) in enumerate(zip(chosen, losses, strict=True)):
             if loss < best[a][2]:
                 best[a] = (name, PENALTIES[index], loss)
