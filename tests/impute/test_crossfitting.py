@@ -7,6 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from pipeline.impute import crossfitting
 from pipeline.impute.crossfitting import cross_fit, fold_count, in_world, log_odds, logit
 
 NAN = float("nan")
@@ -73,3 +74,19 @@ def test_one_class_or_no_label_is_scored_by_its_log_odds() -> None:
     out = cross_fit(labels, np.array([0, 0, 1, 1]), never)
     assert out == pytest.approx(np.log([2, 2, 3, 4]))
     assert cross_fit(np.full(3, NAN), np.array([0, 1, -1]), never).tolist() == [0, 0, 0]
+
+
+def test_large_tables_are_fitted_on_evenly_spaced_rows(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(crossfitting, "MOST_FITTED", 5)
+    assert crossfitting.some(np.arange(5)).tolist() == [0, 1, 2, 3, 4]
+    rows = np.arange(100, 200)
+    assert crossfitting.some(rows).tolist() == [100, 124, 149, 174, 199]
+    labels, fold = np.arange(40) % 2.0, np.arange(40) // 2 % 2
+
+    def fit_and_score(world: int, fitted: np.ndarray, scored: np.ndarray) -> np.ndarray:
+        assert len(fitted) == 5
+        assert not np.isin(fitted, np.flatnonzero(fold == world)).any()
+        return np.full(len(scored), float(world))
+
+    out = crossfitting.cross_fit(labels, fold, fit_and_score)
+    assert (out == fold).all()

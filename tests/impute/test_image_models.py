@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import numpy as np
 import pytest
-from sklearn.linear_model import LogisticRegression
+from sklearn.linear_model import LogisticRegression, Ridge
 
 from pipeline.impute.image_models import (
     PENALTIES,
+    RIDGE,
     Graph,
     logistic_by_fold,
     logistic_path,
     logistic_worlds,
+    ridge_worlds,
 )
 
 NAN = float("nan")
@@ -58,19 +62,44 @@ def test_a_world_scores_each_fold_without_it_and_without_the_worlds_own() -> Non
         np.testing.assert_allclose(worlds[world, ~known], expected[~known], rtol=1e-5, atol=1e-6)
 
 
-def test_flipped_labels_change_nothing_in_their_own_world() -> None:
+def logistic(x: np.ndarray, y: np.ndarray, fold: np.ndarray) -> np.ndarray:
+    return logistic_worlds(x, y, fold, 1e-2, logistic_path(x, y, fold)[2])
+
+
+@pytest.mark.parametrize("worlds", [logistic, ridge_worlds])
+def test_flipped_labels_change_nothing_in_their_own_world(
+    worlds: Callable[[np.ndarray, np.ndarray, np.ndarray], np.ndarray],
+) -> None:
     x, y, fold = table(2)
     for k in range(FOLDS):
         flipped = np.where(fold == k, 1 - y, y)
-        before, after = (
-            logistic_worlds(x, labels, fold, 1e-2, logistic_path(x, labels, fold)[2])
-            for labels in (y, flipped)
-        )
+        before, after = (worlds(x, labels, fold) for labels in (y, flipped))
         assert (before[k] == after[k]).all()
         own = (fold == k) & ~np.isnan(y)
         assert (before[-1][own] == after[-1][own]).all()
         elsewhere = [w for w in range(FOLDS) if w != k]
         assert (before[elsewhere][:, fold != k] != after[elsewhere][:, fold != k]).any()
+
+
+def test_ridge_regression_by_hand() -> None:
+    x, y, fold = table(3)
+    worlds = ridge_worlds(x, y, fold)
+    fitted = ~np.isnan(y) & (fold > 0)
+    share = y[fitted].mean()
+    model = Ridge(alpha=RIDGE).fit(x[fitted], y[fitted])
+    positive, count = y[fitted].sum(), fitted.sum()
+    centre = np.log((positive + 1) / (count - positive + 1))
+    expected = centre + (model.predict(x) - share) / (share * (1 - share))
+    cells = fold == 0
+    np.testing.assert_allclose(worlds[0, cells], expected[cells].clip(-12, 12), rtol=1e-6)
+    np.testing.assert_allclose(worlds[-1, cells & ~np.isnan(y)], worlds[0, cells & ~np.isnan(y)])
+
+
+def test_one_class_is_scored_by_its_log_odds_in_every_world() -> None:
+    x, y, fold = table(4)
+    worlds = ridge_worlds(x, np.where(np.isnan(y), y, 1.0), fold)
+    assert np.isfinite(worlds).all()
+    assert (worlds > 0).all()
 
 
 def test_one_class_is_scored_by_its_log_odds() -> None:
