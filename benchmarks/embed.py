@@ -1,0 +1,84 @@
+"""python -m benchmarks.embed: how long the network waits when it is fed from image files.
+
+The same passes, once from arrays in memory through the network and nothing else, once by the
+pipeline's engine from JPEG files to parts on disk; in turns, in one process. The ratio of the two
+rates is the result. Writes benchmarks/embed.csv.
+"""
+
+from __future__ import annotations
+
+import argparse
+import tempfile
+import time
+from functools import partial
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+
+from benchmarks.stage_times import machine
+from pipeline import backbones, embedding, images, parts, passes, runtime
+from pipeline.errors import run
+from pipeline.files import write_csv
+
+RESULT = Path("benchmarks/embed.csv")
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
+    parser.add_argument("--images", type=Path, required=True, help="folder of photos")
+    parser.add_argument("--backbones", nargs="+", default=["vgg19", "mobilenet_v2"])
+    parser.add_argument("--image-size", type=int, nargs=2, default=(224, 224))
+    parser.add_argument("--batches", type=int, default=16, help="of each turn")
+    parser.add_argument("--turns", type=int, default=3)
+    a = parser.parse_args()
+    runtime.prepare(0)
+    size, precision = tuple(a.image_size), runtime.precision("auto")
+    rows = []
+    for name in a.backbones:
+        with tempfile.TemporaryDirectory() as space:
+            weights = Path(space) / "backbone"
+            weights.mkdir()
+            model = backbones.build(name, size)
+            backbones.randomise(model, 0)
+            model.network.save_weights(weights / "backbone.weights.h5")
+            model = backbones.load(name, size, precision, weights)
+            encoder = embedding.Encoder(model, size)
+            count = encoder.batch * a.batches
+            files = [str(f.relative_to(a.images)) for f in images.list_images(a.images)]
+            names = [files[i % len(files)] for i in range(count)]
+            load = embedding.loader(a.images, size, 0)
+            rng = np.random.default_rng(0)
+            batch = rng.integers(0, 256, (encoder.batch, *size, 3), dtype=np.uint8)
+            encoder(batch)
+            bare, whole = [], []
+            for turn in range(a.turns):
+                started = time.perf_counter()
+                for _ in range(a.batches):
+                    encoder(batch)
+                bare.append(count / (time.perf_counter() - started))
+                contents = [f"{turn} {i} {file}" for i, file in enumerate(names)]
+                named = passes.keys(contents, 1, 0)
+                work = passes.missing(names, contents, named, np.zeros(named.shape, dtype=bool))
+                started = time.perf_counter()
+                embedding.compute(encoder, work, load, partial(parts.write, Path(space) / "parts"))
+                whole.append(count / (time.perf_counter() - started))
+        ratio = np.median(whole) / np.median(bare)
+        rows.append(
+            {
+                "backbone": name,
+                "size": f"{size[0]} x {size[1]}",
+                "precision": precision,
+                "passes": count,
+                "bare_per_second": round(float(np.median(bare)), 1),
+                "from_files_per_second": round(float(np.median(whole)), 1),
+                "ratio": round(float(ratio), 3),
+                "machine": machine(),
+            }
+        )
+        print(rows[-1], flush=True)
+    write_csv(pd.DataFrame(rows), RESULT)
+
+
+if __name__ == "__main__":
+    run(main)
