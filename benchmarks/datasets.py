@@ -30,6 +30,8 @@ from pipeline.files import replace_directory
 from pipeline.labels import LabelTable
 
 CACHE = Path(".benchmarks")
+FORMAT = 2
+"""Of the features: to be counted up when decoding, views or the encoder change."""
 SEED = 42
 """Of random weights and of augmented views; the default of the pipeline's params."""
 
@@ -100,6 +102,7 @@ def load(
         "precision": runtime.precision(precision),
         "views": views,
         "seed": SEED,
+        "format": FORMAT,
     }
     key = json.dumps([settings, sums], sort_keys=True).encode()
     folder = Path(cache) / hashlib.sha256(key).hexdigest()[:16]

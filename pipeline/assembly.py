@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import shutil
 from collections.abc import Mapping
 from pathlib import Path
@@ -16,6 +17,8 @@ from pipeline.passes import Keys
 
 ROWS = 256
 """Rows in memory at a time."""
+NO_LINKS = frozenset({errno.EXDEV, errno.EPERM, errno.ENOTSUP, errno.EMLINK})
+"""How a file system says that it has no hard links, or none between two places."""
 KEPT = 3
 """Folders of parts that are kept: of so many backbones, sizes and precisions."""
 
@@ -43,20 +46,25 @@ def assemble(
 
 
 def remember(store: Path, named: Keys, folder: Path) -> bool:
-    """Make a finished store the parts of ``folder``, by hard links, in place of those there.
+    """Keep a finished store's features as parts of ``folder``, by hard links, in place of the parts
+    that hold nothing else; parts with other passes, of images or views that this store is without,
+    stay.
 
     Returns
     -------
-    Whether the file system could; if not, ``folder`` stays as it is.
+    Whether the file system could link; if not, ``folder`` keeps its parts.
     """
-    links = [f"view_{view}" for view in range(named.shape[1])]
-    try:
-        for view, name in enumerate(links):
-            maps, pooled = store / f"map_{view}.npy", store / f"pooled_{view}.npy"
-            parts.link(folder, name, named[:, view], maps, pooled)
-    except OSError:
-        return False
-    parts.remove(folder, but=links)
+    superseded = Parts(folder).names_within(named)
+    linked = []
+    for view in range(named.shape[1]):
+        maps, pooled = store / f"map_{view}.npy", store / f"pooled_{view}.npy"
+        try:
+            linked.append(parts.link(folder, named[:, view], maps, pooled))
+        except OSError as error:
+            if error.errno not in NO_LINKS:
+                raise
+            return False
+    parts.remove(folder, [name for name in superseded if name not in linked])
     return True
 
 

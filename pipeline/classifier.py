@@ -83,7 +83,7 @@ def load(folder: Path = FOLDER) -> tuple[Any, Card]:
         backbone=content["backbone"],
         precision=content["precision"],
         missing=content["missing"],
-        grid=content["grid"],
+        grid=content.get("grid"),
     )
     return heads.load(card.head, folder / "head.weights.h5"), card
 

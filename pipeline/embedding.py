@@ -7,6 +7,7 @@ wherever in a batch it stands and whatever stands beside it.
 
 from __future__ import annotations
 
+import hashlib
 import os
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
@@ -95,8 +96,8 @@ def ahead(
 def loader(folder: Path, size: tuple[int, int], seed: int) -> Callable[[Work], np.ndarray]:
     """What reads and renders the views of one piece of work, uint8 [views, height, width, 3].
 
-    It raises a `PipelineError` for an image that can't be decoded: the clean stage has let none
-    through.
+    It raises a `PipelineError` for an image that can't be decoded or has another content than the
+    work names: the clean stage has seen it otherwise, and features are kept under the content.
     """
 
     def load(work: Work) -> np.ndarray:
@@ -108,6 +109,11 @@ def loader(folder: Path, size: tuple[int, int], seed: int) -> Callable[[Work], n
                 f"{folder / work.image}: {error.reason} ({error.detail}), although the clean stage "
                 "could read it; run `dvc repro` again to clean the table anew"
             ) from error
+        if hashlib.sha256(content).hexdigest() != work.sha256:
+            raise PipelineError(
+                f"{folder / work.image}: has changed since the clean stage read it; run `dvc "
+                "repro` again"
+            )
         return augment.views(picture, size, work.views, seed, work.sha256)
 
     return load

@@ -48,8 +48,8 @@ def run(main: Callable[[], int | None]) -> NoReturn:
         sys.exit(EXIT_BAD_INPUT)
     except KeyboardInterrupt:
         print(
-            "interrupted: nothing unfinished was kept; run again, or bring back what DVC removed "
-            "before the stage with `dvc checkout`",
+            "interrupted: run again (embed goes on where it was, other stages begin anew), or "
+            "bring back what DVC removed before the stage with `dvc checkout`",
             file=sys.stderr,
         )
         sys.exit(EXIT_INTERRUPTED)

@@ -10,7 +10,9 @@ from __future__ import annotations
 import hashlib
 import os
 import shutil
-from collections.abc import Sequence
+import tempfile
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, suppress
 from functools import lru_cache
 from pathlib import Path
 
@@ -34,34 +36,44 @@ def write(folder: Path, keys: Sequence[bytes], maps: np.ndarray, pooled: np.ndar
     pooled : float32 [n, C].
     """
     names = np.array(keys, dtype=KEY)
-    part = folder / hashlib.sha256(names.tobytes()).hexdigest()[:16]
-    staging = _staging(part)
-    for name, array in zip(FILES, (names, maps, pooled), strict=True):
-        np.save(staging / name, array)
-    _settle(staging, part)
+    part = folder / _name(names)
+    with _staged(part) as staging:
+        for name, array in zip(FILES, (names, maps, pooled), strict=True):
+            np.save(staging / name, array)
     return part
 
 
-def link(folder: Path, name: str, keys: Keys, maps: Path, pooled: Path) -> None:
+def link(folder: Path, keys: Keys, maps: Path, pooled: Path) -> str:
     """Add a part whose arrays are those of two files, by hard links: no byte is written twice.
+
+    Returns
+    -------
+    Its name.
 
     Raises
     ------
     OSError
         If the file system has no hard links between the two places.
     """
-    staging = _staging(folder / name)
-    np.save(staging / FILES[0], keys.astype(KEY))
-    for target, source in zip(FILES[1:], (maps, pooled), strict=True):
-        os.link(source, staging / target)
-    _settle(staging, folder / name)
+    name = _name(keys.astype(KEY))
+    with _staged(folder / name) as staging:
+        np.save(staging / FILES[0], keys.astype(KEY))
+        for target, source in zip(FILES[1:], (maps, pooled), strict=True):
+            os.link(source, staging / target)
+    return name
 
 
-def remove(folder: Path, but: Sequence[str] = ()) -> None:
-    """Delete the parts of a folder, all but those named, and what killed runs left unfinished."""
-    for part in sorted(folder.iterdir()) if folder.is_dir() else []:
-        if part.is_dir() and part.name not in but:
-            shutil.rmtree(part, ignore_errors=True)
+def remove(folder: Path, names: Sequence[str]) -> None:
+    """Delete the parts named."""
+    for name in names:
+        shutil.rmtree(folder / name, ignore_errors=True)
+
+
+def sweep(folder: Path) -> None:
+    """Delete what killed runs left unfinished; no other run may be at work in the folder."""
+    for path in folder.glob(".*"):
+        if path.is_dir():
+            shutil.rmtree(path, ignore_errors=True)
 
 
 class Parts:
@@ -105,6 +117,12 @@ class Parts:
         """Whether each pass is there; bool of the shape of ``keys``."""
         return np.isin(keys, self._keys)
 
+    def names_within(self, keys: Keys) -> list[str]:
+        """The parts that hold nothing but passes among ``keys``."""
+        inside = np.isin(self._keys, keys)
+        other = np.unique(self._part[~inside])
+        return [part.name for n, part in enumerate(self._folders) if n not in other]
+
     def take(self, keys: Keys) -> tuple[npt.NDArray[np.float16], npt.NDArray[np.float32]]:
         """Maps float16 [n, h, w, C] and pooled features float32 [n, C] of keys [n].
 
@@ -134,21 +152,27 @@ class Parts:
         return RowFile(folder / FILES[1]), RowFile(folder / FILES[2])
 
 
+def _name(keys: Keys) -> str:
+    return hashlib.sha256(keys.tobytes()).hexdigest()[:16]
+
+
 def _listed(folder: Path) -> list[Path]:
     return sorted(path for path in folder.glob("[!.]*") if path.is_dir())
 
 
-def _staging(part: Path) -> Path:
-    staging = part.with_name(f".{part.name}.{os.getpid()}")
-    shutil.rmtree(staging, ignore_errors=True)
-    staging.mkdir(parents=True)
-    return staging
-
-
-def _settle(staging: Path, part: Path) -> None:
-    """Give a finished part its name; the same passes, written by an earlier run, make way."""
+@contextmanager
+def _staged(part: Path) -> Iterator[Path]:
+    """A folder to write a part in; it gets its name in the end, the same part there makes way."""
+    part.parent.mkdir(parents=True, exist_ok=True)
+    staging = Path(tempfile.mkdtemp(prefix=f".{part.name}.", dir=part.parent))
     try:
+        staging.chmod(0o755)  # as any other folder: workers may belong to several users
+        yield staging
+        earlier = staging.with_name(f"{staging.name}.earlier")
+        with suppress(FileNotFoundError):
+            part.rename(earlier)
         staging.rename(part)
-    except OSError:
-        shutil.rmtree(part, ignore_errors=True)
-        staging.rename(part)
+        shutil.rmtree(earlier, ignore_errors=True)
+    except BaseException:
+        shutil.rmtree(staging, ignore_errors=True)
+        raise

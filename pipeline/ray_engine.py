@@ -27,6 +27,7 @@ class Job:
     """What every actor must know; paths are absolute.
 
     backbone, weights : name, and the folder that stage ``backbone`` wrote.
+    device : ``cpu`` or ``gpu``, on which every actor must compute: two kinds round differently.
     """
 
     backbone: str
@@ -36,6 +37,7 @@ class Job:
     images: Path
     seed: int
     grid: int | None
+    device: str
     parts: Path
 
 
@@ -44,6 +46,11 @@ class Worker:
 
     def __init__(self, job: Job):
         runtime.prepare(job.seed)
+        if runtime.device() != job.device:
+            raise PipelineError(
+                f"compute.engine: ray: a worker computes on a {runtime.device()}, the machine that "
+                f"runs embed on a {job.device}; use machines of one kind"
+            )
         model = backbones.load(job.backbone, job.image_size, job.precision, job.weights)
         self._encoder = embedding.Encoder(model, job.image_size)
         self._load = embedding.loader(job.images, job.image_size, job.seed)
@@ -99,6 +106,7 @@ def compute(
 def _run(ray: Any, job: Job, work: Iterable[Work], progress: Callable[[int], object]) -> None:
     context = ray.data.DataContext.get_current()
     context.enable_progress_bars = False
+    context.raise_original_map_exception = True
     batch = embedding.batch_size(job.image_size) * embedding.PART_BATCHES
     rows = [{"work": pickle.dumps(part)} for part in portions(work, batch)]
     resources, actors = placement(ray.nodes())
@@ -114,10 +122,10 @@ def _run(ray: Any, job: Job, work: Iterable[Work], progress: Callable[[int], obj
             progress(int(done["passes"].sum()))
     except ray.exceptions.RayError as error:
         cause = getattr(error, "cause", None) or error
+        first = str(cause).strip().splitlines()[0] if str(cause).strip() else repr(cause)
         if isinstance(cause, PipelineError):
-            raise cause from None
-        reason = " ".join(str(cause).split())[-300:]
-        raise PipelineError(f"a worker of the Ray cluster failed: {reason}") from None
+            raise PipelineError(first) from None
+        raise PipelineError(f"a worker of the Ray cluster failed: {first[:300]}") from None
 
 
 def portions(work: Iterable[Work], passes: int) -> Iterator[list[Work]]:

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import errno
 import os
 from pathlib import Path
 
@@ -41,7 +42,7 @@ def test_the_store_does_not_depend_on_the_parts(
         np.testing.assert_array_equal(
             one.maps(np.arange(4), view), MAPS[:, view].astype(np.float16)
         )
-    parts.remove(tmp_path / "parts")
+    parts.remove(tmp_path / "parts", [path.name for path in (tmp_path / "parts").iterdir()])
     for cell in [(3, 1), (2, 0), (2, 1), (3, 0), (0, 1), (0, 0)]:
         write(tmp_path / "parts", [cell])
     two = store(tmp_path, "two")
@@ -53,15 +54,27 @@ def test_a_store_serves_later_runs_by_links(tmp_path: Path) -> None:
     write(tmp_path / "parts", [(0, 0), (0, 1), (1, 0), (1, 1), (2, 0), (2, 1)])
     one = store(tmp_path, "one")
     assert assembly.remember(one.folder, NAMED, tmp_path / "parts")
-    assert sorted(path.name for path in (tmp_path / "parts").iterdir()) == ["view_0", "view_1"]
+    linked = sorted((tmp_path / "parts").iterdir())
+    assert len(linked) == 2, "one for each view, and the parts that they supersede are gone"
+    assert {(one / "map.npy").stat().st_nlink for one in linked} == {2}
     again = store(tmp_path, "again")
     for file in one.folder.iterdir():
         assert file.read_bytes() == (again.folder / file.name).read_bytes()
 
 
+def test_what_a_smaller_store_is_without_is_not_forgotten(tmp_path: Path) -> None:
+    write(tmp_path / "parts", [(0, 0), (0, 1), (1, 0), (1, 1), (2, 0), (2, 1)])
+    assert assembly.remember(store(tmp_path, "one").folder, NAMED, tmp_path / "parts")
+    fewer = NAMED[:2, :1]
+    (tmp_path / "two").mkdir()
+    assembly.assemble(Parts(tmp_path / "parts"), fewer, INDEX[:2], {}, tmp_path / "two")
+    assert assembly.remember(tmp_path / "two", fewer, tmp_path / "parts")
+    assert Parts(tmp_path / "parts").has(NAMED).all()
+
+
 def test_without_hard_links_the_parts_stay(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     def refuse(*paths: object) -> None:
-        raise OSError("no links here")
+        raise OSError(errno.EXDEV, "no links here")
 
     write(tmp_path / "parts", [(0, 0), (0, 1), (1, 0), (1, 1), (2, 0), (2, 1)])
     one = store(tmp_path, "one")

@@ -297,6 +297,7 @@ def test_an_interrupt_during_embed_leaves_the_earlier_store(
 ) -> None:
     before = _tree(project)
     edit_params("views: 2", "views: 64")
+    parts = list((project / ".cache/features").glob("*/[!.]*/keys.npy"))
     process = subprocess.Popen(
         [sys.executable, "-m", "pipeline.stages.embed"],
         cwd=project,
@@ -307,7 +308,10 @@ def test_an_interrupt_during_embed_leaves_the_earlier_store(
         preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
     )
     deadline = time.monotonic() + 120
-    while not list((project / ".cache/features").glob("*/[!v.]*")) and time.monotonic() < deadline:
+    while (
+        list((project / ".cache/features").glob("*/[!.]*/keys.npy")) == parts
+        and time.monotonic() < deadline
+    ):
         assert process.poll() is None, "embed ended before it could be interrupted"
         time.sleep(0.02)
     process.send_signal(signal.SIGINT)

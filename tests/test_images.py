@@ -14,7 +14,7 @@ import numpy as np
 import pytest
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
-from PIL import Image, ImageFile
+from PIL import ExifTags, Image, ImageFile
 
 from pipeline import images
 from pipeline.images import ImageError
@@ -460,3 +460,36 @@ def test_an_image_error_has_one_of_the_reasons() -> None:
     assert str(ImageError("missing", "two\nlines")) == "missing: two lines"
     with pytest.raises(ValueError, match="blurred"):
         ImageError("blurred", "")
+
+
+@pytest.mark.parametrize("mode", ["RGB", "L", "CMYK"])
+@pytest.mark.parametrize("orientation", [1, 6])
+def test_a_large_jpeg_decodes_smaller_and_resizes_to_the_same(mode: str, orientation: int) -> None:
+    rng = np.random.default_rng(0)
+    small = Image.fromarray(rng.integers(0, 256, (30, 40, 3), dtype=np.uint8))
+    large = small.resize((1200, 900), Image.Resampling.BICUBIC).convert(mode)
+    exif = Image.Exif()
+    exif[ExifTags.Base.Orientation] = orientation
+    data = encode(large, "JPEG", exif=exif, quality=95)
+    whole, reduced = images.decode(data), images.decode(data, images.enough_for((64, 48)))
+    assert reduced.mode == "RGB"
+    assert whole.size == ((1200, 900) if orientation == 1 else (900, 1200))
+    assert min(reduced.size) >= 128
+    assert reduced.size[0] < whole.size[0] / 3
+    one, two = (images.resize(picture, (64, 48)).astype(int) for picture in (whole, reduced))
+    assert np.abs(one - two).max() <= 6
+    assert np.abs(one - two).mean() < 1
+
+
+def test_what_is_small_or_no_jpeg_decodes_whole() -> None:
+    picture = Image.new("RGB", (300, 200), (9, 90, 190))
+    for data in (encode(picture, "PNG"), encode(picture.resize((100, 70)), "JPEG")):
+        assert images.decode(data, 64).size == images.decode(data).size
+
+
+def test_a_truncated_jpeg_is_refused_at_any_size() -> None:
+    rng = np.random.default_rng(0)
+    noise = Image.fromarray(rng.integers(0, 256, (800, 800, 3), dtype=np.uint8))
+    data = encode(noise, "JPEG")
+    with pytest.raises(images.ImageError, match="truncated"):
+        images.decode(data[: len(data) // 2], 100)

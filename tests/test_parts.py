@@ -57,16 +57,29 @@ def test_damage_and_unfinished_parts_count_as_absent_and_are_written_anew(tmp_pa
     assert Parts(tmp_path).has(NAMES[:10]).tolist() == [False] * 6 + [True] * 4
     fill(tmp_path)
     assert Parts(tmp_path).has(NAMES[:10]).all()
-    parts.remove(tmp_path, but=[third.name])
+    parts.sweep(tmp_path)
+    assert sorted(tmp_path.iterdir()) == sorted([first, second, third])
+    parts.remove(tmp_path, [first.name, second.name])
     assert [path.name for path in tmp_path.iterdir()] == [third.name]
+
+
+def test_which_parts_hold_nothing_else(tmp_path: Path) -> None:
+    first, second, third = fill(tmp_path)
+    found = Parts(tmp_path)
+    assert set(found.names_within(NAMES[:6])) == {first.name, second.name}
+    assert set(found.names_within(NAMES)) == {first.name, second.name, third.name}
+    assert found.names_within(NAMES[6:9]) == []
 
 
 def test_links_take_no_room(tmp_path: Path) -> None:
     folder = tmp_path / "parts"
     np.save(tmp_path / "map_0.npy", MAPS)
     np.save(tmp_path / "pooled_0.npy", POOLED)
-    parts.link(folder, "view_0", NAMES, tmp_path / "map_0.npy", tmp_path / "pooled_0.npy")
-    assert (folder / "view_0/map.npy").samefile(tmp_path / "map_0.npy")
+    name = parts.link(folder, NAMES, tmp_path / "map_0.npy", tmp_path / "pooled_0.npy")
+    assert (folder / name / "map.npy").samefile(tmp_path / "map_0.npy")
+    with pytest.raises(FileNotFoundError):
+        parts.link(folder, NAMES[:2], tmp_path / "absent.npy", tmp_path / "pooled_0.npy")
+    assert [path.name for path in folder.iterdir()] == [name], "nothing half-made is left"
     maps, pooled = Parts(folder).take(NAMES[::-1])
     np.testing.assert_array_equal(maps, MAPS[::-1])
     np.testing.assert_array_equal(pooled, POOLED[::-1])

@@ -1,7 +1,9 @@
 from __future__ import annotations
 
+import hashlib
 import os
 from collections.abc import Iterator
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -10,7 +12,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from pipeline import backbones, embedding, parts, passes, ray_engine
+from pipeline import backbones, embedding, parts, passes, ray_engine, runtime
 from pipeline.errors import PipelineError
 from pipeline.parts import Parts
 from pipeline.passes import Work
@@ -45,7 +47,7 @@ def test_without_ray_the_error_says_what_to_install(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     monkeypatch.setitem(__import__("sys").modules, "ray", None)
-    job = Job("vgg19", tmp_path, "float32", SIZE, tmp_path, 0, None, tmp_path)
+    job = Job("vgg19", tmp_path, "float32", SIZE, tmp_path, 0, None, "cpu", tmp_path)
     with pytest.raises(PipelineError, match=r"compute\.engine: got 'ray'.*'\.\[ray\]'"):
         ray_engine.compute(job, [])
 
@@ -84,6 +86,7 @@ def job(tmp_path: Path) -> Job:
         images=tmp_path / "images",
         seed=3,
         grid=None,
+        device=runtime.device(),
         parts=tmp_path / "cluster",
     )
 
@@ -95,8 +98,9 @@ def test_a_machine_lost_in_the_middle_loses_nothing(
     second = cluster.add_node(num_cpus=1)
     cluster.wait_for_nodes()
     names = [f"{number}.png" for number in range(IMAGES)]
-    named = passes.keys(names, VIEWS, job.seed)
-    work = list(passes.missing(names, names, named, np.zeros(named.shape, dtype=bool)))
+    contents = [hashlib.sha256((job.images / name).read_bytes()).hexdigest() for name in names]
+    named = passes.keys(contents, VIEWS, job.seed)
+    work = list(passes.missing(names, contents, named, np.zeros(named.shape, dtype=bool)))
     counted: list[int] = []
 
     def progress(count: int) -> None:
@@ -118,3 +122,7 @@ def test_a_machine_lost_in_the_middle_loses_nothing(
         Parts(job.parts).take(everything), Parts(tmp_path / "local").take(everything), strict=True
     ):
         np.testing.assert_array_equal(one, other)
+    # A worker's error arrives as the one line that it is.
+    work = [replace(work[0], sha256="0" * 64)]
+    with pytest.raises(PipelineError, match=r"^[^\n]*0\.png: has changed since[^\n]*$"):
+        ray_engine.compute(job, work)

@@ -17,8 +17,7 @@ import numpy.typing as npt
 
 Rows = npt.NDArray[np.intp]
 MOST_FITTED = 10_000
-"""Rows at most that a model is fitted on: it has a few hundred coefficients, and what more rows
-would add to them is below the noise of the labels."""
+"""Rows at most that a model of a few hundred coefficients is fitted on, see `some`."""
 FitAndScore = Callable[[int, Rows, Rows], np.ndarray]
 """(world, rows to fit on, rows to score) -> logits of the second."""
 
@@ -36,11 +35,23 @@ def logit(probability: np.ndarray, bound: float = 12.0) -> npt.NDArray[np.float6
     return np.asarray(np.log(p / (1 - p)))
 
 
-def some(rows: Rows) -> Rows:
-    """At most `MOST_FITTED` of ``rows``, evenly spaced."""
-    if len(rows) <= MOST_FITTED:
+def some(rows: Rows, labels: np.ndarray, most: int | None = None) -> Rows:
+    """At most ``most`` (`MOST_FITTED`) of ``rows``: of the rarer class as many as fit into a half,
+    and a seeded draw of the other.
+
+    Parameters
+    ----------
+    labels : [len(rows)] of 1 and 0.
+    """
+    most = MOST_FITTED if most is None else most
+    if len(rows) <= most:
         return rows
-    return rows[np.linspace(0, len(rows) - 1, MOST_FITTED).astype(np.intp)]
+    rng = np.random.default_rng(len(rows))
+    positive = labels == 1
+    rare = rows[positive] if 2 * positive.sum() <= len(rows) else rows[~positive]
+    common = np.setdiff1d(rows, rare)
+    rare = rng.choice(rare, min(len(rare), most // 2), replace=False)
+    return np.sort(np.r_[rare, rng.choice(common, most - len(rare), replace=False)])
 
 
 def fold_count(fold: np.ndarray) -> int:
@@ -79,7 +90,9 @@ def cross_fit(
         if len(np.unique(y)) < 2:
             out[scored] = log_odds(y)
         else:
-            out[scored] = fit_and_score(world, some(fitted), scored)
+            chosen = some(fitted, y)
+            shift = log_odds(y) - log_odds(labels[chosen])
+            out[scored] = fit_and_score(world, chosen, scored) + shift
 
     for k in range(fold_count(fold)):
         inside = fold[training] == k

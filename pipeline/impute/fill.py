@@ -216,8 +216,7 @@ def _from_prevalence(out: Filled, column: Column, scores: np.ndarray) -> None:
     out.values[unknown, a] = value
     certain = share if value else 1 - share
     out.promised[cells, a] = certain
-    probability = out.probability[unknown, a]
-    out.correctness[unknown, a] = np.minimum(certain, probability if value else 1 - probability)
+    out.correctness[unknown, a] = certain
     out.weight[unknown, a] = 0.0
     if prior is not None and count:
         out.importance[cells, a] = _importance(y, prior)

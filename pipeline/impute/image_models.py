@@ -15,13 +15,21 @@ from scipy import sparse
 from sklearn.linear_model import LogisticRegression, Ridge
 from sklearn.neighbors import NearestNeighbors
 
-from pipeline.impute.crossfitting import fold_count, log_odds, logit, some
+from pipeline.impute.crossfitting import (
+    MOST_FITTED,
+    fold_count,
+    log_odds,
+    logit,
+    some,
+)
 
 PENALTIES = (3e-4, 3e-3, 3e-2, 3e-1)
 """Inverse strengths C of the ridge penalty, from strong to weak."""
 RIDGE = 100.0
 """Penalty of the ridge regression."""
 NEIGHBOURS = 15
+MOST_NODES = 50_000
+"""Images at most that can be neighbours: the search takes images times nodes."""
 SPREAD = 0.5
 """How much of a label's weight goes on to its neighbours, alpha of Zhou et al. 2004."""
 Logits = npt.NDArray[np.float64]
@@ -76,9 +84,8 @@ def ridge_worlds(components: np.ndarray, labels: np.ndarray, fold: np.ndarray) -
     the prevalence p is scaled by 1 / (p (1 - p)) to log-odds."""
 
     def score(without: tuple[int, ...]) -> Logits:
-        fitted = _fitted(labels, fold, without)
+        fitted, centre = _fitted(labels, fold, without)
         y = labels[fitted]
-        centre = log_odds(y)
         if len(np.unique(y)) < 2:
             return np.full(len(labels), centre)
         share = float(np.mean(y))
@@ -110,9 +117,13 @@ def _worlds(
     return out
 
 
-def _fitted(labels: np.ndarray, fold: np.ndarray, without: tuple[int, ...]) -> np.ndarray:
-    """Rows of known training labels outside the folds ``without``."""
-    return some(np.flatnonzero(~np.isnan(labels) & (fold >= 0) & ~np.isin(fold, without)))
+def _fitted(
+    labels: np.ndarray, fold: np.ndarray, without: tuple[int, ...]
+) -> tuple[np.ndarray, float]:
+    """Rows of known training labels outside the folds ``without``, in a large table some of them,
+    and the log-odds of all."""
+    rows = np.flatnonzero(~np.isnan(labels) & (fold >= 0) & ~np.isin(fold, without))
+    return some(rows, labels[rows]), log_odds(labels[rows])
 
 
 def _logistic(
@@ -123,12 +134,13 @@ def _logistic(
     inverse_penalty: float,
 ) -> npt.NDArray[np.float32]:
     """Logits [N] of the model of known training labels outside the folds ``without``."""
-    fitted = _fitted(labels, fold, without)
+    fitted, centre = _fitted(labels, fold, without)
     if len(np.unique(labels[fitted])) < 2:
-        return np.full(len(labels), log_odds(labels[fitted]), dtype=np.float32)
+        return np.full(len(labels), centre, dtype=np.float32)
     model = LogisticRegression(C=inverse_penalty, max_iter=300, tol=1e-3)
     model.fit(components[fitted], labels[fitted])
-    return np.asarray(model.decision_function(components), dtype=np.float32)
+    shift = centre - log_odds(labels[fitted])
+    return np.asarray(model.decision_function(components) + shift, dtype=np.float32)
 
 
 def logistic_by_fold(
@@ -150,14 +162,20 @@ def logistic_by_fold(
     for k in range(len(pseudo)):
         targets = np.where(np.isnan(labels), pseudo[k], labels)
         candidates = np.flatnonzero((fold >= 0) & (fold != k) & ~np.isnan(targets))
-        unseen = np.setdiff1d(np.arange(len(labels)), candidates)
-        fitted = some(candidates)
+        # Real labels first: pseudo-labels have what room they leave.
+        own = candidates[~np.isnan(labels[candidates])]
+        others = np.setdiff1d(candidates, own)
+        real = some(own, labels[own])
+        joined = some(others, targets[others], max(0, MOST_FITTED - len(real)))
+        fitted = np.sort(np.r_[real, joined])
+        unseen = np.setdiff1d(np.arange(len(labels)), fitted)
         if len(np.unique(targets[fitted])) < 2:
             out[k, unseen] = log_odds(targets[fitted])
             continue
         model = LogisticRegression(C=inverse_penalty, max_iter=300, tol=1e-3)
         model.fit(components[fitted], targets[fitted])
-        out[k, unseen] = model.decision_function(components[unseen])
+        shift = log_odds(targets[candidates]) - log_odds(targets[fitted])
+        out[k, unseen] = model.decision_function(components[unseen]) + shift
     return out
 
 
@@ -173,7 +191,10 @@ class Graph:
     def __init__(self, components: np.ndarray, training: np.ndarray, neighbours: int = NEIGHBOURS):
         norm = np.linalg.norm(components, axis=1, keepdims=True)
         unit = components / np.maximum(norm, 1e-12)
-        pool = some(np.flatnonzero(training))
+        pool = np.flatnonzero(training)
+        if len(pool) > MOST_NODES:
+            rng = np.random.default_rng(len(pool))
+            pool = np.sort(rng.choice(pool, MOST_NODES, replace=False))
         k = min(neighbours + 1, len(pool))
         near = NearestNeighbors(n_neighbors=k, algorithm="brute").fit(unit[pool])
         distance, index = near.kneighbors(unit)

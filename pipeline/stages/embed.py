@@ -6,13 +6,15 @@ computed again: DVC removes the output before a stage runs.
 
 from __future__ import annotations
 
+import fcntl
 import hashlib
 import json
 import logging
 import shutil
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from functools import partial
 from importlib.metadata import version
 from pathlib import Path
@@ -63,28 +65,44 @@ def main() -> None:
     named = passes.keys(sha256, p.features.views, p.seed)
     folder = CACHE / _digest({**meta, **_circumstances()})
     folder.mkdir(parents=True, exist_ok=True)
-    earlier = Parts(folder)
-    found = earlier.has(named)
-    work = list(passes.missing(index["image"].tolist(), sha256, named, found))
-    due = sum(len(one.views) for one in work)
-    started = time.perf_counter()
-    shape = features.stored_shape(backbone["map"], p.features.grid)
-    _check_disk(features.bytes_needed(1, 1, shape) * (named.size + due))
-    if work:
-        _compute(p, backbone["name"], precision, work, folder, due)
-    took = time.perf_counter() - started
-    with replace_directory(OUTPUT) as staging:
-        assembly.assemble(Parts(folder), named, index, {**meta, "seed": p.seed}, staging)
-    if not assembly.remember(OUTPUT, named, folder):
-        log.warning("%s: no hard links here: computed features are kept twice", CACHE)
+    with _alone(folder):
+        parts.sweep(folder)
+        earlier = Parts(folder)
+        found = earlier.has(named)
+        work = list(passes.missing(index["image"].tolist(), sha256, named, found))
+        due = sum(len(one.views) for one in work)
+        shape = features.stored_shape(backbone["map"], p.features.grid)
+        _check_disk(features.bytes_needed(1, 1, shape) * (named.size + due))
+        started = time.perf_counter()
+        if work:
+            _compute(p, backbone["name"], precision, work, folder, due)
+        took = time.perf_counter() - started
+        with replace_directory(OUTPUT) as staging:
+            assembly.assemble(Parts(folder), named, index, {**meta, "seed": p.seed}, staging)
+        if not assembly.remember(OUTPUT, named, folder):
+            log.warning("%s: no hard links here: computed features are kept twice", CACHE)
     assembly.forget(CACHE)
     numbers = len(index), p.features.views
     log.info(
         "%d images x %d views through %s in %s: %d passes computed in %.1f s, %.1f per second; "
         "%d found from earlier runs; %.0f MB of features",
-        *(*numbers, backbone["name"], precision, due, took, due / took),
+        *(*numbers, backbone["name"], precision, due, took, due / took if took else 0.0),
         *(int(found.sum()), features.bytes_needed(*numbers, shape) / 1e6),
     )
+
+
+@contextmanager
+def _alone(folder: Path) -> Iterator[None]:
+    """Hold the folder of parts: another run must not sweep away what this one needs."""
+    with (folder / "lock").open("w") as file:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            raise PipelineError(
+                f"{folder}: another embed with the same backbone is at work in this project; "
+                "wait for it, or stop it"
+            ) from None
+        yield
 
 
 def _compute(
@@ -101,6 +119,7 @@ def _compute(
                 images=images_folder.absolute(),
                 seed=p.seed,
                 grid=p.features.grid,
+                device=runtime.device(),
                 parts=folder.absolute(),
             )
             ray_engine.compute(job, work, bar.update, p.compute.address)

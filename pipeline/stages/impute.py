@@ -63,6 +63,7 @@ def main() -> None:
         write_csv(filled.audit.round(6), folder / "audit.csv")
         write_json(_plain(_summary(table, filled, kept)), folder / "summary.json")
         np.save(folder / "scores.npy", filled.scores.astype(np.float32))
+        np.save(folder / "learnable.npy", filled.learnable)
         np.save(folder / "probability.npy", filled.probability.astype(np.float32))
         np.save(folder / "weight.npy", np.where(unknown & ~kept, 0, filled.weight).astype("f4"))
     _report(table, filled, kept)

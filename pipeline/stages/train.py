@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import logging
 from pathlib import Path
 
@@ -38,7 +37,7 @@ def main() -> None:
     rows, split = store.rows(clean.images), np.array(clean.split)
     training, validation = split == "train", split == "val"
     known = clean.values[validation]
-    judged = final_targets.judged(known, _learnable(clean.attributes))
+    judged = final_targets.judged(known, np.load(IMPUTED / "learnable.npy"))
     config = heads.configure(p.head, store, len(clean.attributes), p.dropout)
     settings = Settings(p.epochs, p.batch_size, p.learning_rate, p.patience, training_scores=True)
     moments = heads.moments(p.head, store, rows[training])
@@ -124,12 +123,6 @@ def main() -> None:
             "classifier is the latter; the filled table is as asked",
             *(p.missing, kept),
         )
-
-
-def _learnable(attributes: list[str]) -> np.ndarray:
-    """bool [A], as the imputation found."""
-    content = json.loads((IMPUTED / "summary.json").read_text(encoding="utf-8"))
-    return np.array([content["attributes"][name]["learnable"] == "yes" for name in attributes])
 
 
 if __name__ == "__main__":

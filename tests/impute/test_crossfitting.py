@@ -76,17 +76,34 @@ def test_one_class_or_no_label_is_scored_by_its_log_odds() -> None:
     assert cross_fit(np.full(3, NAN), np.array([0, 1, -1]), never).tolist() == [0, 0, 0]
 
 
-def test_large_tables_are_fitted_on_evenly_spaced_rows(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(crossfitting, "MOST_FITTED", 5)
-    assert crossfitting.some(np.arange(5)).tolist() == [0, 1, 2, 3, 4]
-    rows = np.arange(100, 200)
-    assert crossfitting.some(rows).tolist() == [100, 124, 149, 174, 199]
-    labels, fold = np.arange(40) % 2.0, np.arange(40) // 2 % 2
+def test_large_tables_are_fitted_on_some_rows_the_rarer_class_first(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(crossfitting, "MOST_FITTED", 20)
+    rows, labels = np.arange(100, 400), np.zeros(300)
+    labels[[7, 150, 299]] = 1
+    chosen = crossfitting.some(rows, labels)
+    assert len(chosen) == len(set(chosen)) == 20
+    assert (np.diff(chosen) > 0).all()
+    assert {107, 250, 399} <= set(chosen)
+    # Every place in the order is as likely: neighbours in the table often belong together.
+    assert len(set((crossfitting.some(rows, labels, 200) % 2).tolist())) == 2
+    assert set(crossfitting.some(rows, 1 - labels)) >= {107, 250, 399}
+    even = crossfitting.some(rows, np.arange(300) % 2)
+    assert (even % 2).sum() == 10
+    assert crossfitting.some(rows[:20], labels[:20]).tolist() == rows[:20].tolist()
+    assert not len(crossfitting.some(rows, labels, 0))
+
+
+def test_models_of_some_rows_keep_the_prevalence_of_all(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(crossfitting, "MOST_FITTED", 40)
+    labels, fold = (np.arange(4000) % 100 == 0).astype(float), np.arange(4000) // 100 % 2
 
     def fit_and_score(world: int, fitted: np.ndarray, scored: np.ndarray) -> np.ndarray:
-        assert len(fitted) == 5
+        assert len(fitted) == 40
+        assert len(np.unique(labels[fitted])) == 2
         assert not np.isin(fitted, np.flatnonzero(fold == world)).any()
-        return np.full(len(scored), float(world))
+        return np.full(len(scored), log_odds(labels[fitted]))
 
     out = crossfitting.cross_fit(labels, fold, fit_and_score)
-    assert (out == fold).all()
+    assert out == pytest.approx(log_odds(labels[fold == 0]))

@@ -63,7 +63,7 @@ def test_invariants(seed: int, unknown: float, learnable: bool, rule: str | floa
     cut &= audited.any(axis=0)
     assert (filled.values[~known] == cut[~known]).all()
     sure = np.where(filled.values == 1, filled.probability, 1 - filled.probability)
-    assert (filled.correctness[~known] <= sure[~known] + 1e-12).all()
+    assert (filled.correctness[~known] <= sure[~known] + (1e-12 if learnable else 0.01)).all()
     assert ((filled.weight >= 0) & (filled.weight <= 1)).all()
 
 
@@ -200,7 +200,7 @@ def test_unlearnable_takes_the_prevalence_and_adds_nothing_to_training() -> None
         assert (filled.values[unknown, a] == (share >= 0.5)).all()
         assert ((found >= 0.5) == (share >= 0.5)).all()
         assert (filled.weight[unknown, a] == 0).all()
-        assert filled.correctness[unknown, a] == pytest.approx(max(share, 1 - share), abs=0.01)
+        assert filled.correctness[unknown, a] == pytest.approx(max(share, 1 - share))
         assert filled.promised[train, a] == pytest.approx(max(share, 1 - share))
         # The value is what ships, the probability that of the other folds.
         assert (filled.decided[train, a] == (share >= 0.5)).all()
@@ -288,7 +288,7 @@ def test_a_prior_of_the_user_stands_in_for_the_prevalence(share: float, value: i
     assert filled.probability[unknown, 0].mean() == pytest.approx(share)
     assert filled.probability[unknown, 0] == pytest.approx(share, abs=0.01)
     assert (filled.values[unknown, 0] == value).all()
-    assert filled.correctness[unknown, 0] == pytest.approx(max(share, 1 - share), abs=0.01)
+    assert filled.correctness[unknown, 0] == pytest.approx(max(share, 1 - share))
     assert (
         filled.probability[unknown, 0] != filled.probability[np.isnan(labels[:, 1]), 1][0]
     ).all()

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 from sklearn.linear_model import LogisticRegression, Ridge
 
+from pipeline.impute import crossfitting, image_models
 from pipeline.impute.image_models import (
     PENALTIES,
     RIDGE,
@@ -198,3 +199,23 @@ def test_spread_reaches_further_than_the_neighbours() -> None:
     # Most images have no known label beside them: all they have is the prevalence.
     assert (np.abs(votes[2:7]) < 1e-9).all()
     assert spread[2] > 0.01 > -0.01 > spread[6]
+
+
+def test_in_large_tables_pseudo_labels_have_the_room_that_real_ones_leave(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    x, y, fold = table(5, n=240)
+    fold = np.where(fold < 0, 0, fold)
+    pseudo = np.tile((x[:, 0] > 0).astype(float), (FOLDS, 1))
+    known = np.flatnonzero(~np.isnan(y))
+    monkeypatch.setattr(image_models, "MOST_FITTED", 30)
+    monkeypatch.setattr(crossfitting, "MOST_FITTED", 30)
+    full = logistic_by_fold(x, y, fold, 1e-2, pseudo)
+    assert np.isnan(full).sum(axis=1).tolist() == [30] * FOLDS
+    assert np.isin(np.flatnonzero(np.isnan(full[0])), known).all(), "real labels fill it"
+    few = np.where(np.isin(np.arange(len(y)), known[:20]), y, NAN)
+    part = np.isnan(logistic_by_fold(x, few, fold, 1e-2, pseudo))
+    for k in range(FOLDS):
+        assert part[k].sum() == 30
+        assert part[k, known[:20][fold[known[:20]] != k]].all()
+        assert not part[k, fold == k].any()
