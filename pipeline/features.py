@@ -228,8 +228,9 @@ class FeatureStore:
             out = np.empty((len(rows), *arrays[0].shape[1:]), dtype=arrays[0].dtype)
         if isinstance(views, int):
             return arrays[views].take(rows, out)
-        for place, view in enumerate(views):
-            arrays[view].take(rows[place : place + 1], out[place : place + 1])
+        for view in np.unique(views):
+            places = np.flatnonzero(views == view)
+            arrays[view].scatter(rows[places], places, out)
         return out
 
     def channel_moments(

@@ -55,21 +55,29 @@ class RowFile:
         if not out.flags.c_contiguous or out.dtype != self.dtype:
             out[...] = self.take(rows)
             return out
-        memory = out.data.cast("B")
         # Neighbouring rows in one read.
-        ends = np.flatnonzero(np.diff(rows) != 1) + 1
-        for begin, end in zip(np.r_[0, ends], np.r_[ends, len(rows)], strict=True):
-            self._read(int(rows[begin]), memory, int(begin), int(end))
+        ends = (np.flatnonzero(np.diff(rows) != 1) + 1).tolist()
+        begins = [0, *ends]
+        self._read(rows[begins].tolist(), begins, [*ends, len(rows)], out)
         return out
 
-    def _read(self, row: int, memory: memoryview, begin: int, end: int) -> None:
-        at, stop = begin * self._row, end * self._row
-        offset = self._start + row * self._row - at
-        while at < stop:
-            read = os.preadv(self._file.fileno(), [memory[at:stop]], offset + at)
-            if not read:
-                raise ValueError(f"{self._file.name}: ended while it was read")
-            at += read
+    def scatter(self, rows: np.ndarray, places: np.ndarray, out: np.ndarray) -> None:
+        """Read row ``rows[i]`` into ``out[places[i]]``; ``out`` of this type, in C order."""
+        if len(rows) and not (rows.min() >= 0 and rows.max() < len(self)):
+            raise IndexError(f"rows {rows.min()} to {rows.max()} of {len(self)}")
+        begins = places.tolist()
+        self._read(rows.tolist(), begins, [place + 1 for place in begins], out)
+
+    def _read(self, rows: list[int], begins: list[int], ends: list[int], out: np.ndarray) -> None:
+        """Rows from ``rows[i]`` on into ``out[begins[i]:ends[i]]``."""
+        memory, size, file = out.data.cast("B"), self._row, self._file.fileno()
+        for row, begin, end in zip(rows, begins, ends, strict=True):
+            at, stop, offset = begin * size, end * size, self._start + row * size
+            while at < stop:
+                read = os.preadv(file, [memory[at:stop]], offset)
+                if not read:
+                    raise ValueError(f"{self._file.name}: ended while it was read")
+                at, offset = at + read, offset + read
 
     def close(self) -> None:
         """Close the file."""

@@ -42,6 +42,16 @@ def test_into_memory_with_gaps_or_of_another_type(saved: tuple[Path, np.ndarray]
         np.testing.assert_array_equal(out, array[[7, 8, 0, 7]])
 
 
+def test_scattered(saved: tuple[Path, np.ndarray]) -> None:
+    path, array = saved
+    out = np.full((5, 3, 2), -1, dtype=np.float16)
+    RowFile(path).scatter(np.array([7, 8, 0]), np.array([4, 0, 2]), out)
+    np.testing.assert_array_equal(out[[4, 0, 2]], array[[7, 8, 0]])
+    assert (out[[1, 3]] == -1).all()
+    with pytest.raises(IndexError, match="of 50"):
+        RowFile(path).scatter(np.array([50]), np.array([0]), out)
+
+
 @pytest.mark.parametrize("row", [-1, 50])
 def test_rows_that_are_not_there(saved: tuple[Path, np.ndarray], row: int) -> None:
     with pytest.raises(IndexError, match="of 50"):
