@@ -68,7 +68,8 @@ def blocks() -> dict[str, str]:
         "missing": table(missing()),
         "scores": table(scores),
         "provenance": table(cells.head(6)),
-        "times": f"Measured on {times['machine'][0]}: {minutes:.1f} minutes in all.\n\n"
+        "times": f"Measured on {times['machine'][0]}: {minutes:.1f} minutes in all, "
+        "with version 0.1.0; what classify and impute cost since is in benchmarks/README.md.\n\n"
         + table(pd.DataFrame(columns)),
     }
 
