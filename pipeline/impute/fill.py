@@ -144,7 +144,9 @@ def _from_scores(out: Filled, column: Column, scores: np.ndarray, method: str) -
         out.importance[cells, a] = _importance(y, prior)
     probability[cells] = held_out
     by_count = column.rule == "prevalence"
-    aim = probability[unknown] if unknown.any() else held_out
+    # Labels outside training tell of their own row alone, so that its cells set no threshold.
+    counted = unknown & (column.fold >= 0)
+    aim = probability[counted] if counted.any() else held_out
     mass = out.importance[cells, a]
     threshold = (
         thresholds.expected(aim) if by_count else thresholds.choose(column.rule, held_out, y, mass)

@@ -9,7 +9,7 @@ from scipy.stats import rankdata
 
 from pipeline.metrics import auc, auc_interval
 
-ERROR_RATE = 0.02
+ERROR_RATE = 0.05
 """Error rate of the verdicts of a table, see `judge_all`."""
 PERMUTATIONS = 4000
 DEPENDENCE = 2

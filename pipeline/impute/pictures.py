@@ -8,18 +8,13 @@ from functools import partial
 import numpy as np
 import numpy.typing as npt
 
-from pipeline.impute.crossfitting import fold_count, in_world
-from pipeline.impute.image_models import (
-    PENALTIES,
-    Graph,
-    logistic_by_fold,
-    logistic_path,
-    logistic_worlds,
-    ridge_worlds,
-)
+from pipeline.impute import calibration, linear_models
+from pipeline.impute.crossfitting import fold_count, in_world, logit
+from pipeline.impute.graph import Graph
+from pipeline.impute.linear_models import PENALTIES
 from pipeline.impute.parallel import each
 from pipeline.impute.selftrain import SelfTraining, self_train
-from pipeline.impute.stack import cross_stack
+from pipeline.impute.stack import cross_stack, worth_it
 
 Floats = npt.NDArray[np.float64]
 
@@ -39,33 +34,50 @@ def score(
     candidates: list[Floats] = []
     best = [("", 0.0, np.inf)] * labels.shape[1]
     for name, block in blocks.items():
-        work = 10.0 * block.size * labels.shape[1]
-        paths = each(logistic_path, [(block, column, fold) for column in labels.T], work)
-        # A choice among four, made by all labels: what it tells of any one of them is nothing.
-        chosen, losses = choose_penalties(
-            np.stack([_out_of_fold(path, fold) for path in paths], axis=2), labels, fold
-        )
-        tasks = [
-            (block, labels[:, a], fold, PENALTIES[c], paths[a][c]) for a, c in enumerate(chosen)
-        ]
-        candidates.append(np.stack(each(logistic_worlds, tasks, work), axis=2))
-        ridges = each(ridge_worlds, [(block, column, fold) for column in labels.T], work)
-        candidates.append(np.stack(ridges, axis=2))
-        for a, (index, loss) in enumerate(zip(chosen, losses, strict=True)):
-            if loss < best[a][2]:
-                best[a] = (name, PENALTIES[index], loss)
+        for model in PENALTIES:
+            scores, penalties, losses = _linear(model, block, labels, fold)
+            candidates.append(scores)
+            for a, loss in enumerate(losses):
+                if model == "logistic" and loss < best[a][2]:
+                    best[a] = (name, penalties[a], loss)
+    # The best logistic regression of each attribute, alone.
+    order = list(blocks)
+    choice = [order.index(name) if name else 0 for name, _, _ in best]
+    alone = np.stack(
+        [candidates[len(PENALTIES) * b][..., a] for a, b in enumerate(choice)], axis=-1
+    )
     out = np.empty((len(worlds), *labels.shape))
-    for world in worlds:
+    for world in reversed(worlds):
         inside = in_world(fold, world)
         votes = [graph.neighbours(labels, inside), graph.spread(labels, inside)]
         of_world = np.stack([*(candidate[world] for candidate in candidates), *votes])
         out[world] = cross_stack(of_world, labels, inside)[0]
+        # Where pictures hardly tell, most candidates are noise, and so are their weights.
+        if world == worlds[-1] and not worth_it(out[world], alone[world], labels, fold):
+            out = alone
+            break
     known = ~np.isnan(labels)
     for k in worlds[:-1]:
         # The weights, too, come from a world that never had the fold's labels.
         own = known & (fold == k)[:, None]
         out[-1][own] = out[k][own]
     return out, [(name, penalty) for name, penalty, _ in best]
+
+
+def _linear(
+    model: str, block: np.ndarray, labels: np.ndarray, fold: np.ndarray
+) -> tuple[Floats, list[float], list[float]]:
+    """Logits [K + 1, N, A] in every world at the best penalties, these [A], and their losses."""
+    work = 10.0 * block.size * labels.shape[1]
+    paths = each(linear_models.path, [(model, block, column, fold) for column in labels.T], work)
+    # A choice among four, made by all labels: what it tells of any one of them is nothing.
+    out_of_fold = np.stack([_out_of_fold(path, fold) for path in paths], axis=2)
+    chosen, losses = choose_penalties(out_of_fold, labels, fold, scaled=model != "logistic")
+    penalties = [PENALTIES[model][c] for c in chosen]
+    tasks = [
+        (model, block, labels[:, a], fold, penalties[a], paths[a][c]) for a, c in enumerate(chosen)
+    ]
+    return np.stack(each(linear_models.worlds, tasks, work), axis=2), penalties, losses
 
 
 def _out_of_fold(path: np.ndarray, fold: np.ndarray) -> np.ndarray:
@@ -75,7 +87,7 @@ def _out_of_fold(path: np.ndarray, fold: np.ndarray) -> np.ndarray:
 
 
 def choose_penalties(
-    paths: np.ndarray, labels: np.ndarray, fold: np.ndarray
+    paths: np.ndarray, labels: np.ndarray, fold: np.ndarray, scaled: bool = False
 ) -> tuple[list[int], list[float]]:
     """The index of each attribute's penalty, and its held-out log-loss.
 
@@ -84,10 +96,14 @@ def choose_penalties(
     Parameters
     ----------
     paths : [C, N, A] out-of-fold logits at each penalty.
+    scaled
+        Whether the loss is that after Platt's scaling. Ridge regression is no model of
+        probabilities: what its scores are worth to the stack is their order, and by the plain loss
+        a dozen positives would always take the strongest penalty.
     """
     known = ~np.isnan(labels) & (fold >= 0)[:, None]
     losses = [
-        np.logaddexp(0, np.where(labels[cells, a] == 1, -1, 1) * paths[:, cells, a])
+        np.stack([_loss(z, labels[cells, a], scaled) for z in paths[:, cells, a]])
         for a, cells in enumerate(known.T)
     ]
     common = int(np.argmin(np.concatenate(losses, axis=1).mean(axis=1)))
@@ -105,6 +121,12 @@ def choose_penalties(
         for loss, c in zip(losses, chosen, strict=True)
     ]
     return chosen, means
+
+
+def _loss(logits: np.ndarray, labels: np.ndarray, scaled: bool) -> Floats:
+    if scaled and len(labels) and labels.min() < labels.max():
+        logits = logit(calibration.platt(logits, labels)(logits))
+    return np.asarray(np.logaddexp(0, np.where(labels == 1, -1, 1) * logits), dtype=np.float64)
 
 
 def self_trained(
@@ -143,6 +165,6 @@ def _self_train(
 ) -> SelfTraining:
     if block is None:
         return SelfTraining([], "no_rounds")
-    refit = partial(logistic_by_fold, block, labels, fold, penalty)
+    refit = partial(linear_models.logistic_by_fold, block, labels, fold, penalty)
     first = refit(np.full((fold_count(fold), len(labels)), np.nan))
     return self_train(labels, fold, first, refit, rounds, confidence, twin_known)

@@ -55,9 +55,9 @@ def test_false_alarms_stay_at_the_stated_rate(monkeypatch: pytest.MonkeyPatch) -
         any(v.learnable for v in judge_all(*table(80, 4, seed), seed=(seed,)))
         for seed in range(tables)
     )
-    # Binomial(200, .02): 9 is its 99th percentile.
-    assert ERROR_RATE == 0.02
-    assert wrong <= 9
+    # Binomial(200, .05): 18 is its 99th percentile.
+    assert ERROR_RATE == 0.05
+    assert wrong <= 18
 
 
 def test_p_values_of_independent_noise_are_conservative(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -75,7 +75,7 @@ def test_p_values_of_independent_noise_are_conservative(monkeypatch: pytest.Monk
 def test_out_of_fold_scores_of_coins_stay_at_the_stated_rate(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    """Scores of a model, which depend on each other; taken as independent 7 % would pass."""
+    """Scores of a model, which depend on each other; taken as independent twice as many pass."""
     monkeypatch.setattr(learnable, "PERMUTATIONS", 1000)
     tables, wrong, fold = 300, 0, np.arange(80) % 4
     for seed in range(tables):
@@ -88,8 +88,8 @@ def test_out_of_fold_scores_of_coins_stay_at_the_stated_rate(
             dual = np.linalg.solve(x[rest] @ x[rest].T + 30 * np.eye(60), y[rest] - centre)
             scores[~rest, 0] = x[~rest] @ (x[rest].T @ dual)
         wrong += judge_all(scores, y[:, None], fold, seed=(seed,))[0].learnable
-    # Binomial(300, .02): 12 is its 99th percentile.
-    assert wrong <= 12
+    # Binomial(300, .05): 24 is its 99th percentile.
+    assert wrong <= 24
 
 
 def test_the_interval_counts_half_the_labels() -> None:
@@ -98,7 +98,7 @@ def test_the_interval_counts_half_the_labels() -> None:
     positive = int(labels.sum())
     sizes = positive // DEPENDENCE, (150 - positive) // DEPENDENCE
     low, _ = auc_interval(verdict.auc, *sizes, level=1 - 2 * ERROR_RATE)
-    assert verdict.low == low < auc_interval(verdict.auc, positive, 150 - positive, 0.96)[0]
+    assert verdict.low == low < auc_interval(verdict.auc, positive, 150 - positive, 0.9)[0]
 
 
 @pytest.mark.parametrize(("positives", "enough"), [(LEAST - 1, False), (LEAST, True)])

@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from pipeline.impute import image_models, pictures
-from pipeline.impute.image_models import PENALTIES
+from pipeline.impute import linear_models, pictures
+from pipeline.impute.linear_models import PENALTIES
 from pipeline.ranking import auc
 
 NAN = float("nan")
@@ -25,11 +25,14 @@ def table(
 
 @pytest.fixture
 def fixed_penalty(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The penalty is chosen by all labels; what is left must not see them at all."""
-    for module in (pictures, image_models):
-        monkeypatch.setattr(module, "PENALTIES", (1e-3, 1e-2))
+    """Penalties, and whether to stack, are chosen by all labels; what is left must not see them."""
+    monkeypatch.setattr(pictures, "worth_it", lambda *scores: True)
+    for module in (pictures, linear_models):
+        monkeypatch.setattr(module, "PENALTIES", {"logistic": (1e-3, 1e-2), "ridge": (1e3, 1e2)})
     monkeypatch.setattr(
-        pictures, "choose_penalties", lambda paths, y, fold: ([1] * y.shape[1], [0.5] * y.shape[1])
+        pictures,
+        "choose_penalties",
+        lambda paths, y, fold, scaled: ([1] * y.shape[1], [0.5] * y.shape[1]),
     )
 
 
@@ -73,7 +76,7 @@ def test_the_features_that_tell_are_named_for_each_attribute() -> None:
     first[:, 1], second[:, 1] = noise[:, 0], x[:, 1]
     worlds, best = pictures.score({"first": first, "second": second}, labels, fold)
     assert [name for name, _ in best] == ["first", "second"]
-    assert {penalty for _, penalty in best} <= set(PENALTIES)
+    assert {penalty for _, penalty in best} <= set(PENALTIES["logistic"])
     for a in range(2):
         assert auc(labels[:, a], worlds[-1][:, a]) > 0.8
 
@@ -105,6 +108,31 @@ def test_the_tables_penalty_is_taken_unless_the_own_is_clearly_better() -> None:
     scores[0, :, 2] = 0
     scores[0, 0, 2] = 2.0
     assert pictures.choose_penalties(scores, labels, fold)[0] == [1, 1, 1]
+
+
+def test_an_order_counts_however_large_its_logits() -> None:
+    rng = np.random.default_rng(0)
+    labels, fold = (rng.random((300, 1)) < 0.1).astype(float), np.arange(300) % 3
+    telling = labels + rng.normal(0, 0.3, labels.shape)
+    weak = 0.3 * labels + rng.normal(0, 0.3, labels.shape)
+    # Far too sure of itself, and off by the prevalence.
+    scores = np.stack([weak, 40 * telling])
+    assert pictures.choose_penalties(scores, labels, fold, scaled=True)[0] == [1]
+    assert pictures.choose_penalties(scores, labels, fold)[0] == [0]
+
+
+def test_where_pictures_tell_nothing_the_best_logistic_regression_stands_alone(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    x, labels, fold = table(n=120)
+    monkeypatch.setattr(pictures, "worth_it", lambda *scores: False)
+    out, best = pictures.score({"noise": x[:, 3:], "a": x}, labels, fold)
+    assert [name for name, _ in best] == ["a", "a"]
+    for a, (_, penalty) in enumerate(best):
+        scores = linear_models.path("logistic", x, labels[:, a], fold)
+        c = PENALTIES["logistic"].index(penalty)
+        alone = linear_models.worlds("logistic", x, labels[:, a], fold, penalty, scores[c])
+        np.testing.assert_array_equal(out[..., a], alone)
 
 
 def test_only_known_training_cells_choose_the_penalty() -> None:

@@ -1,0 +1,98 @@
+"""Scores of each attribute from the labels of the most similar pictures.
+
+The votes of an image's neighbours in feature space, and labels spread over the graph of neighbours.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import numpy as np
+import numpy.typing as npt
+from scipy import sparse
+from sklearn.neighbors import NearestNeighbors
+
+from pipeline.impute.crossfitting import logit
+
+NEIGHBOURS = 15
+MOST_NODES = 50_000
+"""Images at most that can be neighbours: the search takes images times nodes."""
+SPREAD = 0.5
+"""How much of a label's weight goes on to its neighbours, alpha of Zhou et al. 2004."""
+Logits = npt.NDArray[np.float64]
+
+
+class Graph:
+    """The nearest training images of each image, by the cosine of their components.
+
+    Parameters
+    ----------
+    components : [N, d].
+    training : [N] bool; only training images are neighbours, since only their labels may be used.
+    """
+
+    def __init__(self, components: np.ndarray, training: np.ndarray, neighbours: int = NEIGHBOURS):
+        norm = np.linalg.norm(components, axis=1, keepdims=True)
+        unit = components / np.maximum(norm, 1e-12)
+        pool = np.flatnonzero(training)
+        if len(pool) > MOST_NODES:
+            rng = np.random.default_rng(len(pool))
+            pool = np.sort(rng.choice(pool, MOST_NODES, replace=False))
+        k = min(neighbours + 1, len(pool))
+        near = NearestNeighbors(n_neighbors=k, algorithm="brute").fit(unit[pool])
+        distance, index = near.kneighbors(unit)
+        rows, others = np.repeat(np.arange(len(unit)), k), pool[index.ravel()]
+        # Unit vectors: half the squared distance is 1 - cosine.
+        weight = np.exp(-5 * distance.ravel() ** 2).astype(np.float64)
+        weight[rows == others] = 0.0
+        shape = (len(unit), len(unit))
+        self.weights = sparse.csr_array((weight, (rows, others)), shape=shape)
+
+    def neighbours(self, labels: np.ndarray, fold: np.ndarray) -> Logits:
+        """Logits [N, A] of the share of positives among an image's known neighbours.
+
+        Labels of an image's own fold are not asked.
+        """
+        return self._by_fold(labels, fold, self._vote)
+
+    def spread(self, labels: np.ndarray, fold: np.ndarray) -> Logits:
+        """Logits [N, A] after labels spread over the graph (Zhou et al. 2004, Learning with local
+        and global consistency, NIPS), each cell without the labels of its fold."""
+        return self._by_fold(labels, fold, self._propagate)
+
+    def _by_fold(
+        self,
+        labels: np.ndarray,
+        fold: np.ndarray,
+        method: Callable[[np.ndarray, np.ndarray], Logits],
+    ) -> Logits:
+        known = ~np.isnan(labels) & (fold >= 0)[:, None]
+        out = method(labels, known)
+        for k in np.unique(fold[fold >= 0]):
+            inside = fold == k
+            part = method(labels, known & ~inside[:, None])
+            own = known & inside[:, None]
+            out[own] = part[own]
+        return out
+
+    def _vote(self, labels: np.ndarray, known: np.ndarray) -> Logits:
+        return self._share(self.weights, labels, known)
+
+    def _share(self, weights: sparse.csr_array, labels: np.ndarray, known: np.ndarray) -> Logits:
+        value = np.where(known, np.nan_to_num(labels), 0.0)
+        prevalence = (value.sum(axis=0) + 1) / (known.sum(axis=0) + 2)
+        mass = weights @ known.astype(np.float64)
+        return logit((weights @ value + 0.1 * prevalence) / (mass + 0.1))
+
+    def _propagate(self, labels: np.ndarray, known: np.ndarray, rounds: int = 20) -> Logits:
+        graph = self.weights + self.weights.T
+        degree = np.sqrt(np.maximum(np.asarray(graph.sum(axis=1)).ravel(), 1e-12))
+        graph = sparse.diags_array(1 / degree) @ graph @ sparse.diags_array(1 / degree)
+        value = np.where(known, np.nan_to_num(labels), 0.0)
+        start = np.hstack([value, known - value])
+        mass = start
+        for _ in range(rounds):
+            mass = SPREAD * (graph @ mass) + (1 - SPREAD) * start
+        positive, negative = np.hsplit(mass, 2)
+        prevalence = (value.sum(axis=0) + 1) / (known.sum(axis=0) + 2)
+        return logit((positive + 0.01 * prevalence) / (positive + negative + 0.01))
