@@ -17,7 +17,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from benchmarks.stage_times import machine
+from benchmarks.workshop import machine
 from pipeline import backbones, embedding, images, parts, runtime
 from pipeline.errors import run
 from pipeline.files import write_csv

@@ -12,7 +12,7 @@ from benchmarks.datasets import Dataset
 from benchmarks.readme import table
 from benchmarks.results import PERMUTED, Results
 from benchmarks.scoring import POOLED
-from benchmarks.stage_times import machine
+from benchmarks.workshop import machine
 from pipeline.files import write_csv
 
 CELL = ["pattern", "fraction"]
@@ -36,7 +36,7 @@ def write(data: Dataset, results: Results, out: Path) -> None:
     filled = frame[frame["pattern"] != PERMUTED]
     parts = [_head(data, filled)]
     if len(filled):
-        parts += [_means(filled), *_verdicts(compared)]
+        parts += [_means(filled), *_verdicts(compared), _shares(filled)]
     mine = filled[(filled["method"] == ours.NAME) & (filled["attribute"] != POOLED)]
     if len(mine):
         parts += [_audit(mine), _abstention(mine), _learnable(mine)]
@@ -95,6 +95,30 @@ def _verdicts(compared: pd.DataFrame) -> list[str]:
     if len(ties):
         text.append("### Ties in which ours is behind\n\n" + table(ties.round(digits)))
     return text
+
+
+def _shares(frame: pd.DataFrame) -> str:
+    """How often ours is at least as good, counted cell by cell."""
+    shown = verdicts.shares(frame)
+    if shown.empty:
+        return ""
+    note = ""
+    single = frame[(frame["method"] == ours.NAME) & (frame["attribute"] != POOLED)]
+    never = single.groupby("attribute", sort=False)["learnable"].max().eq(0)
+    if never.any() and not never.all():
+        without = verdicts.shares(frame[~frame["attribute"].isin(never.index[never])])
+        names = ", ".join(f"`{name}`" for name in never.index[never])
+        note = (
+            f"\nWithout {names}, which no seed calls "
+            "learnable and in which the best of many guesses wins by luck:\n\n" + table(without)
+        )
+    return (
+        "## Share of cells in which ours is at least as good\n\nCounted over hidden tables "
+        f"(pattern, fraction and seed) and over their single attributes. *{verdicts.BEST}*: the "
+        "best of all peers in just that cell, picked with the truth in sight.\n\n"
+        + table(shown)
+        + note
+    )
 
 
 def _audit(mine: pd.DataFrame) -> str:

@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 
 from benchmarks.missing_tables import markdown, over_seeds
-from benchmarks.stage_times import machine
+from benchmarks.workshop import machine
 from pipeline.errors import PipelineError
 from pipeline.files import write_csv, write_json
 

@@ -10,11 +10,11 @@ from pathlib import Path
 
 import pandas as pd
 
-from benchmarks.cost import RESULT as COST
 from benchmarks.scoring import POOLED
 
 PAGES = (Path("README.md"), Path("benchmarks/README.md"))
 RESULTS = Path("benchmarks/results")
+MEASURED = [Path(f"benchmarks/{name}.csv") for name in ("cost", "embed", "scale", "speed")]
 START, END = "<!-- figures: {} -->\n", "<!-- end of figures -->"
 
 
@@ -60,17 +60,15 @@ def blocks() -> dict[str, str]:
     cells = pd.read_csv("data/imputed/provenance.csv", dtype=str)
     minutes = times.loc[times["stage"] == "all", "seconds"].item() / 60
     stages = times[times["stage"] != "all"]
-    columns = {"stage": stages["stage"], "seconds": stages["seconds"], "peak MB": stages["peak_mb"]}
-    costs = {"cost": table(cost())} if COST.exists() else {}
+    names = {"start_up": "of these start-up", "peak_mb": "peak MB"}
     return {
-        **costs,
+        **measured(),
         "imputation": table(imputation()),
         "missing": table(missing()),
         "scores": table(scores),
         "provenance": table(cells.head(6)),
-        "times": f"Measured on {times['machine'][0]}: {minutes:.1f} minutes in all, "
-        "with version 0.1.0; what classify and impute cost since is in benchmarks/README.md.\n\n"
-        + table(pd.DataFrame(columns)),
+        "times": f"Measured on {times['machine'][0]}: {minutes:.1f} minutes in all.\n\n"
+        + table(stages.drop(columns="machine").rename(columns=names)),
     }
 
 
@@ -128,10 +126,20 @@ def missing() -> pd.DataFrame:
     return pd.DataFrame(rows)
 
 
-def cost() -> pd.DataFrame:
-    """Seconds and memory of classify and impute."""
-    frame = pd.read_csv(COST)
-    return frame.rename(columns={"peak_mb": "peak MB"})
+def measured() -> dict[str, str]:
+    """The tables of speed and cost that have been measured, each with its machine."""
+    parts = {}
+    for path in MEASURED:
+        if path.exists():
+            frame = pd.read_csv(path)
+            where = f"Measured on {frame['machine'].iloc[0]}.\n\n"
+            shown = frame.drop(columns="machine")
+            if path.stem == "speed":
+                shown = shown.T.reset_index()
+                shown.columns = ["", *(f"{v} views" for v in frame["views"])]
+                shown = shown[shown[""] != "views"]
+            parts[path.stem] = where + table(shown.rename(columns=lambda c: c.replace("_", " ")))
+    return parts
 
 
 def filled(text: str, content: dict[str, str]) -> str:

@@ -9,19 +9,15 @@ from __future__ import annotations
 
 import argparse
 import io
-import os
-import subprocess
 import sys
 import tempfile
-import time
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 from PIL import Image
 
-from benchmarks.stage_times import machine
-from benchmarks.workshop import measure, params
+from benchmarks.workshop import machine, measure, params, timed
 from pipeline.files import write_csv
 
 RESULT = Path("benchmarks/scale.csv")
@@ -76,14 +72,8 @@ def generate(folder: Path, images: int) -> None:
 
 def predict(folder: Path) -> tuple[float, float]:
     """Seconds and peak megabytes of the command line on all images."""
-    environment = {**os.environ, "PYTHONPATH": str(Path.cwd())}
     command = [sys.executable, "-m", "pipeline.predict", "images", "--out", "predicted.csv"]
-    started = time.perf_counter()
-    process = subprocess.Popen(command, cwd=folder, env=environment)
-    _, status, usage = os.wait4(process.pid, 0)
-    if status:
-        raise SystemExit("error: predict failed")
-    return time.perf_counter() - started, usage.ru_maxrss / 1024
+    return timed(command, folder)
 
 
 def main() -> None:

@@ -21,8 +21,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from benchmarks.stage_times import machine
-from benchmarks.workshop import measure, params
+from benchmarks.workshop import machine, measure, params
 from pipeline import backbones, heads
 from pipeline.files import write_csv
 from pipeline.labels import LabelTable, read_clean

@@ -64,3 +64,36 @@ def comparisons(results: Results) -> pd.DataFrame:
         triples = zip(found["metric"], found["difference"], found["p_holm"])
         found["verdict"] = [significance.verdict(m, d, p) for m, d, p in triples]
     return found
+
+
+def shares(frame: pd.DataFrame) -> pd.DataFrame:
+    """In what share of cells ours is at least as good as each peer, and as the best of them.
+
+    Parameters
+    ----------
+    frame : rows of `results.COLUMNS`, no permuted ones.
+
+    Returns
+    -------
+    A row per peer (`BEST` too) and metric: ``tables`` and ``table share`` count hidden tables
+    (pattern, fraction and seed; means over attributes), ``attributes`` and ``attribute share`` each
+    attribute of each of them.
+    """
+    single = frame[frame["attribute"] != POOLED]
+    keys = ["pattern", "fraction", "seed"]
+    rows = []
+    for metric in significance.METRICS:
+        sign = -1 if metric in significance.LOWER_IS_BETTER else 1
+        scores = sign * single.pivot_table(metric, [*keys, "attribute"], "method")
+        if ours.NAME not in scores or scores.shape[1] < 2:
+            continue
+        levels = {"table": scores.groupby(level=keys).mean(), "attribute": scores}
+        peers = [name for name in single["method"].unique() if name in set(scores) - {ours.NAME}]
+        for peer in [*peers, BEST]:
+            row: dict[str, object] = {"peer": peer, "metric": metric}
+            for level, values in levels.items():
+                theirs = values[peers].max(axis=1) if peer == BEST else values[peer]
+                row[f"{level}s"] = len(values)
+                row[f"{level} share"] = round(float((values[ours.NAME] >= theirs).mean()), 3)
+            rows.append(row)
+    return pd.DataFrame(rows)

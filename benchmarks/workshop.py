@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import platform
 import subprocess
 import sys
 import time
@@ -25,14 +26,35 @@ def params(folder: Path, changes: Mapping[str, Any]) -> None:
     (folder / "params.yaml").write_text(yaml.safe_dump(content), encoding="utf-8")
 
 
-def measure(folder: Path, stage: str) -> tuple[float, float]:
-    """Seconds of a stage run in ``folder``, and peak resident megabytes of its largest process."""
+def timed(command: list[str], folder: Path) -> tuple[float, float]:
+    """Seconds of a command of this project run in ``folder``, and peak resident megabytes of its
+    largest process.
+
+    Raises
+    ------
+    SystemExit
+        With the command, where it fails.
+    """
     environment = {**os.environ, "PYTHONPATH": str(Path.cwd())}
     started = time.perf_counter()
-    process = subprocess.Popen(
-        [sys.executable, "-m", f"pipeline.stages.{stage}"], cwd=folder, env=environment
-    )
+    process = subprocess.Popen(command, cwd=folder, env=environment)
     _, status, usage = os.wait4(process.pid, 0)
     if status:
-        raise SystemExit(f"error: {stage} failed")
+        raise SystemExit(f"error: {' '.join(command)} failed")
     return time.perf_counter() - started, usage.ru_maxrss / 1024
+
+
+def measure(folder: Path, stage: str) -> tuple[float, float]:
+    """`timed` for a stage."""
+    return timed([sys.executable, "-m", f"pipeline.stages.{stage}"], folder)
+
+
+def machine() -> str:
+    """This machine in words: cores, processor, memory."""
+    cpuinfo = Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines()
+    model = next((line.split(":")[1].strip() for line in cpuinfo if "model name" in line), "")
+    flags = next((line for line in cpuinfo if line.startswith("flags")), "")
+    bfloat16 = "with" if "avx512_bf16" in flags or "amx_bf16" in flags else "without"
+    memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / 2**30
+    name = model or platform.machine()
+    return f"{os.cpu_count()} cores ({name}, {bfloat16} bfloat16), {memory:.0f} GiB, no GPU"

@@ -117,3 +117,19 @@ def test_the_command_line_has_defaults():
     assert args.methods[0] == ours.NAME
     assert args.image_size == (224, 224)
     assert not args.resume
+
+
+def test_shares_count_tables_and_single_attributes() -> None:
+    scores = {"ours": [0.9, 0.6], "first": [0.8, 0.65], "second": [0.2, 0.6]}
+    rows = [
+        {"pattern": "random", "fraction": 0.3, "seed": 0, "method": method, "attribute": attribute}
+        | {"ap": value, "mcc": value, "brier": 1 - value}
+        for method, values in scores.items()
+        for attribute, value in zip(("a", "b"), values, strict=True)
+    ]
+    shown = verdicts.shares(pd.DataFrame(rows)).set_index(["peer", "metric"])
+    for metric in significance.METRICS:
+        for peer, share in (("first", 0.5), ("second", 1.0), (verdicts.BEST, 0.5)):
+            row = shown.loc[(peer, metric)]
+            assert (row["tables"], row["attributes"]) == (1, 2)
+            assert (row["table share"], row["attribute share"]) == (1.0, share)
