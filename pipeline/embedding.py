@@ -13,7 +13,7 @@ from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, Protocol, TypeVar
 
 import numpy as np
 
@@ -35,6 +35,16 @@ def batch_size(image_size: tuple[int, int]) -> int:
     """Images per step of the network: a power of two from 4 to 64, fewer for larger images."""
     fitting = PIXELS_PER_BATCH // (image_size[0] * image_size[1])
     return 1 << (min(max(fitting, 4), 64).bit_length() - 1)
+
+
+class Network(Protocol):
+    """What turns pictures into maps, whatever computes it."""
+
+    batch: int
+    """Pictures at most in a call."""
+
+    def __call__(self, images: np.ndarray) -> np.ndarray:
+        """uint8 [n, h, w, 3] -> float32 [n, h', w', C]."""
 
 
 class Encoder:
@@ -120,7 +130,7 @@ def loader(folder: Path, size: tuple[int, int], seed: int) -> Callable[[Work], n
 
 
 def compute(
-    encoder: Encoder,
+    encoder: Network,
     work: Iterable[Work],
     load: Callable[[Work], np.ndarray],
     write: Callable[[list[bytes], np.ndarray, np.ndarray], object],

@@ -147,7 +147,7 @@ class Split:
 class Backbone:
     name: str = _param(_text)
     weights: str = _param(_text)
-    precision: str = _param(_choice("auto", "float32", "bfloat16"))
+    precision: str = _param(_choice("auto", "float32", "bfloat16", "int8"))
 
 
 @dataclass(frozen=True)

@@ -14,7 +14,7 @@ from typing import IO, Any
 import numpy as np
 from scipy.special import expit
 
-from pipeline import backbones, classifier, embedding, heads, images, runtime
+from pipeline import backbones, classifier, embedding, heads, images, quantized, runtime
 from pipeline.errors import PipelineError, run
 from pipeline.features import stored
 
@@ -79,8 +79,13 @@ class Predictor:
                 f"the one that the classifier was trained on, {self.card.backbone['name']} "
                 f"{self.card.backbone['sha256'][:12]}; run `dvc repro` or `dvc checkout`"
             )
-        model = backbones.load(backbone["name"], self.card.image_size, self.card.precision)
-        self.encoder = embedding.Encoder(model, self.card.image_size)
+        self.encoder: embedding.Network
+        if self.card.precision == quantized.PRECISION:
+            quantized.check_installed()
+            self.encoder = quantized.Encoder(classifier.FOLDER)
+        else:
+            model = backbones.load(backbone["name"], self.card.image_size, self.card.precision)
+            self.encoder = embedding.Encoder(model, self.card.image_size)
 
     def rows(self, files: Sequence[Path]) -> Iterator[dict[str, Any]]:
         """One row per file, in order: image, error, a decision and a probability per attribute.

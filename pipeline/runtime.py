@@ -24,7 +24,7 @@ def prepare(seed: int) -> Any:
 
 
 def precision(requested: str) -> str:
-    """``float32`` or ``bfloat16``: what ``auto`` means on this machine.
+    """What is ``requested``; for ``auto``, ``float32`` or ``bfloat16`` by the machine.
 
     bfloat16 is emulated, and slower than float32, where the processor has no instructions for it.
     """

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from pipeline import backbones, demo_paths, params
+from pipeline import backbones, demo_paths, params, quantized
 from pipeline.errors import PipelineError, run
 
 OUTPUT = Path("data/checked.txt")
@@ -36,10 +36,23 @@ def check_paths(p: params.Params) -> None:
         )
 
 
+def check_precision(p: params.Params) -> None:
+    """Raise a `PipelineError` where the precision can't be had."""
+    if p.backbone.precision != quantized.PRECISION:
+        return
+    quantized.check_installed()
+    if p.compute.engine != "local":
+        raise PipelineError(
+            f"params.yaml: compute.engine: got {p.compute.engine!r} with backbone.precision "
+            f"{quantized.PRECISION}, which runs on this machine alone; expected local"
+        )
+
+
 def main() -> None:
     p = params.load()
     backbones.application(p.backbone.name)
     check_paths(p)
+    check_precision(p)
     OUTPUT.parent.mkdir(parents=True, exist_ok=True)
     OUTPUT.unlink(missing_ok=True)  # it may be a read-only link into DVC's cache
     OUTPUT.write_text("ok\n", encoding="utf-8")

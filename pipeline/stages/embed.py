@@ -20,6 +20,7 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pandas as pd
 from tqdm import tqdm
 
@@ -33,6 +34,7 @@ from pipeline import (
     params,
     parts,
     passes,
+    quantized,
     ray_engine,
     runtime,
 )
@@ -44,6 +46,8 @@ from pipeline.passes import Work
 OUTPUT = Path("data/features")
 CACHE = Path(".cache/features")
 BACKBONE = Path("models/backbone")
+NETWORK = "network"
+"""Folder of the quantised network in the folder of parts."""
 log = logging.getLogger("embed")
 
 
@@ -60,10 +64,14 @@ def main() -> None:
         "grid": p.features.grid,
     }
     index = pd.read_csv("data/clean/images.csv", dtype=str, keep_default_na=False)
+    circumstances = _circumstances()
+    if precision == quantized.PRECISION:
+        sample = index.drop_duplicates("sha256").head(quantized.SAMPLE)
+        circumstances |= quantized.circumstances(sample["sha256"].tolist())
     index = index.sort_values("image", ignore_index=True)
     sha256 = index["sha256"].tolist()
     named = passes.keys(sha256, p.features.views, p.seed)
-    folder = CACHE / _digest({**meta, **_circumstances()})
+    folder = CACHE / _digest({**meta, **circumstances})
     folder.mkdir(parents=True, exist_ok=True)
     with _alone(folder):
         parts.sweep(folder)
@@ -73,12 +81,16 @@ def main() -> None:
         due = sum(len(one.views) for one in work)
         shape = features.stored_shape(backbone["map"], p.features.grid)
         _check_disk(features.bytes_needed(1, 1, shape) * (named.size + due))
+        if precision == quantized.PRECISION:
+            _quantized(p, backbone["name"], sample, folder)
         started = time.perf_counter()
         if work:
             _compute(p, backbone["name"], precision, work, folder, due)
         took = time.perf_counter() - started
         with replace_directory(OUTPUT) as staging:
             assembly.assemble(Parts(folder), named, index, {**meta, "seed": p.seed}, staging)
+            if precision == quantized.PRECISION:
+                quantized.copy(folder / NETWORK, staging)
         if not assembly.remember(OUTPUT, named, folder):
             log.warning("%s: no hard links here: computed features are kept twice", CACHE)
     assembly.forget(CACHE)
@@ -124,11 +136,32 @@ def _compute(
             )
             ray_engine.compute(job, work, bar.update, p.compute.address)
             return
-        model = backbones.load(name, p.image_size, precision)
-        encoder = embedding.Encoder(model, p.image_size)
+        encoder: embedding.Network
+        if precision == quantized.PRECISION:
+            encoder = quantized.Encoder(folder / NETWORK)
+        else:
+            model = backbones.load(name, p.image_size, precision)
+            encoder = embedding.Encoder(model, p.image_size)
         load = embedding.loader(images_folder, p.image_size, p.seed)
         write = partial(parts.write, folder)
         embedding.compute(encoder, work, load, write, bar.update, p.features.grid)
+
+
+def _quantized(p: params.Params, name: str, sample: pd.DataFrame, folder: Path) -> None:
+    """Quantise the network, unless an earlier run has."""
+    if (folder / NETWORK).is_dir():
+        return
+    started = time.perf_counter()
+    load = embedding.loader(Path(p.data.images), p.image_size, p.seed)
+    rows = zip(sample["image"], sample["sha256"], strict=True)
+    pictures = np.concatenate([load(Work(image, digest, (0,), ())) for image, digest in rows])
+    model = backbones.load(name, p.image_size, "float32")
+    with replace_directory(folder / NETWORK) as staging:
+        quantized.quantize(model, pictures, staging)
+    log.info(
+        "%s quantised to 8 bits on %d pictures in %.0f s",
+        *(name, len(pictures), time.perf_counter() - started),
+    )
 
 
 def _circumstances() -> dict[str, str]:

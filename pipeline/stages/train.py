@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 from scipy.special import expit
 
-from pipeline import classifier, final_targets, heads, params, runtime
+from pipeline import classifier, final_targets, heads, params, quantized, runtime
 from pipeline.errors import PipelineError, run
 from pipeline.features import FeatureStore
 from pipeline.files import replace_directory, write_csv
@@ -19,6 +19,7 @@ from pipeline.impute.thresholds import choose
 from pipeline.labels import read_clean
 
 IMPUTED = Path("data/imputed")
+FEATURES = Path("data/features")
 log = logging.getLogger("train")
 
 
@@ -33,7 +34,7 @@ def main() -> None:
             "data/clean/labels.csv; run `dvc repro impute`"
         )
     probability, weight = np.load(IMPUTED / "probability.npy"), np.load(IMPUTED / "weight.npy")
-    store = FeatureStore("data/features")
+    store = FeatureStore(FEATURES)
     rows, split = store.rows(clean.images), np.array(clean.split)
     training, validation = split == "train", split == "val"
     known = clean.values[validation]
@@ -81,6 +82,8 @@ def main() -> None:
         for name, out in outputs.items()
     }
     with replace_directory(classifier.FOLDER) as folder:
+        if store.meta["precision"] == quantized.PRECISION:
+            quantized.copy(FEATURES, folder)
         for number, variant in enumerate(final_targets.VARIANTS):
             card = classifier.Card(
                 head=config,
