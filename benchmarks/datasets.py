@@ -11,7 +11,7 @@ import json
 import logging
 import sys
 import tempfile
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -22,12 +22,13 @@ import pandas as pd
 from tqdm import tqdm
 
 from benchmarks import tables
-from pipeline import assembly, backbones, embedding, parts, passes, runtime
+from pipeline import assembly, backbones, embedding, parts, passes, quantized, runtime
 from pipeline import images as pictures
 from pipeline.errors import PipelineError
 from pipeline.features import FeatureStore
 from pipeline.files import replace_directory
 from pipeline.labels import LabelTable
+from pipeline.passes import Work
 
 CACHE = Path(".benchmarks")
 FORMAT = 2
@@ -82,7 +83,7 @@ def load(
     images : folder of the images; a name without a suffix gets the one that its file has.
     weights : ``imagenet``, ``random`` or the path of a weights file without the top.
     image_size : (height, width) in pixels.
-    precision : ``float32``, ``bfloat16`` or ``auto``.
+    precision : ``float32``, ``bfloat16``, ``int8`` or ``auto``.
     at_least : rows with and without a value that make it a column, of categorical tables.
     views : cached views per image, 1 or more; ``features`` has view 0 only.
 
@@ -171,7 +172,8 @@ def _fingerprint(weights: str) -> str:
         ) from None
 
 
-def _model(name: str, weights: str, image_size: tuple[int, int], precision: str) -> Any:
+def build(name: str, weights: str, image_size: tuple[int, int], precision: str) -> Any:
+    """The backbone with its weights, computing in bfloat16 or, for ``int8`` too, in float32."""
     import keras
 
     earlier = keras.config.dtype_policy()
@@ -203,6 +205,24 @@ def _brightness(folder: Path, files: Iterable[str]) -> dict[str, float]:
     return found
 
 
+def network(
+    model: Any,
+    precision: str,
+    work: Sequence[Work],
+    load: Callable[[Work], np.ndarray],
+    folder: Path,
+) -> embedding.Network:
+    """The model compiled in its precision; for ``int8`` quantised on the first pictures of
+    ``work``, the network's files going to ``folder``."""
+    size: tuple[int, int] = tuple(model.input_shape[1:3])
+    if precision != quantized.PRECISION:
+        return embedding.Encoder(model, size)
+    quantized.check_installed()
+    pictures = np.concatenate([load(one)[:1] for one in work[: quantized.SAMPLE]])
+    quantized.quantize(model, pictures, folder)
+    return quantized.Encoder(folder)
+
+
 def _embed(
     folder: Path, images: Path, sums: dict[str, str], settings: dict[str, Any], weights: str
 ) -> None:
@@ -213,9 +233,7 @@ def _embed(
         raise PipelineError(f"{images}: none of the table's images can be read")
     runtime.prepare(SEED)
     size, views = tuple(settings["image_size"]), settings["views"]
-    model = _model(settings["backbone"], weights, size, settings["precision"])
-    encoder = embedding.Encoder(model, size)
-
+    model = build(settings["backbone"], weights, size, settings["precision"])
     index = pd.DataFrame({"image": files, "sha256": [sums[file] for file in files]})
     digests = index["sha256"].tolist()
     named = passes.keys(digests, views, SEED)
@@ -226,6 +244,7 @@ def _embed(
         tqdm(total=named.size, unit="image", desc="embed", disable=not sys.stderr.isatty()) as bar,
     ):
         load = embedding.loader(images, size, SEED)
+        encoder = network(model, settings["precision"], work, load, Path(space))
         write = partial(parts.write, Path(space))
         embedding.compute(encoder, work, load, write, bar.update)
         assembly.assemble(parts.Parts(Path(space)), named, index, settings, staging)

@@ -23,7 +23,7 @@ def folder(tmp_path, monkeypatch):
         pixels = keras.Input((*image_size, 3))
         return keras.Model(pixels, keras.layers.AveragePooling2D(8)(pixels))
 
-    monkeypatch.setattr(datasets, "_model", model)
+    monkeypatch.setattr(datasets, "build", model)
     images = tmp_path / "images"
     images.mkdir()
     for number in range(6):
