@@ -139,7 +139,32 @@ def measured() -> dict[str, str]:
                 shown.columns = ["", *(f"{v} views" for v in frame["views"])]
                 shown = shown[shown[""] != "views"]
             parts[path.stem] = where + table(shown.rename(columns=lambda c: c.replace("_", " ")))
+            if path.stem == "scale":
+                parts["estimate"] = table(estimate(frame))
+    precision = sorted(RESULTS.parent.glob("precision_*.csv"))
+    if precision:
+        frame = pd.concat([pd.read_csv(path) for path in precision])
+        where = f"Measured on {frame['machine'].iloc[0]}.\n\n"
+        shown = frame.drop(columns="machine").rename(columns=lambda c: c.replace("_", " "))
+        parts["precision"] = where + table(shown)
     return parts
+
+
+def estimate(scale: pd.DataFrame, images: int = 10_000_000) -> pd.DataFrame:
+    """Hours of every stage for ``images``, by the cost of one more image between the two largest
+    tables measured."""
+    smaller, larger = sorted(scale["images"].unique())[-2:]
+    seconds = scale.pivot_table("seconds", "stage", "images")
+    each = (seconds[larger] - seconds[smaller]) / (larger - smaller)
+    hours = (seconds[larger] + each * (images - larger)) / 3600
+    order = scale.loc[scale["images"] == larger, "stage"]
+    return pd.DataFrame(
+        {
+            "stage": order.tolist(),
+            "ms per further image": (each[order] * 1e3).round(2).tolist(),
+            f"hours for {images:,} images": hours[order].round(1).tolist(),
+        }
+    )
 
 
 def filled(text: str, content: dict[str, str]) -> str:
