@@ -31,7 +31,7 @@ def main() -> None:
     parser.add_argument("--images", type=Path, required=True, help="folder of photos")
     parser.add_argument("--backbones", nargs="+", default=["vgg19", "mobilenet_v2"])
     parser.add_argument("--image-size", type=int, nargs=2, default=(224, 224))
-    parser.add_argument("--batches", type=int, default=16, help="of each turn")
+    parser.add_argument("--batches", type=int, default=64, help="of each turn")
     parser.add_argument("--turns", type=int, default=3)
     a = parser.parse_args()
     runtime.prepare(0)

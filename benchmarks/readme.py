@@ -14,7 +14,7 @@ from benchmarks.scoring import POOLED
 
 PAGES = (Path("README.md"), Path("benchmarks/README.md"))
 RESULTS = Path("benchmarks/results")
-MEASURED = [Path(f"benchmarks/{name}.csv") for name in ("cost", "embed", "scale", "speed")]
+MEASURED = [Path(f"benchmarks/{name}.csv") for name in ("cost", "embed", "grid", "scale", "speed")]
 START, END = "<!-- figures: {} -->\n", "<!-- end of figures -->"
 
 
