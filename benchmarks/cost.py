@@ -15,7 +15,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from benchmarks.workshop import machine, measure
+from benchmarks.workshop import measure, record
 from pipeline.features import FeatureWriter, stored
 from pipeline.files import write_csv
 from pipeline.labels import SPLITS, LabelTable, write_clean
@@ -85,9 +85,7 @@ def main() -> None:
             row["both"] = round(sum(seconds for seconds, _ in measured), 1)
             rows.append({**row, "peak_mb": round(max(megabytes for _, megabytes in measured))})
             print(rows[-1], flush=True)
-    frame = pd.DataFrame(rows)
-    frame["machine"] = machine()
-    write_csv(frame, RESULT)
+    record(rows, RESULT)
 
 
 if __name__ == "__main__":

@@ -15,8 +15,7 @@ from pathlib import Path
 import pandas as pd
 import yaml
 
-from benchmarks.workshop import machine, measure, params
-from pipeline.files import write_csv
+from benchmarks.workshop import measure, params, record
 
 RESULT = Path("benchmarks/grid.csv")
 GRIDS = (None, 2, 1)
@@ -48,9 +47,7 @@ def main() -> None:
         row |= {"filled_cells_accuracy": round(learnable["accuracy"].mean(), 4)}
         rows.append({**row, "final_test_map": round(final.loc[kept, "map"], 4)})
         print(rows[-1], flush=True)
-    frame = pd.DataFrame(rows)
-    frame["machine"] = machine()
-    write_csv(frame, RESULT)
+    record(rows, RESULT)
 
 
 if __name__ == "__main__":

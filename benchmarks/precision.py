@@ -18,10 +18,9 @@ import numpy as np
 import pandas as pd
 
 from benchmarks import datasets, masks, ours, scoring
-from benchmarks.workshop import machine
+from benchmarks.workshop import record
 from pipeline import embedding, runtime
 from pipeline.errors import run
-from pipeline.files import write_csv
 from pipeline.passes import Work
 
 PRECISIONS = ("float32", "bfloat16", "int8")
@@ -114,9 +113,7 @@ def main() -> None:
         row |= {"cosine": round(float(cosine.mean()), 4), "smallest": round(cosine.min(), 4)}
         rows.append({**row, "hidden": a.fraction, **worth(data, a.fraction, a.seeds)})
         print(rows[-1], flush=True)
-    frame = pd.DataFrame(rows)
-    frame["machine"] = machine()
-    write_csv(frame, Path(f"benchmarks/precision_{reference.name}_{a.backbone}.csv"))
+    record(rows, Path(f"benchmarks/precision_{reference.name}_{a.backbone}.csv"))
 
 
 if __name__ == "__main__":

@@ -7,11 +7,14 @@ import platform
 import subprocess
 import sys
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+import pandas as pd
 import yaml
+
+from pipeline.files import write_csv
 
 
 def params(folder: Path, changes: Mapping[str, Any]) -> None:
@@ -47,6 +50,11 @@ def timed(command: list[str], folder: Path) -> tuple[float, float]:
 def measure(folder: Path, stage: str) -> tuple[float, float]:
     """`timed` for a stage."""
     return timed([sys.executable, "-m", f"pipeline.stages.{stage}"], folder)
+
+
+def record(rows: Sequence[Mapping[str, Any]], path: Path) -> None:
+    """Write measured rows with the machine as their last column."""
+    write_csv(pd.DataFrame(rows).assign(machine=machine()), path)
 
 
 def machine() -> str:
