@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import IO, Any
 
 import numpy as np
+import numpy.typing as npt
 from scipy.special import expit
 
 from pipeline import backbones, classifier, embedding, heads, images, quantized, runtime
@@ -102,6 +103,18 @@ class Predictor:
         if batch:
             yield from self._predict(batch)
 
+    def probabilities(self, pictures: np.ndarray) -> npt.NDArray[np.float64]:
+        """uint8 [n, h, w, 3] of the classifier's own size -> float64 [n, attributes]."""
+        out = []
+        for start in range(0, len(pictures), self.encoder.batch):
+            part = self.encoder(pictures[start : start + self.encoder.batch])
+            maps, means = stored(part, self.card.grid)
+            pooled = heads.REGISTRY[self.card.head.kind].features == "pooled"
+            features = means if pooled else maps.astype(np.float32)
+            logits = self.head(features, training=False).numpy()
+            out.append(expit(logits.astype(np.float64)))
+        return np.concatenate(out)
+
     def _load(self, file: Path) -> np.ndarray | str:
         """The picture, uint8 [h, w, 3], or why it can't be read."""
         try:
@@ -116,13 +129,7 @@ class Predictor:
 
     def _predict(self, batch: list[tuple[Path, np.ndarray | str]]) -> Iterator[dict[str, Any]]:
         good = [picture for _, picture in batch if isinstance(picture, np.ndarray)]
-        probabilities: Iterator[np.ndarray] = iter(())
-        if good:
-            maps, means = stored(self.encoder(np.stack(good)), self.card.grid)
-            pooled = heads.REGISTRY[self.card.head.kind].features == "pooled"
-            features = means if pooled else maps.astype(np.float32)
-            logits = self.head(features, training=False).numpy()
-            probabilities = iter(expit(logits.astype(np.float64)))
+        probabilities = iter(self.probabilities(np.stack(good)) if good else ())
         for file, picture in batch:
             row: dict[str, Any] = {"image": str(file), "error": ""}
             if isinstance(picture, str):
