@@ -1,0 +1,1 @@
+"""Command lines that turn other layouts into the label table the pipeline reads."""
