@@ -17,11 +17,8 @@ from pipeline.features import FeatureStore
 from pipeline.files import write_json
 from pipeline.fitting import Settings, SideBySide
 from pipeline.labels import LabelTable
+from pipeline.losses import FOCAL_GAMMA, Objective
 from pipeline.params import Params
-
-FOCAL_GAMMA = 2.0
-"""The focusing parameter that Lin et al. 2017 found best."""
-
 
 EPOCH = 1024
 """Images of an epoch at most: a head has few weights, and with more images than this it needs more
@@ -54,13 +51,13 @@ class AttributeHeads:
             fold=fold,
             validation=np.array(table.split) == "val",
         )
-        config = heads.configure(p.head, store, outputs=1, dropout=p.dropout)
+        config = heads.configure(p.head, store, outputs=1, dropout=p.dropout, units=p.dense_units)
         settings = Settings(
             epochs=p.epochs,
             batch_size=p.batch_size,
             learning_rate=p.learning_rate,
             patience=p.patience,
-            gamma=FOCAL_GAMMA if p.imbalance == "focal" else 0.0,
+            objective=Objective(gamma=FOCAL_GAMMA if p.imbalance == "focal" else 0.0),
             most_steps=-(-EPOCH // p.batch_size),
         )
         moments = heads.moments(p.head, store, images.rows[fold >= 0])

@@ -1,4 +1,4 @@
-"""The registry of frozen backbones: a Keras application, its preprocessing and its weights.
+"""Backbones by name: a Keras application or a plain network, its preprocessing and weights.
 
 Importing this module does not import TensorFlow; building a backbone does.
 """
@@ -6,9 +6,11 @@ Importing this module does not import TensorFlow; building a backbone does.
 from __future__ import annotations
 
 import importlib
+import re
 import socket
 import warnings
 import zlib
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -40,18 +42,51 @@ class Application:
 
 REGISTRY: dict[str, Application] = {
     "vgg19": Application("vgg19", "VGG19", "BGR order, ImageNet channel means subtracted"),
+    "resnet50": Application("resnet50", "ResNet50", "BGR order, ImageNet channel means subtracted"),
+    "mobilenet": Application("mobilenet", "MobileNet", "scaled to [-1, 1]"),
     "mobilenet_v2": Application("mobilenet_v2", "MobileNetV2", "scaled to [-1, 1]"),
+    "efficientnet_b0": Application(
+        "efficientnet", "EfficientNetB0", "standardised by layers of its own"
+    ),
+    "xception": Application("xception", "Xception", "scaled to [-1, 1]"),
 }
+PLAIN = re.compile(r"cnn((?:-[1-9][0-9]{0,3}){1,8})")
+"""A plain convolutional network by its blocks' channels, as ``cnn-32-64-128``."""
+MIN_SIDE = {"xception": 71}
+"""Pixels in height and width that an application insists on, where more than 32."""
 
 
-def application(name: str) -> Application:
-    """The registry's entry; a `PipelineError` lists the valid names for an unknown one."""
-    try:
-        return REGISTRY[name]
-    except KeyError:
+def check(name: str, image_size: tuple[int, int], weights: str) -> None:
+    """Raise a `PipelineError` for an unknown backbone, listing the valid names, for pictures that
+    are too small for it, and for weights that can't exist."""
+    plain = PLAIN.fullmatch(name)
+    if name not in REGISTRY and not plain:
         raise PipelineError(
-            f"params.yaml: backbone.name: got {name!r}, expected one of {', '.join(REGISTRY)}"
-        ) from None
+            f"params.yaml: backbone.name: got {name!r}, expected one of {', '.join(REGISTRY)}, or "
+            "cnn and the channels of 1 to 8 blocks, as cnn-32-64-128"
+        )
+    least = 2 ** len(blocks(name)) if plain else MIN_SIDE.get(name, 32)
+    if min(image_size) < least:
+        raise PipelineError(
+            f"params.yaml: image_size: got {list(image_size)}, expected at least {least} pixels "
+            f"in height and width for backbone.name {name}"
+        )
+    if plain and weights == "imagenet":
+        raise PipelineError(
+            f"params.yaml: backbone.weights: got 'imagenet', which {name} does not have; expected "
+            "random or the path of a weights file"
+        )
+
+
+def blocks(name: str) -> list[int]:
+    """Channels of each block of a plain network; none for an application."""
+    match = PLAIN.fullmatch(name)
+    return [int(count) for count in match[1].split("-")[1:]] if match else []
+
+
+def preprocessing(name: str) -> str:
+    """What is done to the samples before the first layer, in words."""
+    return "scaled to [-1, 1]" if blocks(name) else REGISTRY[name].preprocessing
 
 
 def build(name: str, image_size: tuple[int, int], weights: str | None = None) -> Any:
@@ -68,17 +103,35 @@ def build(name: str, image_size: tuple[int, int], weights: str | None = None) ->
     """
     import keras
 
-    entry = application(name)
-    module = importlib.import_module(f"keras.applications.{entry.module}")
-    network = getattr(module, entry.constructor)(
-        include_top=False, weights=weights, input_shape=(*image_size, 3)
-    )
-    network.trainable = False
     images = keras.Input((*image_size, 3), dtype="float32", name="images")
-    # A new tensor, since some applications preprocess in place.
-    model = keras.Model(images, network(module.preprocess_input(images * 1.0)), name=name)
+    if plain := blocks(name):
+        network, samples = _plain(image_size, plain), images / 127.5 - 1.0
+    else:
+        entry = REGISTRY[name]
+        module = importlib.import_module(f"keras.applications.{entry.module}")
+        network = getattr(module, entry.constructor)(
+            include_top=False, weights=weights, input_shape=(*image_size, 3)
+        )
+        # A new tensor, since some applications preprocess in place.
+        samples = module.preprocess_input(images * 1.0)
+    network.trainable = False
+    model = keras.Model(images, network(samples), name=name)
     model.network = network
     return model
+
+
+def _plain(image_size: tuple[int, int], channels: Sequence[int]) -> Any:
+    """Blocks of a 3 x 3 convolution, ReLU and 2 x 2 maximum pooling."""
+    import keras
+
+    images = keras.Input((*image_size, 3), name="samples")
+    x = images
+    for number, count in enumerate(channels):
+        convolve = keras.layers.Conv2D(
+            count, 3, padding="same", activation="relu", name=f"block{number}_conv"
+        )
+        x = keras.layers.MaxPooling2D(2, name=f"block{number}_pool")(convolve(x))
+    return keras.Model(images, x, name="cnn")
 
 
 def download_imagenet(name: str, image_size: tuple[int, int]) -> Any:
@@ -120,22 +173,45 @@ def load_weights(model: Any, path: str | Path) -> None:
             "or .h5"
         )
     # Keras only warns where a file lacks a layer's weights: what stays NaN was not in the file.
-    for variable in model.network.variables:
+    floats = [v for v in model.network.variables if "float" in v.dtype]
+    for variable in floats:
         variable.assign(np.full(variable.shape, np.nan, dtype=variable.dtype))
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
             model.network.load_weights(str(path))
-        left = [v.path for v in model.network.variables if np.isnan(v.numpy()).any()]
+        left = [v.path for v in floats if np.isnan(v.numpy()).any()]
         if left:
             raise ValueError(f"{len(left)} of its arrays are not in the file, {left[0]} first")
     except Exception as error:  # h5py and Keras raise many kinds for a file that does not fit
         reason = " ".join(str(error).split())[:300]
-        raise PipelineError(
-            f"{path}: does not fit the backbone {model.name} without its top: {reason}; save it "
-            f"with keras.applications.{application(model.name).constructor}(include_top=False)"
+        entry = REGISTRY.get(model.name)
+        made = (
+            f"save it with keras.applications.{entry.constructor}(include_top=False)"
             ".save_weights(...)"
+            if entry
+            else "take the one that a run with the same backbone.name left in models/backbone"
+        )
+        raise PipelineError(
+            f"{path}: does not fit the backbone {model.name} without its top: {reason}; {made}"
         ) from error
+    _mend_standardisation(model.network)
+
+
+def _mend_standardisation(network: Any) -> None:
+    """Make EfficientNet's own standardisation right for ImageNet weights.
+
+    Their files hold the standard deviations of ImageNet's channels in place of the variances. With
+    ``weights="imagenet"`` Keras puts a layer behind that makes up for it, and which a network built
+    without weights lacks: https://github.com/keras-team/keras/blob/v3.10.0/keras/src/applications/
+    efficientnet.py
+    """
+    for layer in network.layers:
+        if type(layer).__name__ == "Normalization":
+            found = layer.adapt_variance.numpy()
+            if np.allclose(np.ravel(found), (0.229, 0.224, 0.225), atol=1e-3):
+                layer.adapt_variance.assign(np.square(np.ravel(found)))
+            layer.finalize_state()
 
 
 def load(
@@ -172,10 +248,11 @@ def randomise(model: Any, seed: int) -> None:
             kind = variable.path.rsplit("/", 1)[-1]
             shape = tuple(variable.shape)
             if "kernel" in kind:
-                depthwise = type(layer).__name__ == "DepthwiseConv2D"
+                depthwise = type(layer).__name__ == "DepthwiseConv2D" or "depthwise" in kind
                 fan_in = np.prod(shape[:2] if depthwise else shape[:-1])
                 rng = np.random.default_rng([seed, zlib.crc32(f"{layer.name}/{kind}".encode())])
                 value = rng.normal(0.0, np.sqrt(2.0 / fan_in), shape)
             else:
-                value = np.ones(shape) if kind in ("gamma", "moving_variance") else np.zeros(shape)
-            variable.assign(value.astype("float32"))
+                ones = kind in ("gamma", "moving_variance", "variance")
+                value = np.ones(shape) if ones else np.zeros(shape)
+            variable.assign(value.astype(variable.dtype))

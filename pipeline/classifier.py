@@ -1,21 +1,27 @@
-"""The final multi-label classifier on disk: a head's weights and a JSON on how to use it."""
+"""The final multi-label classifier on disk: weights, and a JSON on how to use them."""
 
 from __future__ import annotations
 
+import dataclasses
 import json
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 from scipy.special import expit
 
-from pipeline import heads
+from pipeline import categories, heads
+from pipeline.categories import Attribute
 from pipeline.errors import PipelineError
 from pipeline.features import FeatureStore
 from pipeline.files import write_json
 
 FOLDER = Path("models/multilabel")
+FINE_TUNED = Path("models/fine_tuned")
+"""The same with its backbone trained, too, where that was asked for."""
 VARIANTS = "variants"
 """Folder inside it with a model per treatment of unknown cells, for comparison."""
 
@@ -31,6 +37,10 @@ class Card:
     precision : in which the backbone computed.
     missing : how unknown cells entered the training.
     grid : see `features.stored`.
+    categories : the categorical attributes.
+    branches
+        Of a fine-tuned network, the (start, stop) of the columns of each head of each backbone;
+        empty where the backbone is the frozen one.
     """
 
     head: heads.HeadConfig
@@ -41,11 +51,18 @@ class Card:
     precision: str
     missing: str
     grid: int | None = None
+    categories: tuple[Attribute, ...] = ()
+    branches: tuple[tuple[tuple[int, int], ...], ...] = ()
 
 
 def save(head: Any, card: Card, folder: Path) -> None:
     """Write ``head.weights.h5`` and ``model.json`` into ``folder``."""
     heads.save(head, folder / "head.weights.h5")
+    write_card(card, folder)
+
+
+def write_card(card: Card, folder: Path) -> None:
+    """Write ``model.json`` into ``folder``."""
     write_json(
         {
             "attributes": list(card.attributes),
@@ -56,6 +73,8 @@ def save(head: Any, card: Card, folder: Path) -> None:
             "precision": card.precision,
             "missing": card.missing,
             "grid": card.grid,
+            "categories": [dataclasses.asdict(one) for one in card.categories],
+            "branches": [[list(span) for span in spans] for spans in card.branches],
         },
         folder / "model.json",
     )
@@ -69,13 +88,24 @@ def load(folder: Path = FOLDER) -> tuple[Any, Card]:
     PipelineError
         If there is no trained model in ``folder``.
     """
+    card = read_card(folder)
+    return heads.load(card.head, folder / "head.weights.h5"), card
+
+
+def current() -> Path:
+    """The folder of the classifier in use: the fine-tuned one where there is one."""
+    return FINE_TUNED if (FINE_TUNED / "model.json").is_file() else FOLDER
+
+
+def read_card(folder: Path) -> Card:
+    """The card in ``folder``, or a `PipelineError` where there is none."""
     try:
         content = json.loads((folder / "model.json").read_text(encoding="utf-8"))
     except FileNotFoundError:
         raise PipelineError(
             f"{folder / 'model.json'}: no such file; train the classifier first with `dvc repro`"
         ) from None
-    card = Card(
+    return Card(
         head=heads.HeadConfig.from_json(content["head"]),
         attributes=tuple(content["attributes"]),
         thresholds=tuple(content["thresholds"]),
@@ -84,17 +114,29 @@ def load(folder: Path = FOLDER) -> tuple[Any, Card]:
         precision=content["precision"],
         missing=content["missing"],
         grid=content.get("grid"),
+        categories=tuple(
+            Attribute(one["name"], tuple(one["values"]), one["start"])
+            for one in content.get("categories", [])
+        ),
+        branches=tuple(
+            tuple((start, stop) for start, stop in spans) for spans in content.get("branches", [])
+        ),
     )
-    return heads.load(card.head, folder / "head.weights.h5"), card
+
+
+def of_logits(logits: np.ndarray, of: Sequence[Attribute]) -> npt.NDArray[np.float64]:
+    """Probabilities float64 [n, A] of a head's own logits."""
+    odds = categories.log_odds(np.asarray(logits, dtype=np.float64), categories.spans(of))
+    return np.asarray(expit(odds))
 
 
 def probabilities(
-    head: Any, kind: str, store: FeatureStore, rows: np.ndarray, batch: int = 256
-) -> np.ndarray:
+    head: Any, card: Card, store: FeatureStore, rows: np.ndarray, batch: int = 256
+) -> npt.NDArray[np.float64]:
     """float64 [n, attributes] for ``rows`` of the store, plain view."""
     parts = []
     for start in range(0, len(rows), batch):
-        features = heads.read_features(kind, store, rows[start : start + batch])
+        features = heads.read_features(card.head.kind, store, rows[start : start + batch])
         logits = head(features.astype(np.float32), training=False).numpy()
-        parts.append(expit(logits.astype(np.float64)))
+        parts.append(of_logits(logits, card.categories))
     return np.concatenate(parts)

@@ -83,7 +83,7 @@ def clean(
             f"{source}: {len(kept)} usable images of {len(table.images)}, expected at least "
             f"{MIN_IMAGES} to split them; add images{_example(drops)}"
         )
-    usable = replace(table, images=[table.images[row] for row in kept], values=table.values[kept])
+    usable = table.take(kept)
     if np.isnan(usable.values).all():
         raise PipelineError(
             f"{source}: no label is known of the {len(kept)} usable images, expected some 1 and 0; "

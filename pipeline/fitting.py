@@ -7,14 +7,14 @@ graph steps them all; it is compiled once and used again for the next attribute 
 from __future__ import annotations
 
 import copy
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
-from pipeline import heads, losses, metrics
+from pipeline import categories, heads, losses, metrics, schedules
 from pipeline.errors import PipelineError
 from pipeline.features import FeatureStore
 from pipeline.resample import occurrence
@@ -26,7 +26,10 @@ PREDICT_BATCH = 256
 class Settings:
     """How to fit; names and ranges as in params.yaml.
 
-    gamma : of the focal loss, see `losses.masked_cross_entropy`.
+    objective : what is minimised, see `losses.masked_cross_entropy`.
+    schedule, clip_norm
+        Of the learning rate, see `schedules.Schedule`; and the norm that all gradients together are
+        scaled down to, None for any.
     training_scores : whether the history has AUC and accuracy on the training rows, too, which
         costs a forward pass over them per epoch.
     most_steps : an epoch ends after so many steps, a different part of the rows each time; None =
@@ -37,7 +40,9 @@ class Settings:
     batch_size: int
     learning_rate: float
     patience: int
-    gamma: float = 0.0
+    objective: losses.Objective = field(default_factory=losses.Objective)
+    schedule: str = schedules.CONSTANT
+    clip_norm: float | None = None
     training_scores: bool = False
     most_steps: int | None = None
 
@@ -67,12 +72,14 @@ class Fit:
 
     history : per epoch ``loss`` (training, with dropout), ``val_loss``, ``val_auc`` and
         ``val_binary_accuracy``, and with ``training_scores`` ``auc`` and ``binary_accuracy``; a
-        value that is undefined is NaN.
+        value that is undefined is NaN. With categorical attributes see `scores`, too.
+    iterations : training loss of each step.
     """
 
     weights: list[np.ndarray] = field(default_factory=list)
     best_epoch: int = 0
     history: list[dict[str, float]] = field(default_factory=list)
+    iterations: list[float] = field(default_factory=list)
 
 
 class SideBySide:
@@ -96,7 +103,10 @@ class SideBySide:
 
         self.store, self.config, self.settings, self.moments = store, config, settings, moments
         self.models = [heads.build(config) for _ in range(count)]
-        self._optimizers = [keras.optimizers.Adam(settings.learning_rate) for _ in self.models]
+        self._optimizers = [
+            keras.optimizers.Adam(settings.learning_rate, global_clipnorm=settings.clip_norm)
+            for _ in self.models
+        ]
         for model, optimizer in zip(self.models, self._optimizers, strict=True):
             optimizer.build(model.trainable_variables)
         shape, outputs = config.input_shape, config.outputs
@@ -113,7 +123,7 @@ class SideBySide:
             for i, model in enumerate(self.models):
                 with tf.GradientTape() as tape:
                     logits = model(x[i], training=True)
-                    loss = losses.masked_cross_entropy(y[i], logits, weights[i], settings.gamma)
+                    loss = losses.masked_cross_entropy(y[i], logits, weights[i], settings.objective)
                     total = tf.add_n([loss, *model.losses])
                 variables = model.trainable_variables
                 gradients = tape.gradient(total, variables)
@@ -144,8 +154,17 @@ class SideBySide:
         orders = [np.random.default_rng([*task.seed, 1]) for task in tasks]
         offsets = [occurrence(task.rows) for task in tasks]
         best: list[tuple[float, float]] = [(-np.inf, -np.inf)] * len(tasks)
+        rates = [
+            schedules.Schedule(
+                self.settings.schedule, self.settings.learning_rate, self.settings.epochs
+            )
+            for _ in tasks
+        ]
         for epoch in range(self.settings.epochs):
-            training_loss = self._epoch(tasks, orders, offsets, epoch)
+            for optimizer, rate in zip(self._optimizers, rates, strict=True):
+                optimizer.learning_rate.assign(rate.rate(epoch))
+            iterations = self._epoch(tasks, orders, offsets, epoch)
+            training_loss = iterations.mean(axis=0)
             if not np.isfinite(training_loss).all():
                 raise PipelineError(
                     f"params.yaml: learning_rate: {self.settings.learning_rate:g} let the fit "
@@ -157,9 +176,14 @@ class SideBySide:
             for i, task in enumerate(tasks):
                 if epoch - fits[i].best_epoch > self.settings.patience:
                     continue
-                scores = {f"val_{k}": v for k, v in _scores(task.val_targets, logits[i]).items()}
-                fits[i].history.append({"loss": float(training_loss[i]), **seen[i], **scores})
-                rank = (_or(scores["val_auc"], 0.0), -_or(scores["val_loss"], -float(epoch)))
+                found = scores(task.val_targets, logits[i], self.settings.objective.softmax)
+                of_validation = {f"val_{name}": value for name, value in found.items()}
+                fits[i].history.append(
+                    {"loss": float(training_loss[i]), **seen[i], **of_validation}
+                )
+                fits[i].iterations += iterations[:, i].tolist()
+                rank = rank_of(found, epoch)
+                rates[i].observe(rank > best[i])
                 if rank > best[i]:
                     best[i] = rank
                     fits[i].best_epoch = epoch
@@ -177,8 +201,9 @@ class SideBySide:
             return [{} for _ in tasks]
         scored = []
         for task, logits in zip(tasks, self.predict([t.rows for t in tasks]), strict=True):
-            scores = _scores(task.targets, logits)
-            scored.append({"auc": scores["auc"], "binary_accuracy": scores["binary_accuracy"]})
+            found = scores(task.targets, logits, self.settings.objective.softmax)
+            del found["loss"]
+            scored.append(found)
         return scored
 
     def _epoch(
@@ -188,14 +213,14 @@ class SideBySide:
         offsets: Sequence[np.ndarray],
         epoch: int,
     ) -> npt.NDArray[np.float64]:
-        """One pass over every task's rows; the mean training loss of each."""
+        """One pass over every task's rows; the training loss of each step and task."""
         size, outputs = self.settings.batch_size, self.config.outputs
         shuffled = [
             rng.permutation(len(task.rows)) for rng, task in zip(orders, tasks, strict=True)
         ]
         steps = max(-(-len(order) // size) for order in shuffled)
         steps = min(steps, self.settings.most_steps or steps)
-        total, counted = np.zeros(len(tasks)), np.zeros(len(tasks))
+        done = np.empty((steps, len(tasks)))
         for step in range(steps):
             y = np.full((len(tasks), size, outputs), np.nan, dtype=np.float32)
             weights = np.ones_like(y)
@@ -210,13 +235,14 @@ class SideBySide:
                 y[i] = task.targets[chosen]
                 if task.weights is not None:
                     weights[i] = task.weights[chosen]
-            loss = self._step(self._features(rows, views), y, weights).numpy()
-            total += loss
-            counted += 1
-        return total / np.maximum(counted, 1)
+            done[step] = self._step(self._features(rows, views), y, weights).numpy()
+        return done
 
     def predict(self, rows: Sequence[np.ndarray], view: int = 0) -> list[np.ndarray]:
-        """Logits of head i for ``rows[i]``, float32 [n_i, outputs] each."""
+        """Logits of head i for ``rows[i]``, float32 [n_i, outputs] each.
+
+        Those of a categorical attribute's values are the log-odds of the softmax.
+        """
         longest = max(len(r) for r in rows)
         out = [np.zeros((len(r), self.config.outputs), dtype=np.float32) for r in rows]
         for start in range(0, longest, PREDICT_BATCH):
@@ -229,7 +255,8 @@ class SideBySide:
             logits = self._forward(self._features(padded, views)).numpy()
             for i, part in enumerate(parts):
                 out[i][start : start + len(part)] = logits[i, : len(part)]
-        return out
+        softmax = self.settings.objective.softmax
+        return [categories.log_odds(logits, softmax) for logits in out]
 
     def _features(self, rows: np.ndarray, views: np.ndarray) -> np.ndarray:
         """Features [heads, n, *input_shape] of (row, view), [heads, n] each.
@@ -244,19 +271,30 @@ class SideBySide:
         return out.reshape(*rows.shape, *self.config.input_shape)
 
 
-def _or(value: float, otherwise: float) -> float:
-    return otherwise if np.isnan(value) else value
+def rank_of(found: Mapping[str, float], epoch: int) -> tuple[float, float]:
+    """What the best epoch has most of: AUC, then a small loss; without either, a late epoch."""
+    area, loss = found["auc"], found["loss"]
+    return (0.0 if np.isnan(area) else area, float(epoch) if np.isnan(loss) else -loss)
 
 
-def _scores(targets: np.ndarray, logits: np.ndarray) -> dict[str, float]:
+def scores(
+    targets: np.ndarray, logits: np.ndarray, softmax: Sequence[tuple[int, int]] = ()
+) -> dict[str, float]:
     """Loss, macro AUC and binary accuracy over the known cells; NaN where undefined.
 
-    Soft targets count as the class they lean to.
+    Soft targets count as the class they lean to. For the g-th categorical attribute there are
+    ``accuracy_g`` and ``f1_g`` (macro over the values known or given), too.
+
+    Parameters
+    ----------
+    targets, logits : [n, K]; those of a categorical attribute as of `categories.log_odds`.
+    softmax : see `losses.Objective`.
     """
+    of_categories = categories.scores(targets, logits, softmax)
     targets = np.where(np.isnan(targets), np.nan, targets >= 0.5)
     known = ~np.isnan(targets)
     if not known.any():
-        return {"loss": np.nan, "auc": np.nan, "binary_accuracy": np.nan}
+        return {"loss": np.nan, "auc": np.nan, "binary_accuracy": np.nan, **of_categories}
     signed = np.where(targets == 1, -logits, logits)[known]
     areas = [metrics.auc(targets[:, k], logits[:, k]) for k in range(targets.shape[1])]
     defined = [area for area in areas if not np.isnan(area)]
@@ -264,4 +302,5 @@ def _scores(targets: np.ndarray, logits: np.ndarray) -> dict[str, float]:
         "loss": float(np.logaddexp(0.0, signed.astype(np.float64)).mean()),
         "auc": float(np.mean(defined)) if defined else np.nan,
         "binary_accuracy": float(((logits > 0) == (targets == 1))[known].mean()),
+        **of_categories,
     }

@@ -24,12 +24,14 @@ class HeadConfig:
 
     kind : a name in `REGISTRY`.
     input_shape : (h, w, C) of the map, or (C,) of pooled features.
+    units : of the hidden layer of a ``dense`` head.
     """
 
     kind: str
     input_shape: tuple[int, ...]
     outputs: int
     dropout: float
+    units: int = UNITS
 
     def to_json(self) -> dict[str, Any]:
         """Plain types, for a JSON file."""
@@ -60,6 +62,16 @@ def _conv(features: Any, config: HeadConfig) -> Any:
     return layers.Dense(config.outputs, dtype="float32", name="logits")(x)
 
 
+def _dense(features: Any, config: HeadConfig) -> Any:
+    """One hidden layer on the whole map, as under a plain convolutional network."""
+    from keras import layers
+
+    x = layers.Flatten(name="flat")(features)
+    x = layers.Dense(config.units, activation="relu", name="hidden")(x)
+    x = layers.Dropout(config.dropout, name="dropout")(x)
+    return layers.Dense(config.outputs, dtype="float32", name="logits")(x)
+
+
 def _linear(features: Any, config: HeadConfig) -> Any:
     """Logistic regression on the pooled features."""
     from keras import layers, regularizers
@@ -82,13 +94,19 @@ class Kind:
     builder: Callable[[Any, HeadConfig], Any]
 
 
-REGISTRY: dict[str, Kind] = {"conv": Kind("map", _conv), "linear": Kind("pooled", _linear)}
+REGISTRY: dict[str, Kind] = {
+    "conv": Kind("map", _conv),
+    "dense": Kind("map", _dense),
+    "linear": Kind("pooled", _linear),
+}
 
 
-def configure(kind: str, store: FeatureStore, outputs: int, dropout: float) -> HeadConfig:
+def configure(
+    kind: str, store: FeatureStore, outputs: int, dropout: float, units: int = UNITS
+) -> HeadConfig:
     """The config of a head ``kind`` on the features of ``store``."""
     shape = store.map_shape if REGISTRY[kind].features == "map" else store.map_shape[-1:]
-    return HeadConfig(kind, tuple(shape), outputs, dropout)
+    return HeadConfig(kind, tuple(shape), outputs, dropout, units)
 
 
 def build(config: HeadConfig) -> Any:

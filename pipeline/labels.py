@@ -3,24 +3,25 @@
 from __future__ import annotations
 
 import difflib
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
+from pipeline import categories, encoding
+from pipeline.categories import Attribute
 from pipeline.delimited import Row, fail, one_line, read_rows
 from pipeline.files import write_csv
 
-UNKNOWN = float("nan")
+VALUES = "values.csv"
 SPLITS = ("train", "val", "test")
 IMAGE_COLUMNS = ("image", "filename", "file", "path", "image_name", "id")
 RESERVED = ("image", "split")  # the clean table's own columns
-CELLS = {"1": 1.0, "1.0": 1.0, "0": 0.0, "0.0": 0.0} | dict.fromkeys(
-    ("", "na", "nan", "?"), UNKNOWN
-)
+CELLS = {"1": 1.0, "1.0": 1.0, "0": 0.0, "0.0": 0.0} | dict.fromkeys(encoding.UNKNOWN, float("nan"))
 ALLOWED = "1, 0 or unknown (empty, NA, NaN or ?)"
 
 
@@ -31,6 +32,10 @@ class LabelTable:
     ``images`` has N names and ``attributes`` A names; ``values`` is float32 [N, A] of 1, 0 and NaN
     (unknown); ``split`` names train, val or test per image once the table is clean; ``merged``
     counts the rows that repeated an image and went into its first one.
+
+    A categorical attribute has a column per value, see `pipeline.categories`: ``categories`` lists
+    them, and ``texts``, object [N, G], has their cells as given, empty where unknown: a value that
+    too few images have is there alone, its columns are all 0.
     """
 
     images: list[str]
@@ -38,21 +43,41 @@ class LabelTable:
     values: npt.NDArray[np.float32]
     split: list[str] | None = None
     merged: int = 0
+    categories: tuple[Attribute, ...] = ()
+    texts: npt.NDArray[np.object_] | None = None
+
+    def take(self, rows: Sequence[int]) -> LabelTable:
+        """The table of some of its rows."""
+        kept = list(rows)
+        return replace(
+            self,
+            images=[self.images[row] for row in kept],
+            values=self.values[kept],
+            split=None if self.split is None else [self.split[row] for row in kept],
+            texts=None if self.texts is None else self.texts[kept],
+        )
 
 
-def read_table(path: str | Path, attributes: Sequence[str] | None = None) -> LabelTable:
+def read_table(
+    path: str | Path,
+    attributes: Sequence[str] | None = None,
+    categorical: Sequence[str] = (),
+    min_count: int = 1,
+) -> LabelTable:
     """Read a user's label table; images in order of first appearance.
 
     Accepted are cells separated by comma, tab, semicolon or white space, in UTF-8, with a header or
     without (attributes are then named Attr1, Attr2, ...). The first column names the images.
     ``attributes`` chooses and orders the columns, None takes every column but the first; columns
-    not chosen may hold anything.
+    not chosen may hold anything. Those named by ``categorical`` hold one of several values; a value
+    that fewer than ``min_count`` images have gets no column.
 
     Raises
     ------
     PipelineError
-        If the file can't be read as such a table, if an attribute is not in it, if a cell is
-        neither 1, 0 nor unknown, if two rows of an image disagree, or if no label is known at all.
+        If the file can't be read as such a table, if an attribute is not in it, if a cell of a
+        binary one is neither 1, 0 nor unknown, if two rows of an image disagree, if no label is
+        known at all, or if a categorical attribute has fewer than two values with a column.
     """
     rows = read_rows(path)
     names = _column_names(path, rows)
@@ -71,16 +96,24 @@ def read_table(path: str | Path, attributes: Sequence[str] | None = None) -> Lab
     grid = np.empty((len(rows), len(columns)), dtype=object)
     for position, column in enumerate(columns):
         grid[:, position] = [cells[column] for _, cells in rows]
-    values = _values(path, grid, lines, chosen)
+    _check_categorical(path, chosen, categorical)
+    binary = [a for a, name in enumerate(chosen) if name not in categorical]
+    values = np.empty(grid.shape, dtype=np.float32)
+    values[:, binary] = _values(path, grid[:, binary], lines, [chosen[a] for a in binary])
+    texts = {}
+    for a in set(range(len(chosen))) - set(binary):
+        values[:, a], texts[a] = encoding.codes(grid[:, a])
     if np.isnan(values).all():
         fail(
             path, f"every cell of {_listed(chosen)} is unknown, expected some 1 and 0; label a few"
         )
-    return _merge(path, LabelTable(images, chosen, values), lines)
+    table = _merge(path, LabelTable(images, chosen, values), lines, texts)
+    return _expand(path, table, texts, min_count) if texts else table
 
 
 def read_clean(path: str | Path) -> LabelTable:
-    """Read a table that `write_clean` wrote: image, split, then one column per attribute."""
+    """Read a table that `write_clean` wrote: image, split, then one column per attribute, and, in
+    ``values.csv`` beside it, which values of categorical attributes have a column."""
     try:
         frame = pd.read_csv(path, dtype=str, keep_default_na=False, encoding="utf-8")
     except (OSError, ValueError) as error:
@@ -90,23 +123,103 @@ def read_clean(path: str | Path) -> LabelTable:
     split = frame["split"].tolist()
     if foreign := sorted(set(split) - set(SPLITS)):
         fail(path, f"column 'split': got {foreign[0]!r}, expected one of {', '.join(SPLITS)}")
-    attributes = frame.columns[2:].tolist()
-    lines = np.arange(len(frame)) + 2
-    values = _values(path, frame.iloc[:, 2:].to_numpy(dtype=object), lines, attributes)
-    return LabelTable(frame["image"].tolist(), attributes, values, split)
+    names, lines = frame.columns[2:].tolist(), np.arange(len(frame)) + 2
+    vocabulary = encoding.read_values(Path(path).with_name(VALUES))
+    binary = [name for name in names if name not in vocabulary]
+    values = _values(path, frame[binary].to_numpy(dtype=object), lines, binary)
+    table = LabelTable(frame["image"].tolist(), binary, values, split)
+    if not vocabulary:
+        return table
+    return _with_categories(
+        table, names, {n: frame[n].to_numpy(object) for n in vocabulary}, vocabulary
+    )
 
 
 def write_clean(table: LabelTable, path: str | Path) -> None:
-    """Write image, split and the attributes; cells 1, 0 or empty; rows sorted by image name."""
+    """Write image, split and the attributes; rows sorted by image name; and ``values.csv``.
+
+    Cells are 1, 0 or empty; of categorical attributes the value or empty.
+    """
     if table.split is None:
         raise ValueError("a clean table has a split for each image")
-    order = sorted(range(len(table.images)), key=table.images.__getitem__)
-    values = table.values[order]
-    cells = np.where(np.isnan(values), "", np.where(values == 1, "1", "0"))
-    frame = pd.DataFrame(cells, columns=table.attributes)
-    frame.insert(0, "image", [table.images[row] for row in order])
-    frame.insert(1, "split", [table.split[row] for row in order])
-    write_csv(frame, path)
+    table = table.take(sorted(range(len(table.images)), key=table.images.__getitem__))
+    cells: dict[str, Any] = {"image": table.images, "split": table.split or []}
+    group = {one.name: g for g, one in enumerate(table.categories)}
+    for one in categories.attributes(table.attributes, table.categories):
+        own = table.values[:, one.start : one.stop]
+        if one.values:
+            assert table.texts is not None
+            cells[one.name] = encoding.texts(own, one.values, table.texts[:, group[one.name]])
+        else:
+            cells[one.name] = np.where(np.isnan(own), "", np.where(own == 1, "1", "0"))[:, 0]
+    write_csv(pd.DataFrame(cells), path)
+    encoding.write_values(table.categories, Path(path).with_name(VALUES))
+
+
+def _check_categorical(path: str | Path, chosen: list[str], categorical: Sequence[str]) -> None:
+    for name in categorical:
+        if name not in chosen:
+            close = difflib.get_close_matches(name, chosen, n=1)
+            hint = f"did you mean {close[0]!r}?; " if close else ""
+            fail(
+                path,
+                f"no attribute {name!r}, which categorical.columns in params.yaml lists; {hint}"
+                f"expected some of {_listed(chosen)}",
+            )
+
+
+def _expand(
+    path: str | Path, table: LabelTable, vocabulary: dict[int, list[str]], min_count: int
+) -> LabelTable:
+    """The table with categorical codes replaced by a column per frequent value."""
+    names = table.attributes
+    cells, frequent = {}, {}
+    for a, texts in vocabulary.items():
+        cells[names[a]] = encoding.decoded(table.values[:, a], texts)
+        found = encoding.frequent(cells[names[a]], min_count)
+        if len(found) < 2:
+            fail(
+                path,
+                f"column {names[a]!r}: {len(found)} of its {len(texts)} values are on at least "
+                f"{min_count} images, expected two or more; lower categorical.min_count in "
+                "params.yaml, or leave the column out",
+            )
+        frequent[names[a]] = found
+    binary = [a for a in range(len(names)) if a not in vocabulary]
+    plain = replace(table, attributes=[names[a] for a in binary], values=table.values[:, binary])
+    expanded = _with_categories(plain, names, cells, frequent)
+    if len(set(expanded.attributes)) < len(expanded.attributes):
+        twice = next(n for n in expanded.attributes if expanded.attributes.count(n) > 1)
+        fail(path, f"column {twice!r} is named like a value of a categorical column; rename it")
+    return expanded
+
+
+def _with_categories(
+    table: LabelTable,
+    names: Sequence[str],
+    cells: dict[str, npt.NDArray[np.object_]],
+    values: dict[str, list[str]],
+) -> LabelTable:
+    """``table``, of binary attributes, with the categorical ones at their places in ``names``."""
+    columns: list[np.ndarray] = []
+    attributes: list[str] = []
+    found: list[Attribute] = []
+    for name in names:
+        if name in values:
+            one = Attribute(name, tuple(values[name]), len(attributes))
+            found.append(one)
+            attributes += one.columns
+            columns.append(encoding.one_hot(cells[name], one.values))
+        else:
+            columns.append(table.values[:, [table.attributes.index(name)]])
+            attributes.append(name)
+    return replace(
+        table,
+        attributes=attributes,
+        values=np.concatenate(columns, axis=1),
+        categories=tuple(found),
+        texts=np.stack([cells[one.name] for one in found], axis=1),
+    )
 
 
 def _has_control_character(name: str) -> bool:
@@ -221,7 +334,12 @@ def _values(
     return values
 
 
-def _merge(path: str | Path, table: LabelTable, lines: npt.NDArray[np.int_]) -> LabelTable:
+def _merge(
+    path: str | Path,
+    table: LabelTable,
+    lines: npt.NDArray[np.int_],
+    texts: Mapping[int, Sequence[str]],
+) -> LabelTable:
     """Make one row of each image's rows; an unknown cell takes the value another row knows."""
     codes, images = pd.factorize(np.array(table.images, dtype=object))
     repeated = len(codes) - len(images)
@@ -233,12 +351,17 @@ def _merge(path: str | Path, table: LabelTable, lines: npt.NDArray[np.int_]) -> 
     if len(conflicts):
         image, column = conflicts[0]
         cells = np.where(codes == image, table.values[:, column], np.nan)
-        first, second = sorted(int(np.flatnonzero(cells == value)[0]) for value in (0, 1))
+        two = low[image, column], high[image, column]
+        first, second = sorted(int(np.flatnonzero(cells == value)[0]) for value in two)
+        seen = [
+            repr(texts[column][int(cells[row])]) if column in texts else f"{cells[row]:.0f}"
+            for row in (first, second)
+        ]
         more = f" ({len(conflicts) - 1} more such cells follow)" if len(conflicts) > 1 else ""
         fail(
             path,
             f"image {images[image]!r}, column {table.attributes[column]!r}: got "
-            f"{cells[first]:.0f} in row {lines[first]} and {cells[second]:.0f} in row "
+            f"{seen[0]} in row {lines[first]} and {seen[1]} in row "
             f"{lines[second]}, expected one value{more}; keep the right row, or empty the cell",
         )
     return LabelTable(list(images), table.attributes, low, merged=repeated)

@@ -6,10 +6,13 @@ its data leave undefined is NaN, or is left out where the result goes into a JSO
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
+from pipeline import categories
 from pipeline.intervals import auc_interval, wilson_interval
 from pipeline.ranking import (
     auc,
@@ -86,7 +89,10 @@ def attribute_scores(
 
 
 def multilabel_scores(
-    labels: np.ndarray, probability: np.ndarray, thresholds: np.ndarray
+    labels: np.ndarray,
+    probability: np.ndarray,
+    thresholds: np.ndarray,
+    softmax: Sequence[tuple[int, int]] = (),
 ) -> dict[str, int | float]:
     """Scores over all attributes together; undefined ones are left out, never NaN.
 
@@ -95,13 +101,17 @@ def multilabel_scores(
     labels : [N, A] of 1, 0 and NaN (unknown).
     probability : [N, A], 0 to 1, ignored where the label is unknown.
     thresholds : [A]; a probability from its attribute's threshold on is decided as positive.
+    softmax : (start, stop) of categorical attributes: of their columns the most probable is.
 
     Returns
     -------
     binary_accuracy, f1_micro, auc_micro, hamming_loss : over all known cells as one.
     auc_macro, map : means over the ``n_scored_attributes`` that have both classes known.
+    accuracy_macro : mean over the attributes with a known cell.
     f1_macro : mean over the attributes with a known or a decided positive.
-    jaccard : mean over images of |true and decided| / |true or decided|, 1 where both are empty.
+    jaccard, f1_samples : means over images of |true and decided| / |true or decided| and of
+        2 |true and decided| / (|true| + |decided|), 1 where both are empty.
+    cosine_similarity : mean over images with a known positive, of labels and probabilities.
     subset_accuracy : share of the images of which every known cell is decided right.
     n_images, n_cells : images with a known cell, and known cells.
 
@@ -117,7 +127,7 @@ def multilabel_scores(
     truth_cells, p_cells = _known_probabilities(labels, probability)
     known = ~np.isnan(labels)
     truth = known & (labels == 1)
-    decided = known & (probability >= np.asarray(thresholds))
+    decided = known & categories.decide(probability, thresholds, softmax)
     hit, either, wrong = truth & decided, truth | decided, truth ^ decided
     rows = known.any(axis=1)
     n_cells, n_images = int(known.sum()), int(rows.sum())
@@ -125,6 +135,9 @@ def multilabel_scores(
     areas = [auc(y, p) for y, p in columns]
     overlap = hit.sum(axis=1) / np.maximum(either.sum(axis=1), 1)
     jaccard = np.where(either.any(axis=1), overlap, 1.0)
+    both = truth.sum(axis=1) + decided.sum(axis=1)
+    f1_samples = np.where(both > 0, 2 * hit.sum(axis=1) / np.maximum(both, 1), 1.0)
+    right_of_known = (known & ~wrong).sum(axis=0) / np.maximum(known.sum(axis=0), 1)
     right = _ratio(n_cells - int(wrong.sum()), n_cells)
     scores: dict[str, float] = {
         "binary_accuracy": right,
@@ -133,6 +146,9 @@ def multilabel_scores(
         "map": _defined_mean([average_precision(y, p) for y, p in columns]),
         "f1_macro": _defined_mean([_f1(truth[:, a], decided[:, a]) for a in range(len(columns))]),
         "f1_micro": _f1(truth, decided),
+        "f1_samples": _ratio(float(f1_samples[rows].sum()), n_images),
+        "accuracy_macro": _defined_mean(right_of_known[known.any(axis=0)].tolist()),
+        "cosine_similarity": _cosine_similarity(truth, np.where(known, probability, 0.0)),
         "hamming_loss": _ratio(int(wrong.sum()), n_cells),
         "jaccard": _ratio(float(jaccard[rows].sum()), n_images),
         "subset_accuracy": _ratio(int((rows & ~wrong.any(axis=1)).sum()), n_images),
@@ -186,6 +202,14 @@ def _known_probabilities(
     if len(p) and not (p.min() >= 0 and p.max() <= 1):
         raise ValueError(f"probabilities: {p.min():g} to {p.max():g}; expected 0 to 1")
     return truth, p
+
+
+def _cosine_similarity(truth: np.ndarray, probability: np.ndarray) -> float:
+    rows = truth.any(axis=1)
+    y, p = truth[rows].astype(np.float64), probability[rows]
+    length = np.sqrt(y.sum(axis=1) * np.square(p).sum(axis=1))
+    cosines = np.divide((y * p).sum(axis=1), length, out=np.zeros(len(y)), where=length > 0)
+    return float(cosines.mean()) if len(cosines) else float("nan")
 
 
 def _f1(truth: np.ndarray, decided: np.ndarray) -> float:

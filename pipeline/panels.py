@@ -1,4 +1,4 @@
-"""Pictures with a small panel per attribute: confusion matrices and reliability diagrams."""
+"""Pictures with a small panel per attribute: confusion matrices, reliability, shares of values."""
 
 from __future__ import annotations
 
@@ -7,11 +7,13 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+import matplotlib
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.patches import Rectangle
 
 from pipeline import metrics
+from pipeline.categories import truth
 from pipeline.figures import (
     BLUE,
     FAINT,
@@ -24,6 +26,7 @@ from pipeline.figures import (
     picture,
     short,
 )
+from pipeline.labels import LabelTable
 
 LONGEST_TITLE = 19
 
@@ -129,3 +132,38 @@ def _heading(axes: Axes, name: str, note: str) -> None:
         color=MUTED,
         va="bottom",
     )
+
+
+def pies(table: LabelTable, path: str | Path) -> None:
+    """How often each value of each categorical attribute occurs among its known cells.
+
+    Values of less than a hundredth, those without a column among them, are one slice.
+    """
+    columns = columns_of(len(table.categories), 4)
+    rows = math.ceil(len(table.categories) / columns)
+    with picture(
+        path, 3.4 * columns, 0.6 + 2.9 * rows, "Values of categorical attributes"
+    ) as figure:
+        axes_of = grid(figure, len(table.categories), columns)
+        for axes, one in zip(axes_of, table.categories, strict=True):
+            found = truth(table.values[:, one.start : one.stop])
+            known = found[found != -1]
+            shares = {v: float((known == k).mean()) for k, v in enumerate(one.values)}
+            large = {v: share for v, share in shares.items() if share >= 0.01}
+            rest = 1 - sum(large.values())
+            slices = [*large.values(), *([rest] if rest > 1e-9 else [])]
+            labels = [short(v) if share >= 0.04 else "" for v, share in large.items()]
+            if rest > 1e-9:
+                labels.append(f"{len(np.unique(known)) - len(large)} rarer" if rest >= 0.04 else "")
+            tones = matplotlib.colormaps["cividis"](np.linspace(0.1, 0.95, max(len(slices), 2)))
+            colors = [*tones[: len(large)], *(["#C4C9CE"] if rest > 1e-9 else [])]
+            axes.pie(
+                slices,
+                labels=labels,
+                colors=colors,
+                startangle=90,
+                counterclock=False,
+                wedgeprops={"edgecolor": "white", "linewidth": 0.6},
+                textprops={"fontsize": 7, "color": INK},
+            )
+            axes.set_title(f"{short(one.name)} ({len(np.unique(known))} values)")

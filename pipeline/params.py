@@ -13,6 +13,8 @@ from typing import Any, get_type_hints
 import yaml
 
 from pipeline.errors import PipelineError
+from pipeline.losses import CATEGORICAL_LOSSES, LOSSES
+from pipeline.schedules import SCHEDULES
 
 _EXPONENT = re.compile(r"\d+(\.\d*)?[eE][-+]?\d+")
 """1e-05, as DVC writes it: a number in YAML 1.2, a text to PyYAML, which follows YAML 1.1."""
@@ -77,6 +79,22 @@ def _attributes(value: Any) -> tuple[str, ...] | None:
     if isinstance(value, list) and value and all(isinstance(v, str) and v for v in value):
         return tuple(value)
     raise ValueError("null (every column but the first) or a list of column names")
+
+
+def _columns(value: Any) -> tuple[str, ...]:
+    if value is None:
+        return ()
+    try:
+        return _attributes(value) or ()
+    except ValueError:
+        raise ValueError("null (none) or a list of column names") from None
+
+
+def _clip_norm(value: Any) -> float | None:
+    try:
+        return None if value is None else float(_number(0, 1e6, open_low=True)(value))
+    except ValueError as error:
+        raise ValueError(f"null or {error}") from None
 
 
 def _threshold(value: Any) -> str | float:
@@ -151,6 +169,21 @@ class Backbone:
 
 
 @dataclass(frozen=True)
+class Categorical:
+    columns: tuple[str, ...] = _param(_columns)
+    min_count: int = _param(_whole(1, 1_000_000))
+
+
+@dataclass(frozen=True)
+class FineTune:
+    epochs: int = _param(_whole(0, 10_000))
+    start: str = _param(_choice("head", "fresh"))
+    network: str = _param(_choice("single", "shared", "independent"))
+    learning_rate: float = _param(_number(0, 1, open_low=True))
+    patience: int = _param(_whole(1, 10_000))
+
+
+@dataclass(frozen=True)
 class Features:
     views: int = _param(_whole(1, 64))
     grid: int | None = _param(_grid)
@@ -181,6 +214,7 @@ class Params:
     seed: int = _param(_whole(0, 2**31 - 1))
     data: Data
     attributes: tuple[str, ...] | None = _param(_attributes)
+    categorical: Categorical
     image_size: tuple[int, int] = _param(_image_size)
     epochs: int = _param(_whole(1, 10_000))
     batch_size: int = _param(_whole(1, 4096))
@@ -189,8 +223,14 @@ class Params:
     backbone: Backbone
     features: Features
     compute: Compute
-    head: str = _param(_choice("conv", "linear"))
+    head: str = _param(_choice("conv", "dense", "linear"))
+    dense_units: int = _param(_whole(1, 65_536))
     dropout: float = _param(_number(0, 1, open_high=True))
+    loss: str = _param(_choice(*LOSSES))
+    schedule: str = _param(_choice(*SCHEDULES))
+    clip_norm: float | None = _param(_clip_norm)
+    fine_tune: FineTune
+    title: str = _param(_text)
     imbalance: str = _param(_choice("oversample", "class_weight", "focal", "none"))
     missing: str = _param(_choice("impute", "mask", "negative"))
     impute: Impute
@@ -220,7 +260,39 @@ def load(path: str | Path = "params.yaml") -> Params:
             f"{path}: split.test {params.split.test:g} and split.val {params.split.val:g} leave "
             "fewer than 5 % of the images for training; their sum must be below 0.95"
         )
+    _check_together(params, path)
     return params
+
+
+def _check_together(p: Params, path: str | Path) -> None:
+    """Raise a `PipelineError` for values that are good one by one and not together."""
+    if p.categorical.columns and p.loss not in CATEGORICAL_LOSSES:
+        raise PipelineError(
+            f"{path}: loss: got {p.loss!r} with categorical columns "
+            f"({', '.join(p.categorical.columns)}), which have no positive class to weight; "
+            f"expected one of {', '.join(CATEGORICAL_LOSSES)}"
+        )
+    if p.fine_tune.network != "single" and not p.fine_tune.epochs:
+        raise PipelineError(
+            f"{path}: fine_tune.network: got {p.fine_tune.network!r} with fine_tune.epochs 0, "
+            "which leaves the backbone frozen; expected single, or epochs above 0"
+        )
+    if p.fine_tune.network != "single" and p.fine_tune.start != "fresh":
+        raise PipelineError(
+            f"{path}: fine_tune.start: got {p.fine_tune.start!r} with fine_tune.network "
+            f"{p.fine_tune.network}, whose heads are not the one that was fitted on the frozen "
+            "backbone; expected fresh"
+        )
+    if p.fine_tune.epochs and p.features.grid is not None:
+        raise PipelineError(
+            f"{path}: features.grid: got {p.features.grid} with fine_tune.epochs "
+            f"{p.fine_tune.epochs}; expected null, as the network is trained on its whole map"
+        )
+    if p.fine_tune.epochs and p.backbone.precision == "int8":
+        raise PipelineError(
+            f"{path}: backbone.precision: got 'int8' with fine_tune.epochs {p.fine_tune.epochs}; "
+            "whole numbers can't be trained; expected one of auto, float32, bfloat16"
+        )
 
 
 def _section(cls: Any, content: Any, prefix: str, path: str | Path) -> Any:

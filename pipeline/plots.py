@@ -9,17 +9,17 @@ from typing import Any
 
 import matplotlib
 import numpy as np
-import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.lines import Line2D
 from matplotlib.patches import Rectangle
 from matplotlib.ticker import MaxNLocator, StrMethodFormatter
 
 from pipeline import metrics
-from pipeline.figures import BLUE, INK, MUTED, ORANGE, SERIES, columns_of, grid, picture, short
+from pipeline.figures import BLUE, INK, MUTED, SERIES, columns_of, grid, picture, short
 from pipeline.gallery import gallery
 from pipeline.labels import LabelTable
-from pipeline.panels import calibration, confusion_grid
+from pipeline.panels import calibration, confusion_grid, pies
+from pipeline.training_figures import learning_curves, training_loss
 
 __all__ = [
     "calibration",
@@ -27,7 +27,9 @@ __all__ = [
     "confusion_grid",
     "gallery",
     "learning_curves",
+    "pies",
     "roc_pr",
+    "training_loss",
 ]
 
 CELL_LOOKS: dict[str, dict[str, Any]] = {
@@ -81,52 +83,6 @@ def _counts(axes: Axes, counts: dict[str, np.ndarray]) -> None:
         axes.add_patch(Rectangle((right - 0.8, -0.85), 0.8, 0.26, **CELL_LOOKS[name]))
         for place, number in enumerate(count):
             axes.text(right, place, f"{number:,}", size=8, ha="right", va="center_baseline")
-
-
-def learning_curves(history: pd.DataFrame, path: str | Path) -> None:
-    """Loss, binary accuracy and AUC by epoch, for the training and the validation images.
-
-    Parameters
-    ----------
-    history : column epoch, and of loss, binary_accuracy, auc and the same with val_ before it
-        those that there are; NaN is undefined.
-    path : PNG to write.
-    """
-    panels = {
-        "loss": "Loss (cross-entropy, nats)",
-        "binary_accuracy": "Binary accuracy",
-        "auc": "AUC (mean over attributes)",
-    }
-    looks: dict[str, dict[str, Any]] = {
-        "": {"label": "training", "color": MUTED, "ls": "--"},
-        "val_": {"label": "validation", "color": BLUE, "ls": "-"},
-    }
-    best = _best_epoch(history)
-    with picture(path, 10, 3.6, "Learning curves of the final classifier") as figure:
-        for axes, (column, title) in zip(grid(figure, 3, 3), panels.items(), strict=True):
-            for prefix, look in looks.items():
-                if prefix + column in history:
-                    values = history[prefix + column].astype(float)
-                    axes.plot(history["epoch"], values, marker="o", ms=3, **look)
-            if best is not None:
-                axes.axvline(best, color=ORANGE, lw=1, ls=":")
-            axes.set_title(title)
-            axes.set_xlabel("epoch")
-            axes.xaxis.set_major_locator(MaxNLocator(8, integer=True, min_n_ticks=1))
-            axes.grid(axis="y")
-        keys = [Line2D([], [], marker="o", ms=3, **look) for look in looks.values()]
-        if best is not None:
-            label = f"best validation AUC (epoch {best})"
-            keys.append(Line2D([], [], color=ORANGE, lw=1, ls=":", label=label))
-        figure.legend(handles=keys, loc="outside upper right", ncols=len(keys))
-
-
-def _best_epoch(history: pd.DataFrame) -> int | None:
-    """The epoch of the highest validation AUC, of those the lowest validation loss."""
-    if not {"val_auc", "val_loss"} <= set(history) or history["val_auc"].isna().all():
-        return None
-    ranked = history.sort_values(["val_auc", "val_loss"], ascending=[False, True], kind="stable")
-    return int(ranked["epoch"].iloc[0])
 
 
 def roc_pr(

@@ -13,11 +13,10 @@ from typing import IO, Any
 
 import numpy as np
 import numpy.typing as npt
-from scipy.special import expit
 
-from pipeline import backbones, classifier, embedding, heads, images, quantized, runtime
+from pipeline import categories, embedding, gradcam, images, runtime
 from pipeline.errors import PipelineError, run
-from pipeline.features import stored
+from pipeline.inference import Classifier
 
 EXIT_SOME_FAILED = 1
 UNDECODABLE = "backslashreplace"
@@ -48,7 +47,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         )
     runtime.prepare(seed=0)
     predictor = Predictor()
-    failed = write(predictor.rows(files), predictor.card.attributes, options.out)
+    names = [one.name for one in predictor.attributes]
+    failed = write(predictor.rows(files), names, options.out)
     if failed:
         print(f"{failed} of {len(files)} pictures could not be read", file=sys.stderr)
     return EXIT_SOME_FAILED if failed else 0
@@ -66,27 +66,12 @@ def expand(paths: Sequence[Path]) -> list[Path]:
 
 
 class Predictor:
-    """Backbone and head as one, for streams of pictures of any length."""
+    """The trained classifier for streams of picture files of any length."""
 
     def __init__(self) -> None:
-        self.head, self.card = classifier.load()
-        card_file = Path("models/backbone/backbone.json")
-        if not card_file.is_file():
-            raise PipelineError(f"{card_file}: no such file; run `dvc repro` or `dvc pull`")
-        backbone = json.loads(card_file.read_text(encoding="utf-8"))
-        if backbone["sha256"] != self.card.backbone["sha256"]:
-            raise PipelineError(
-                f"{card_file}: the backbone {backbone['name']} {backbone['sha256'][:12]} is not "
-                f"the one that the classifier was trained on, {self.card.backbone['name']} "
-                f"{self.card.backbone['sha256'][:12]}; run `dvc repro` or `dvc checkout`"
-            )
-        self.encoder: embedding.Network
-        if self.card.precision == quantized.PRECISION:
-            quantized.check_installed()
-            self.encoder = quantized.Encoder(classifier.FOLDER)
-        else:
-            model = backbones.load(backbone["name"], self.card.image_size, self.card.precision)
-            self.encoder = embedding.Encoder(model, self.card.image_size)
+        self._classifier = Classifier()
+        self.card = self._classifier.card
+        self.attributes = categories.attributes(self.card.attributes, self.card.categories)
 
     def rows(self, files: Sequence[Path]) -> Iterator[dict[str, Any]]:
         """One row per file, in order: image, error, a decision and a probability per attribute.
@@ -94,10 +79,10 @@ class Predictor:
         Only one batch of pictures is in memory at a time.
         """
         batch: list[tuple[Path, np.ndarray | str]] = []
-        decoded = embedding.ahead(self._load, files, threads=2, depth=2 * self.encoder.batch)
+        decoded = embedding.ahead(self.load, files, threads=2, depth=2 * self._classifier.batch)
         for file, picture in decoded:
             batch.append((file, picture))
-            if len(batch) == self.encoder.batch:
+            if len(batch) == self._classifier.batch:
                 yield from self._predict(batch)
                 batch = []
         if batch:
@@ -105,17 +90,13 @@ class Predictor:
 
     def probabilities(self, pictures: np.ndarray) -> npt.NDArray[np.float64]:
         """uint8 [n, h, w, 3] of the classifier's own size -> float64 [n, attributes]."""
-        out = []
-        for start in range(0, len(pictures), self.encoder.batch):
-            part = self.encoder(pictures[start : start + self.encoder.batch])
-            maps, means = stored(part, self.card.grid)
-            pooled = heads.REGISTRY[self.card.head.kind].features == "pooled"
-            features = means if pooled else maps.astype(np.float32)
-            logits = self.head(features, training=False).numpy()
-            out.append(expit(logits.astype(np.float64)))
-        return np.concatenate(out)
+        return self._classifier(pictures)
 
-    def _load(self, file: Path) -> np.ndarray | str:
+    def heads_on_map(self, picture: np.ndarray) -> list[gradcam.Part]:
+        """See `inference.Classifier.heads_on_map`."""
+        return self._classifier.heads_on_map(picture)
+
+    def load(self, file: Path) -> np.ndarray | str:
         """The picture, uint8 [h, w, 3], or why it can't be read."""
         try:
             return images.resize(
@@ -135,13 +116,51 @@ class Predictor:
             if isinstance(picture, str):
                 yield {**row, "error": picture}
                 continue
-            values = next(probabilities)
-            for attribute, p, t in zip(
-                self.card.attributes, values, self.card.thresholds, strict=True
-            ):
-                row[attribute] = int(p >= t)
-                row[f"{attribute}_probability"] = round(float(p), 6)
-            yield row
+            yield row | self._cells(next(probabilities))
+
+    def _cells(self, probability: np.ndarray) -> dict[str, Any]:
+        """Value and probability of each attribute, from [A] of the columns."""
+        cells: dict[str, Any] = {}
+        for one in self.attributes:
+            own = probability[one.start : one.stop]
+            at = int(np.argmax(own))
+            positive = int(own[0] >= self.card.thresholds[one.start])
+            cells[one.name] = one.values[at] if one.values else positive
+            cells[f"{one.name}_probability"] = round(float(own[at]), 6)
+        return cells
+
+
+def predict_image(
+    model: Predictor, image_path: str | Path, threshold: float | None = None
+) -> tuple[dict[str, float], list[str]]:
+    """Probabilities of one picture, and what is present in it.
+
+    Parameters
+    ----------
+    model : made once, for any number of pictures.
+    threshold : for all attributes; None takes each one's own.
+
+    Returns
+    -------
+    Probability of each column (``colour=red`` for a value of a categorical attribute), and the
+    names of those that reach the threshold; of a categorical attribute the most probable value.
+
+    Raises
+    ------
+    PipelineError
+        If the picture can't be read.
+    """
+    picture = model.load(Path(image_path))
+    if isinstance(picture, str):
+        raise PipelineError(f"{image_path}: {picture}")
+    (probability,) = model.probabilities(picture[None])
+    present = []
+    for one in model.attributes:
+        own = probability[one.start : one.stop]
+        limit = model.card.thresholds[one.start] if threshold is None else threshold
+        if one.values or own[0] >= limit:
+            present.append(one.columns[int(np.argmax(own))])
+    return dict(zip(model.card.attributes, probability.tolist(), strict=True)), present
 
 
 def write(rows: Iterator[dict[str, Any]], attributes: Sequence[str], out: Path | None) -> int:

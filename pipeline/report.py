@@ -8,7 +8,8 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from pipeline import metrics
+from pipeline import categories, metrics
+from pipeline.labels import LabelTable
 
 TRUTH_COLUMNS = (
     *("attribute", "cells", "accuracy", "accuracy_low", "accuracy_high"),
@@ -122,6 +123,47 @@ def curve_table(
     if not frames:
         return pd.DataFrame(columns=["attribute"])
     return pd.concat(frames).round(6)
+
+
+def category_table(
+    clean: LabelTable, labels: np.ndarray, probability: np.ndarray, expected: pd.DataFrame
+) -> pd.DataFrame:
+    """One row per categorical attribute: what was filled, and how the final classifier does.
+
+    Parameters
+    ----------
+    clean : names the attributes.
+    labels, probability : [n, A] of the test images, columns as in ``clean``.
+    expected : data/imputed/categorical.csv.
+
+    Returns
+    -------
+    The columns of ``expected``, those that `pipeline.impute.categorical.audit` estimates with
+    ``expected_`` before them; then of the test cells ``known``, ``accuracy`` with its 95 % interval
+    (Wilson), ``f1_macro`` and ``majority_test_accuracy``, of the training's most frequent value.
+    """
+    names = ("accuracy", "accuracy_low", "accuracy_high", "f1_macro", "brier")
+    frame = expected.rename(columns={name: f"expected_{name}" for name in names})
+    rows = []
+    for one in clean.categories:
+        true = categories.truth(labels[:, one.start : one.stop])
+        known = true != -1
+        given = categories.chosen(probability[known, one.start : one.stop])
+        n, right = len(given), int((given == true[known]).sum())
+        low, high = metrics.wilson_interval(right, n)
+        rows.append(
+            {
+                "known": n,
+                "accuracy": right / n if n else np.nan,
+                "accuracy_low": low,
+                "accuracy_high": high,
+                "f1_macro": categories.macro_f1(true[known], given),
+                "majority_test_accuracy": (true[known] == 0).mean() if n else np.nan,
+            }
+        )
+    scored = ("known", "accuracy", "accuracy_low", "accuracy_high", "f1_macro")
+    tested = pd.DataFrame(rows, columns=[*scored, "majority_test_accuracy"])
+    return pd.concat([frame.reset_index(drop=True), tested], axis=1).round(6)
 
 
 def truth_table(truth: pd.DataFrame, provenance: pd.DataFrame) -> pd.DataFrame:

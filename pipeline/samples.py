@@ -9,7 +9,8 @@ import numpy as np
 import pandas as pd
 from PIL import Image
 
-from pipeline import images
+from pipeline import categories, images
+from pipeline.categories import Attribute
 from pipeline.labels import LabelTable
 
 SHOWN = 12
@@ -51,19 +52,32 @@ def choose(
     for i in sorted([*holes, *rest]):
         name = clean.images[test[i]]
         rows = []
-        for a, attribute in enumerate(clean.attributes):
-            label = clean.values[test[i], a]
+        for one in categories.attributes(clean.attributes, clean.categories):
+            a = one.start
+            own = probability[i, a : one.stop]
+            best = int(np.argmax(own))
+            given = one.values[best] if one.values else str(int(own[0] >= thresholds[a]))
             rows.append(
                 (
-                    attribute,
-                    "" if np.isnan(label) else str(int(label)),
-                    *filled.get((name, attribute), ("", None)),
-                    str(int(probability[i, a] >= thresholds[a])),
-                    float(probability[i, a]),
+                    one.name,
+                    _text(clean, one, int(test[i])),
+                    *filled.get((name, one.name), ("", None)),
+                    given,
+                    float(own[best]),
                 )
             )
         items.append({"image": _thumbnail(folder, name), "name": name, "rows": rows})
     return items
+
+
+def _text(clean: LabelTable, one: Attribute, row: int) -> str:
+    """The known cell as the table has it; empty where it is unknown."""
+    label = clean.values[row, one.start]
+    if np.isnan(label):
+        return ""
+    if one.values and clean.texts is not None:
+        return str(clean.texts[row, clean.categories.index(one)])
+    return str(int(label))
 
 
 def _thumbnail(folder: Path, name: str) -> np.ndarray:

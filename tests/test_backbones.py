@@ -42,8 +42,68 @@ def test_preprocessing_is_part_of_the_model() -> None:
 
 
 def test_unknown_name_lists_the_valid_ones() -> None:
-    with pytest.raises(PipelineError, match="'vgg91', expected one of vgg19, mobilenet_v2"):
-        backbones.application("vgg91")
+    with pytest.raises(PipelineError, match=r"'vgg91', expected one of vgg19, .*cnn-32-64-128"):
+        backbones.check("vgg91", (64, 64), "random")
+
+
+@pytest.mark.parametrize(
+    ("name", "size", "weights", "expected"),
+    [
+        ("cnn-32-", (64, 64), "random", "got 'cnn-32-', expected one of"),
+        ("cnn-0", (64, 64), "random", "got 'cnn-0', expected one of"),
+        ("cnn-32-64", (64, 64), "imagenet", "got 'imagenet', which cnn-32-64 does not have"),
+        ("cnn-8-8-8-8-8-8-8", (96, 64), "random", "expected at least 128 pixels"),
+        ("xception", (70, 96), "imagenet", "expected at least 71 pixels"),
+    ],
+)
+def test_what_a_backbone_can_not_be(
+    name: str, size: tuple[int, int], weights: str, expected: str
+) -> None:
+    with pytest.raises(PipelineError, match=expected):
+        backbones.check(name, size, weights)
+
+
+def test_a_plain_network_halves_the_map_with_each_block() -> None:
+    backbones.check("cnn-4-6-8", SIZE, "random")
+    model = backbones.build("cnn-4-6-8", SIZE)
+    assert model.output_shape == (None, SIZE[0] // 8, SIZE[1] // 8, 8)
+    backbones.randomise(model, seed=1)
+    grey = np.full((1, *SIZE, 3), 127.5, dtype="float32")
+    assert np.abs(model(grey).numpy()).max() == 0, "the samples are not centred"
+
+
+@pytest.mark.parametrize("name", ["resnet50", "mobilenet", "efficientnet_b0", "xception"])
+def test_every_application_is_built_filled_and_loaded(name: str, tmp_path: Path) -> None:
+    size = (96, 96)
+    model = backbones.build(name, size)
+    backbones.randomise(model, seed=0)
+    x = np.random.default_rng(0).uniform(0, 255, (2, *size, 3)).astype("float32")
+    expected = model(x).numpy()
+    assert np.isfinite(expected).all()
+    assert expected.std() > 0
+    model.network.save_weights(tmp_path / "backbone.weights.h5")
+    again = backbones.load(name, size, "float32", tmp_path)
+    assert (again(x).numpy() == expected).all()
+
+
+def test_efficientnet_with_imagenet_weights_divides_by_the_deviation(tmp_path: Path) -> None:
+    """As Keras' own network with those weights does in two layers."""
+    mean, deviation = np.array([0.485, 0.456, 0.406]), np.array([0.229, 0.224, 0.225])
+    model = backbones.build("efficientnet_b0", (32, 32))
+    backbones.randomise(model, seed=0)
+    (layer,) = [x for x in model.network.layers if type(x).__name__ == "Normalization"]
+    layer.adapt_mean.assign(mean)
+    layer.adapt_variance.assign(deviation)
+    model.network.save_weights(tmp_path / "backbone.weights.h5")
+    again = backbones.load("efficientnet_b0", (32, 32), "float32", tmp_path)
+    (layer,) = [x for x in again.network.layers if type(x).__name__ == "Normalization"]
+    x = np.array([[[[0.1, 0.5, 0.9]]]], dtype="float32")
+    assert layer(x).numpy()[0, 0, 0] == pytest.approx((x[0, 0, 0] - mean) / deviation, rel=1e-5)
+    # Written and read once more, it stays as it is.
+    again.network.save_weights(tmp_path / "backbone.weights.h5")
+    third = backbones.load("efficientnet_b0", (32, 32), "float32", tmp_path)
+    (layer,) = [x for x in third.network.layers if type(x).__name__ == "Normalization"]
+    assert layer(x).numpy()[0, 0, 0] == pytest.approx((x[0, 0, 0] - mean) / deviation, rel=1e-5)
 
 
 def test_random_weights_follow_the_seed_and_keep_the_variance(random_mobilenet) -> None:  # type: ignore[no-untyped-def]

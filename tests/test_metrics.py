@@ -132,6 +132,11 @@ def test_multilabel_scores_by_hand():
         "map": 1.0,
         "f1_macro": (2 / 3 + 2 / 3 + 0) / 3,
         "f1_micro": 4 / 7,
+        "f1_samples": (2 / 3 + 1 + 2 / 3 + 0) / 4,
+        "accuracy_macro": (3 / 4 + 2 / 3 + 0) / 3,
+        # Of the three images with a positive: .9 / |(.9, .6)|, 1.1 / (|(1, 1)| |(.4, .7)|) and
+        # .8 / |(.1, .2, .8)|.
+        "cosine_similarity": (0.832050 + 0.964764 + 0.963087) / 3,
         "hamming_loss": 3 / 8,
         "jaccard": (1 / 2 + 1 + 1 / 2 + 0) / 4,
         "subset_accuracy": 1 / 4,
@@ -140,7 +145,17 @@ def test_multilabel_scores_by_hand():
         "n_scored_attributes": 2,
     }
     assert list(scores) == list(expected)
-    assert scores == pytest.approx(expected)
+    assert scores == pytest.approx(expected, rel=1e-5)
+
+
+def test_of_a_categorical_attribute_the_most_probable_value_is_decided():
+    labels = np.array([[1, 0, 0, 1], [0, 1, 0, 0], [NAN, NAN, NAN, 1]])
+    probability = np.array([[0.4, 0.35, 0.2, 0.9], [0.1, 0.2, 0.6, 0.2], [0.9, 0.1, 0, 0.7]])
+    plain = metrics.multilabel_scores(labels, probability, np.full(4, 0.5))
+    scores = metrics.multilabel_scores(labels, probability, np.full(4, 0.5), softmax=[(0, 3)])
+    assert plain["hamming_loss"] == pytest.approx((1 + 2) / 9)
+    assert scores["hamming_loss"] == pytest.approx(2 / 9)
+    assert scores["subset_accuracy"] == pytest.approx(2 / 3)
 
 
 def test_multilabel_scores_of_no_known_cell_are_counts_only():
@@ -159,6 +174,7 @@ def test_multilabel_scores_agree_with_scikit_learn(seed):
         "auc_micro": sk.roc_auc_score(labels, probability, average="micro"),
         "map": sk.average_precision_score(labels, probability, average="macro"),
         "f1_macro": sk.f1_score(labels, decided, average="macro"),
+        "f1_samples": sk.f1_score(labels, decided, average="samples", zero_division=1),
         "f1_micro": sk.f1_score(labels, decided, average="micro"),
         "hamming_loss": sk.hamming_loss(labels, decided),
         "jaccard": sk.jaccard_score(labels, decided, average="samples", zero_division=1),

@@ -32,7 +32,7 @@ def test_the_projects_own_file_is_valid(root: Path) -> None:
         ("learning_rate", "fast", "learning_rate: got 'fast', expected a number"),
         ("learning_rate", float("nan"), "learning_rate: got nan"),
         ("dropout", 1, "dropout: got 1, expected a number from 0 and below 1"),
-        ("head", "cnov", "head: got 'cnov', expected one of conv, linear"),
+        ("head", "cnov", "head: got 'cnov', expected one of conv, dense, linear"),
         ("missing", None, "missing: got None, expected one of impute, mask, negative"),
         ("imbalance", "smote", "imbalance: got 'smote'"),
         ("image_size", [224], "image_size: got [224], expected [height, width]"),

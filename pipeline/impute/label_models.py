@@ -154,7 +154,13 @@ class ClassModels:
         """Logits [N]: what the classes expect, plus what the picture says of the target."""
         folds = fold_count(inputs.fold)
         known = ~np.isnan(inputs.labels[:, target])
+        outside = np.flatnonzero(known & (inputs.fold < 0))
         out = self._context_of_all[:, target] - self._prior[folds, target]
+        if len(outside):
+            # Their context may be less than their labels: a value's siblings tell it outright.
+            evidence = self._evidence(inputs, folds, context)[outside]
+            expected = self._models[folds].context(evidence)[:, target]
+            out[outside] = expected - self._prior[folds, target]
         out += inputs.image_logits[folds, :, target]
         for world, model in enumerate(self._models[:folds]):
             rows = np.flatnonzero(known & (inputs.fold == world))

@@ -8,13 +8,17 @@ seen it; a handful of numbers (weights, penalties, gates) are learned from all l
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 import numpy.typing as npt
 
 from pipeline import splits
+from pipeline.categories import Attribute
 from pipeline.impute import (
     audit,
     calibration,
+    categorical,
     fill,
     label_models,
     missingness,
@@ -47,6 +51,7 @@ def impute(
     groups: np.ndarray | None = None,
     spatial: Matrix | None = None,
     heads: np.ndarray | None = None,
+    categories: Sequence[Attribute] = (),
 ) -> Imputation:
     """Fill every unknown cell.
 
@@ -62,6 +67,7 @@ def impute(
         a pseudo-label where another's label is known.
     spatial : float [N, D] flattened maps, a second set of features, or None.
     heads : [A, N] out-of-fold logits of further image models, or None.
+    categories : the categorical attributes, whose columns are known and unknown together.
     """
     settings = settings or Settings()
     labels = np.asarray(labels, dtype=np.float32)
@@ -93,7 +99,7 @@ def impute(
         scores, combined = cross_stack(np.stack(list(candidates.values())), labels, fold)
     used, reads_labels = tuple(candidates), False
     if labels.shape[1] > 1:
-        candidates |= _with_labels(inputs)
+        candidates |= _with_labels(inputs, categories)
         stacked, whole = cross_stack(np.stack(list(candidates.values())), labels, fold)
         # Where other labels tell nothing, models that read them would only add noise.
         if worth_it(stacked, scores, labels, fold):
@@ -112,6 +118,7 @@ def impute(
         [settings.prior.get(name) for name in names],
         reads_labels,
     )
+    categorical.settle(filled, labels, fold, categories)
     found = missingness.examine(first, labels, fold, names, (seed,))
     return Imputation(
         probability=filled.probability,
@@ -133,25 +140,31 @@ def impute(
         calibration=(method, losses),
         courses=courses,
         rounds=_rounds(courses, used, weights),
+        categorical=categorical.audit(
+            filled, labels, fold, categories, (seed,), settings.min_confidence
+        ),
     )
 
 
-def _with_labels(inputs: label_models.Inputs) -> dict[str, Floats]:
+def _with_labels(inputs: label_models.Inputs, categories: Sequence[Attribute]) -> dict[str, Floats]:
     """Candidates that read the other labels, [N, A] logits each."""
     work = 50.0 * inputs.labels.size * sum(CLASSES)
     classes = [label_models.ClassModels(inputs, count, TRUST) for count in CLASSES]
     columns = range(inputs.labels.shape[1])
-    found = each(_of_target, [(inputs, classes, a) for a in columns], work)
+    found = each(_of_target, [(inputs, classes, a, categories) for a in columns], work)
     return {name: np.stack([scores[name] for scores in found], axis=1) for name in found[0]}
 
 
 def _of_target(
-    inputs: label_models.Inputs, classes: list[label_models.ClassModels], target: int
+    inputs: label_models.Inputs,
+    classes: list[label_models.ClassModels],
+    target: int,
+    categories: Sequence[Attribute],
 ) -> dict[str, Floats]:
     """Logits [N] of one attribute by every method."""
     training, known = inputs.fold >= 0, ~np.isnan(inputs.labels[:, target])
     context = patterns.like_unknown(
-        inputs.labels,
+        categorical.without_siblings(inputs.labels, target, categories),
         target,
         np.flatnonzero(training & known),
         np.flatnonzero(training & ~known),

@@ -59,6 +59,7 @@ class Imputation:
     calibration : the method chosen, and the held-out log-loss of each.
     courses : per attribute how self-training went.
     rounds : int [A], scorings behind its cells: 1, and the self-training rounds where they count.
+    categorical : one row per categorical attribute, see `pipeline.impute.categorical`.
     """
 
     probability: Floats
@@ -80,3 +81,4 @@ class Imputation:
     calibration: tuple[str, dict[str, float]]
     courses: list[SelfTraining]
     rounds: npt.NDArray[np.int64]
+    categorical: pd.DataFrame

@@ -54,6 +54,12 @@ def choose(
     return _between(ranked, int(best))
 
 
+def choose_all(rule: str | float, probability: np.ndarray, labels: np.ndarray) -> tuple[float, ...]:
+    """The threshold of each column [n, A], by its known labels (not NaN)."""
+    known = ~np.isnan(labels)
+    return tuple(choose(rule, probability[own, a], labels[own, a]) for a, own in enumerate(known.T))
+
+
 def expected(probability: np.ndarray) -> float:
     """The threshold that leaves as many positives as the probabilities [n] lead one to expect."""
     ranked = -np.sort(-probability.astype(np.float64))

@@ -50,7 +50,7 @@ def check_precision(p: params.Params) -> None:
 
 def main() -> None:
     p = params.load()
-    backbones.application(p.backbone.name)
+    backbones.check(p.backbone.name, p.image_size, p.backbone.weights)
     check_paths(p)
     check_precision(p)
     OUTPUT.parent.mkdir(parents=True, exist_ok=True)

@@ -26,8 +26,11 @@ log = logging.getLogger("clean")
 def main() -> None:
     p = params.load()
     logging.basicConfig(level="INFO", format="%(name)s: %(message)s")
-    table = labels.read_table(p.data.labels, p.attributes)
-    _check_priors(p.impute.prior, table.attributes)
+    table = labels.read_table(
+        p.data.labels, p.attributes, p.categorical.columns, p.categorical.min_count
+    )
+    binary = [name for name in table.attributes if name not in _columns(table)]
+    _check_priors(p.impute.prior, binary)
     folder = Path(p.data.images)
     if not folder.is_dir():
         found = "a file" if folder.exists() else "no such folder"
@@ -49,7 +52,9 @@ def main() -> None:
         table, results, p.split.test, p.split.val, p.seed, source=p.data.labels
     )
     # After the split, which a correction leaves as it is: the test images stay the same ones.
-    corrected, changed = corrections.apply(cleaned.table, corrections.read())
+    corrected, changed = corrections.apply(
+        cleaned.table, corrections.read(categorical=p.categorical.columns)
+    )
     cleaned = cleaning.with_labels(cleaned, corrected)
     with replace_directory(OUTPUT) as staging:
         labels.write_clean(cleaned.table, staging / "labels.csv")
@@ -58,9 +63,16 @@ def main() -> None:
         counts = cleaning.class_counts(cleaned.attributes)
         write_csv(counts, staging / "class_distribution.csv")
         plots.class_distribution(cleaned.table, staging / "class_distribution.png")
+        if cleaned.table.categories:
+            plots.pies(cleaned.table, staging / "pies.png")
     _report(table, cleaned)
     if changed:
         log.info("%d cells changed by %s", changed, corrections.PATH)
+
+
+def _columns(table: labels.LabelTable) -> list[str]:
+    """Columns of categorical attributes."""
+    return [name for one in table.categories for name in one.columns]
 
 
 def _check_priors(prior: dict[str, float] | None, attributes: Sequence[str]) -> None:
@@ -68,7 +80,7 @@ def _check_priors(prior: dict[str, float] | None, attributes: Sequence[str]) -> 
     for name in prior or {}:
         if name not in attributes:
             raise PipelineError(
-                f"params.yaml: impute.prior: no attribute {name!r}; expected some of "
+                f"params.yaml: impute.prior: no binary attribute {name!r}; expected some of "
                 f"{', '.join(attributes)}"
             )
 

@@ -12,10 +12,12 @@ import numpy as np
 import pandas as pd
 
 from pipeline import (
+    categories,
     classifier,
     comparison,
     demo_paths,
     final_targets,
+    histories,
     metrics,
     params,
     plots,
@@ -27,14 +29,18 @@ from pipeline.demo import COIN, VISUAL_ATTRIBUTES
 from pipeline.errors import run
 from pipeline.features import FeatureStore
 from pipeline.files import write_csv, write_json
+from pipeline.inference import Classifier
 from pipeline.labels import LabelTable, read_clean
+from pipeline.pictures import Pictures
 
 REPORTS = Path("reports")
 SCORES = Path("data/imputed/scores.npy")
 HEADLINES = (
-    *("binary_accuracy", "auc_macro", "auc_micro", "map", "f1_macro", "hamming_loss", "jaccard"),
-    *("subset_accuracy", "n_cells", "n_scored_attributes"),
+    *("binary_accuracy", "auc_macro", "auc_micro", "map", "f1_macro", "f1_samples"),
+    *("hamming_loss", "jaccard", "cosine_similarity", "subset_accuracy"),
+    *("n_cells", "n_scored_attributes"),
 )
+FINE_TUNED = "fine_tuned"
 log = logging.getLogger("evaluate")
 
 
@@ -51,22 +57,33 @@ def main() -> None:
     summary = json.loads(Path("data/imputed/summary.json").read_text(encoding="utf-8"))
     heads_table, held_out = _attribute_heads(clean, summary["attributes"])
     truth = _demo_truth(p.data, provenance)
-    head, card = classifier.load()
     store = FeatureStore("data/features")
+    card = classifier.read_card(classifier.current())
     test = np.flatnonzero(np.array(clean.split) == "test")
     known = clean.values[test]
     rows = store.rows([clean.images[i] for i in test])
-    probability = classifier.probabilities(head, card.head.kind, store, rows)
+    outputs = _outputs(store, rows)
+    if card.branches:
+        outputs[FINE_TUNED] = _fine_tuned(p, clean, test)
+    probability = outputs[FINE_TUNED if card.branches else card.missing]
     thresholds = np.array(card.thresholds)
-    test_table = report.attribute_table(clean.attributes, known, probability, thresholds)
-    scores = metrics.multilabel_scores(known, probability, thresholds)
+    softmax = categories.spans(clean.categories)
+    decided = categories.decide(probability, thresholds, softmax)
+    test_table = report.attribute_table(
+        clean.attributes, known, probability, thresholds, decided=decided
+    )
+    scores = metrics.multilabel_scores(known, probability, thresholds, softmax)
 
     learnable = (heads_table["learnable"] == "yes").to_numpy()
-    variants = _variants(store, rows, final_targets.judged(known, learnable), p.seed)
+    judged = final_targets.judged(known, learnable)
+    variants = comparison.compare(judged, outputs, final_targets.MASK, p.seed)
+    expected = pd.read_csv("data/imputed/categorical.csv", dtype={"attribute": str})
+    by_category = report.category_table(clean, known, probability, expected)
 
-    for table in (heads_table, test_table, truth, variants):
+    for table in (heads_table, test_table, truth, variants, by_category):
         table["pretrained"] = "yes" if backbone["pretrained"] else "no"
     write_csv(variants, REPORTS / "missing.csv")
+    write_csv(by_category, REPORTS / "categories.csv")
     shutil.copyfile("data/imputed/review.csv", REPORTS / "review.csv")
     write_csv(heads_table, REPORTS / "attributes.csv")
     write_csv(truth, REPORTS / "imputation_truth.csv")
@@ -77,7 +94,7 @@ def main() -> None:
     ):
         curves = report.curve_table(clean.attributes, known, probability, points)
         write_csv(curves, REPORTS / f"{name}.csv")
-    _pictures(clean.attributes, known, probability, test_table, held_out)
+    _pictures(clean, known, probability, test_table, held_out, p.title)
     items = samples.choose(
         clean, test, provenance, probability, thresholds, Path(p.data.images), p.seed
     )
@@ -103,6 +120,11 @@ def main() -> None:
         },
         "demo_truth": _demo_headlines(truth),
         "test": {name: scores.get(name) for name in HEADLINES},
+        "categories": {
+            "expected_accuracy": by_category["expected_accuracy"].mean(),
+            "accuracy": by_category["accuracy"].mean(),
+            "f1_macro": by_category["f1_macro"].mean(),
+        },
         "missing": _variant_headlines(variants, card.missing),
     }
     write_json(report.finite(content), REPORTS / "metrics.json")
@@ -153,14 +175,27 @@ def _attribute_heads(
     return table, (labels, probability, ranking)
 
 
-def _variants(store: FeatureStore, rows: np.ndarray, known: np.ndarray, seed: int) -> pd.DataFrame:
-    """The final classifier with unknown cells imputed, masked and taken for 0, side by side on the
-    ``known`` [n, A] test cells of learnable attributes."""
+def _outputs(store: FeatureStore, rows: np.ndarray) -> dict[str, np.ndarray]:
+    """Probabilities [n, A] of the heads with unknown cells imputed, masked and taken for 0."""
     outputs = {}
     for variant in final_targets.VARIANTS:
         head, card = classifier.load(classifier.FOLDER / classifier.VARIANTS / variant)
-        outputs[variant] = classifier.probabilities(head, card.head.kind, store, rows)
-    return comparison.compare(known, outputs, final_targets.MASK, seed)
+        outputs[variant] = classifier.probabilities(head, card, store, rows)
+    return outputs
+
+
+def _fine_tuned(p: params.Params, clean: LabelTable, rows: np.ndarray) -> np.ndarray:
+    """Probabilities [n, A] of the fine-tuned network for ``rows`` of the table."""
+    hashes = pd.read_csv("data/clean/images.csv", dtype=str, keep_default_na=False)
+    sha256 = dict(zip(hashes["image"], hashes["sha256"], strict=True))
+    names = [clean.images[row] for row in rows]
+    classify = Classifier()
+    pictures = Pictures(
+        Path(p.data.images), names, [sha256[name] for name in names], p.image_size, p.seed
+    )
+    return np.concatenate(
+        [classify(batch) for batch in pictures.batches(np.arange(len(names)), classify.batch)]
+    )
 
 
 def _variant_headlines(variants: pd.DataFrame, kept: str) -> dict[str, Any]:
@@ -208,12 +243,15 @@ def _demo_headlines(truth: pd.DataFrame) -> dict[str, float]:
 
 
 def _pictures(
-    attributes: list[str],
+    clean: LabelTable,
     known: np.ndarray,
     probability: np.ndarray,
     test_table: pd.DataFrame,
     held_out: tuple[np.ndarray, np.ndarray, np.ndarray],
+    title_of_loss: str,
 ) -> None:
+    attributes = clean.attributes
+
     def curves(y: np.ndarray, p: np.ndarray) -> list[tuple[str, np.ndarray, np.ndarray]]:
         return [(name, y[:, i], p[:, i]) for i, name in enumerate(attributes)]
 
@@ -223,8 +261,12 @@ def _pictures(
     plots.calibration(curves(held_out[0], held_out[1]), REPORTS / "calibration.png")
     counts = test_table[["attribute", "tp", "fp", "tn", "fn", "threshold"]].to_dict("records")
     plots.confusion_grid(cast(list[dict[str, Any]], counts), REPORTS / "confusion.png")
-    history = pd.read_csv(classifier.FOLDER / "history.csv")
-    plots.learning_curves(history, REPORTS / "learning_curves.png")
+    folder = classifier.current()
+    names = tuple(one.name for one in clean.categories)
+    history = pd.read_csv(folder / histories.CURVES)
+    plots.learning_curves(history, REPORTS / "learning_curves.png", names)
+    steps = pd.read_csv(folder / histories.STEPS)
+    plots.training_loss(steps, REPORTS / "training_loss.png", title_of_loss)
 
 
 if __name__ == "__main__":

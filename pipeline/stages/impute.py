@@ -10,7 +10,8 @@ import numpy as np
 import pandas as pd
 from scipy.special import expit
 
-from pipeline import folds, params, splits
+from pipeline import categories, folds, params, splits
+from pipeline.categories import Attribute
 from pipeline.errors import run
 from pipeline.features import FeatureStore
 from pipeline.files import replace_directory, write_csv, write_json
@@ -46,6 +47,7 @@ def main() -> None:
         groups=_groups(table.images),
         spatial=Grid(store, rows),
         heads=np.nanmean(np.load(folds.FOLDER / "logits.npy"), axis=1),
+        categories=table.categories,
     )
     unknown = np.isnan(table.values)
     kept = unknown & ((p.impute.policy == "fill") | (filled.correctness >= p.impute.min_confidence))
@@ -63,7 +65,8 @@ def main() -> None:
         write_csv(filled.audit.round(6), folder / "audit.csv")
         write_json(_plain(_summary(table, filled, kept)), folder / "summary.json")
         np.save(folder / "scores.npy", filled.scores.astype(np.float32))
-        np.save(folder / "learnable.npy", filled.learnable)
+        np.save(folder / "learnable.npy", _learnable(table, filled))
+        write_csv(filled.categorical.round(6), folder / "categorical.csv")
         np.save(folder / "probability.npy", filled.probability.astype(np.float32))
         np.save(folder / "weight.npy", np.where(unknown & ~kept, 0, filled.weight).astype("f4"))
     _report(table, filled, kept)
@@ -78,13 +81,24 @@ def _groups(images: list[str]) -> np.ndarray:
 
 def _provenance(table: LabelTable, filled: Imputation, kept: np.ndarray) -> pd.DataFrame:
     """One row per originally unknown cell; the value is empty where the policy abstains."""
-    row, column = np.nonzero(np.isnan(table.values))
+    rows, columns, names, values = [], [], [], []
+    for one in categories.attributes(table.attributes, table.categories):
+        row = np.flatnonzero(np.isnan(table.values[:, one.start]))
+        # Of a categorical attribute the column of the value that is filled in.
+        best = categories.chosen(filled.probability[row, one.start : one.stop])
+        own = filled.values[row, one.start].astype(str)
+        value = np.array(one.values, dtype=object)[best] if one.values else own
+        rows.append(row)
+        columns.append(one.start + best)
+        names += [one.name] * len(row)
+        values.append(value.astype(object))
+    row, column = np.concatenate(rows), np.concatenate(columns)
     at = row, column
     frame = pd.DataFrame(
         {
             "image": [table.images[i] for i in row],
-            "attribute": [table.attributes[a] for a in column],
-            "value": np.where(kept[at], filled.values[at].astype(str), ""),
+            "attribute": names,
+            "value": np.where(kept[at], np.concatenate(values), ""),
             "probability": filled.probability[at].round(6),
             "round": np.where(filled.learnable[column], filled.rounds[column], 1),
             "evidence": filled.evidence[at],
@@ -94,6 +108,14 @@ def _provenance(table: LabelTable, filled: Imputation, kept: np.ndarray) -> pd.D
         }
     )
     return frame.sort_values(["image", "attribute"], kind="stable", ignore_index=True)
+
+
+def _learnable(table: LabelTable, filled: Imputation) -> np.ndarray:
+    """bool [A]; the columns of a categorical attribute are if one of them is."""
+    out = filled.learnable.copy()
+    for one in table.categories:
+        out[one.start : one.stop] = filled.learnable[one.start : one.stop].any()
+    return out
 
 
 def _held_out(table: LabelTable, filled: Imputation) -> pd.DataFrame:
@@ -137,6 +159,7 @@ def _summary(table: LabelTable, filled: Imputation, kept: np.ndarray) -> dict[st
         "attributes": attributes,
         "candidates": filled.candidates,
         "calibration": {"method": filled.calibration[0], "log_loss": filled.calibration[1]},
+        "categorical": filled.categorical.set_index("attribute").to_dict("index"),
         "warnings": filled.warnings,
     }
 
@@ -152,8 +175,12 @@ def _plain(content: Any) -> Any:
 
 def _report(table: LabelTable, filled: Imputation, kept: np.ndarray) -> None:
     unknown = np.isnan(table.values)
-    for a, name in enumerate(table.attributes):
+    for one in categories.attributes(table.attributes, table.categories):
+        a, name = one.start, one.name
         cells = unknown[:, a]
+        if one.values:
+            _report_categorical(one, filled, kept)
+            continue
         if not filled.learnable[a]:
             log.warning(
                 "%s: NOT LEARNABLE: AUC %.3f can't be told from chance (p %.2g); %d cells take its "
@@ -169,6 +196,24 @@ def _report(table: LabelTable, filled: Imputation, kept: np.ndarray) -> None:
         )
     for warning in filled.warnings:
         log.warning("%s", warning)
+
+
+def _report_categorical(one: Attribute, filled: Imputation, kept: np.ndarray) -> None:
+    row = filled.categorical.set_index("attribute").loc[one.name]
+    told = filled.learnable[one.start : one.stop]
+    if not told.any():
+        log.warning(
+            "%s: NOT LEARNABLE: none of its %d values can be told from chance; %d cells take the "
+            "most frequent one",
+            *(one.name, len(told), kept[:, one.start].sum()),
+        )
+        return
+    log.info(
+        "%s: %d unknown cells filled, expected accuracy %.3f (%.3f to %.3f), %.3f by the most "
+        "frequent value; %d of its %d values can be told from chance",
+        *(one.name, kept[:, one.start].sum(), row["accuracy"], row["accuracy_low"]),
+        *(row["accuracy_high"], row["majority_accuracy"], told.sum(), len(told)),
+    )
 
 
 if __name__ == "__main__":

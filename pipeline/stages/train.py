@@ -9,13 +9,23 @@ import numpy as np
 import pandas as pd
 from scipy.special import expit
 
-from pipeline import classifier, final_targets, heads, params, quantized, runtime
+from pipeline import (
+    categories,
+    classifier,
+    final_targets,
+    heads,
+    histories,
+    losses,
+    params,
+    quantized,
+    runtime,
+)
 from pipeline.errors import PipelineError, run
 from pipeline.features import FeatureStore
 from pipeline.files import replace_directory, write_csv
 from pipeline.fitting import Settings, SideBySide, Task
 from pipeline.impute.calibration import log_loss
-from pipeline.impute.thresholds import choose
+from pipeline.impute.thresholds import choose_all
 from pipeline.labels import read_clean
 
 IMPUTED = Path("data/imputed")
@@ -39,8 +49,18 @@ def main() -> None:
     training, validation = split == "train", split == "val"
     known = clean.values[validation]
     judged = final_targets.judged(known, np.load(IMPUTED / "learnable.npy"))
-    config = heads.configure(p.head, store, len(clean.attributes), p.dropout)
-    settings = Settings(p.epochs, p.batch_size, p.learning_rate, p.patience, training_scores=True)
+    config = heads.configure(p.head, store, len(clean.attributes), p.dropout, p.dense_units)
+    softmax = categories.spans(clean.categories)
+    settings = Settings(
+        p.epochs,
+        p.batch_size,
+        p.learning_rate,
+        p.patience,
+        objective=losses.objective(p.loss, clean.values[training], softmax),
+        schedule=p.schedule,
+        clip_norm=p.clip_norm,
+        training_scores=True,
+    )
     moments = heads.moments(p.head, store, rows[training])
     bank = SideBySide(store, config, len(final_targets.VARIANTS), settings, moments)
     tasks = []
@@ -65,22 +85,15 @@ def main() -> None:
             )
         )
     fits = bank.fit(tasks)
-    scored, decisive = ~np.isnan(known), ~np.isnan(judged)
+    decisive = ~np.isnan(judged)
     outputs = {
         variant: expit(logits.astype(np.float64))
         for variant, logits in zip(
             final_targets.VARIANTS, bank.predict([rows[validation]] * len(tasks)), strict=True
         )
     }
-    losses = {name: log_loss(out[decisive], judged[decisive]) for name, out in outputs.items()}
-    kept = final_targets.keep(p.missing, losses)
-    thresholds = {
-        name: tuple(
-            choose(p.impute.threshold, out[scored[:, a], a], known[scored[:, a], a])
-            for a in range(known.shape[1])
-        )
-        for name, out in outputs.items()
-    }
+    held_out = {name: log_loss(out[decisive], judged[decisive]) for name, out in outputs.items()}
+    kept = final_targets.keep(p.missing, held_out)
     with replace_directory(classifier.FOLDER) as folder:
         if store.meta["precision"] == quantized.PRECISION:
             quantized.copy(FEATURES, folder)
@@ -88,36 +101,34 @@ def main() -> None:
             card = classifier.Card(
                 head=config,
                 attributes=tuple(clean.attributes),
-                thresholds=thresholds[variant],
+                thresholds=choose_all(p.impute.threshold, outputs[variant], known),
                 image_size=p.image_size,
                 backbone=store.meta["backbone"],
                 precision=store.meta["precision"],
                 missing=variant,
                 grid=store.meta["grid"],
+                categories=clean.categories,
             )
             place = folder / classifier.VARIANTS / variant
             place.mkdir(parents=True)
             classifier.save(bank.models[number], card, place)
             if variant == kept:
                 classifier.save(bank.models[number], card, folder)
-        history = pd.concat(
-            [
-                pd.DataFrame(fit.history).assign(epoch=range(1, len(fit.history) + 1), missing=name)
-                for name, fit in zip(final_targets.VARIANTS, fits, strict=True)
-            ]
-        )
-        order = ["missing", "epoch", *[c for c in history if c not in ("missing", "epoch")]]
-        history = history[order].round(6)
-        write_csv(
-            history[history["missing"] == kept].drop(columns="missing"), folder / "history.csv"
-        )
-        write_csv(history, folder / classifier.VARIANTS / "history.csv")
+        curves = {
+            name: histories.curves(fit, clean.categories)
+            for name, fit in zip(final_targets.VARIANTS, fits, strict=True)
+        }
+        write_csv(curves[kept], folder / histories.CURVES)
+        steps = histories.steps(fits[final_targets.VARIANTS.index(kept)])
+        write_csv(steps, folder / histories.STEPS)
+        every = pd.concat(curves, names=["missing"]).reset_index(level=0)
+        write_csv(every, folder / classifier.VARIANTS / histories.CURVES)
     for name, fit in zip(final_targets.VARIANTS, fits, strict=True):
         log.info(
             "missing=%s: best epoch %d of %d, validation labels of learnable attributes: AUC %.3f, "
             "log-loss %.4f%s",
             *(name, fit.best_epoch + 1, len(fit.history)),
-            *(fit.history[fit.best_epoch]["val_auc"], losses[name].mean()),
+            *(fit.history[fit.best_epoch]["val_auc"], held_out[name].mean()),
             " (kept)" if name == kept else "",
         )
     if kept != p.missing:

@@ -1,0 +1,161 @@
+"""Categorical attributes: what their columns' estimates say together.
+
+Each column is scored and calibrated as one value against the rest. A cell's probabilities are these
+divided by their sum (Zadrozny and Elkan 2002, KDD), to which the share of values without a column
+is added, and its value is the most probable one.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+import numpy.typing as npt
+import pandas as pd
+
+from pipeline.categories import Attribute, chosen, macro_f1, truth
+from pipeline.impute.fill import PRIOR, Filled
+from pipeline.impute.trust import supported
+
+ENOUGH = 20
+"""Known cells that got a value from which on its correctness is judged by them alone."""
+DRAWS = 2000
+LEVEL = 0.95
+COLUMNS = (
+    *("attribute", "values", "other_values", "learnable", "audited", "filled"),
+    *("accuracy", "accuracy_low", "accuracy_high", "f1_macro", "brier", "majority_accuracy"),
+)
+Floats = npt.NDArray[np.float64]
+
+
+def without_siblings(
+    labels: np.ndarray, target: int, categorical: Sequence[Attribute]
+) -> np.ndarray:
+    """``labels`` [N, A] with the other columns of ``target``'s attribute unknown.
+
+    They are known and unknown together with it, and would tell it outright.
+    """
+    for one in categorical:
+        if one.start <= target < one.stop:
+            out = np.array(labels)
+            others = [k for k in range(one.start, one.stop) if k != target]
+            out[:, others] = np.nan
+            return out
+    return labels
+
+
+def settle(
+    filled: Filled, labels: np.ndarray, fold: np.ndarray, categorical: Sequence[Attribute]
+) -> None:
+    """Change the columns of categorical attributes in ``filled`` to what they say together.
+
+    Probabilities sum to 1 less the share of values without a column; values and decisions have a
+    single 1; expected correctness, weight and evidence are those of the cell, in all its columns.
+
+    Parameters
+    ----------
+    labels : [N, A] of 1, 0, NaN; fold : [N], -1 outside training.
+    """
+    for one in categorical:
+        span = slice(one.start, one.stop)
+        value = truth(labels[:, span])
+        unknown, cells = value == -1, np.flatnonzero((value != -1) & (fold >= 0))
+        rare = float((value[cells] == -2).mean()) if len(cells) else 0.0
+        probability = _normalised(filled.probability[:, span], rare)
+        held_out = _normalised(filled.held_out[cells, span], rare)
+        probability[cells] = held_out
+        filled.probability[:, span], filled.held_out[cells, span] = probability, held_out
+        given, guess = chosen(held_out), chosen(probability[unknown])
+        sure, right = held_out.max(axis=1), given == value[cells]
+        promised = np.empty(len(cells))
+        for k in np.unique(fold[cells]):
+            own = fold[cells] == k
+            promised[own] = _trusted(sure[own], given[own], sure[~own], given[~own], right[~own])
+        found = probability[unknown].max(axis=1)
+        trusted = _trusted(found, guess, sure, given, right)
+        learnable = filled.learnable[span]
+        one_hot = np.eye(len(one.values))
+        filled.values[unknown, span] = one_hot[guess]
+        filled.decided[cells, span] = one_hot[given]
+        filled.promised[cells, span] = promised[:, None]
+        filled.correctness[unknown, span] = trusted[:, None]
+        weight = np.square(2 * np.maximum(trusted, 0.5) - 1) if learnable.any() else 0 * trusted
+        filled.weight[unknown, span] = weight[:, None]
+        told = one.start + int(np.argmax(learnable))
+        evidence = filled.evidence[unknown, told] if learnable.any() else np.array([PRIOR])
+        filled.evidence[unknown, span] = evidence[:, None]
+
+
+def audit(
+    filled: Filled,
+    labels: np.ndarray,
+    fold: np.ndarray,
+    categorical: Sequence[Attribute],
+    seed: tuple[int, ...],
+    min_confidence: float | None = None,
+) -> pd.DataFrame:
+    """What to expect of the filled cells: one row per attribute with `COLUMNS`, after `settle`.
+
+    Known training cells as the models saw them that had not seen them, as in
+    `pipeline.impute.audit`. A value without a column counts as an error. ``brier`` is the sum over
+    the columns, from 0 to 2; ``majority_accuracy`` is that of the most frequent value.
+    """
+    rows = []
+    for one in categorical:
+        span = slice(one.start, one.stop)
+        value = truth(labels[:, span])
+        cells, unknown = (value != -1) & (fold >= 0), value == -1
+        everyone = value[cells]
+        if min_confidence is not None:
+            cells &= filled.promised[:, one.start] >= min_confidence
+            unknown = unknown & (filled.correctness[:, one.start] >= min_confidence)
+        held_out, true = filled.held_out[cells, span], value[cells]
+        given = chosen(filled.decided[cells, span]) if cells.any() else np.empty(0, dtype=int)
+        right, n, to_judge = int((given == true).sum()), int(cells.sum()), int(unknown.sum())
+        rng = np.random.default_rng([*seed, one.start, n])
+        drawn = rng.binomial(to_judge or max(n, 1), rng.beta(right + 0.5, n - right + 0.5, DRAWS))
+        ends = np.quantile(drawn / (to_judge or max(n, 1)), [(1 - LEVEL) / 2, (1 + LEVEL) / 2])
+        frequent = np.bincount(everyone[everyone >= 0], minlength=len(one.values))
+        wanted = np.eye(len(one.values))[np.maximum(true, 0)] * (true >= 0)[:, None]
+        rows.append(
+            {
+                "attribute": one.name,
+                "values": len(one.values),
+                "other_values": int((value == -2).sum()),
+                "learnable": "yes" if filled.learnable[span].any() else "no",
+                "audited": n,
+                "filled": to_judge,
+                "accuracy": right / n if n else np.nan,
+                "accuracy_low": ends[0],
+                "accuracy_high": ends[1],
+                "f1_macro": macro_f1(true, given),
+                "brier": np.square(held_out - wanted).sum(axis=1).mean() if n else np.nan,
+                "majority_accuracy": frequent.max() / max(len(everyone), 1),
+            }
+        )
+    return pd.DataFrame(rows, columns=list(COLUMNS))
+
+
+def _normalised(probability: np.ndarray, rest: float) -> Floats:
+    total = probability.sum(axis=1, keepdims=True) + rest
+    return np.asarray(probability / np.maximum(total, 1e-12))
+
+
+def _trusted(
+    sure: np.ndarray,
+    values: np.ndarray,
+    known_sure: np.ndarray,
+    known_values: np.ndarray,
+    right: np.ndarray,
+) -> Floats:
+    """Expected correctness [m]: by the known cells with the same value where there are `ENOUGH`,
+    otherwise by all those with one of the other, rarer values."""
+    out = np.empty(len(sure))
+    found, counts = np.unique(known_values, return_counts=True)
+    judged_alone = found[counts >= ENOUGH]
+    for value in judged_alone:
+        own, known = values == value, known_values == value
+        out[own] = supported(sure[own], known_sure[known], right[known])
+    own, known = ~np.isin(values, judged_alone), ~np.isin(known_values, judged_alone)
+    out[own] = supported(sure[own], known_sure[known], right[known])
+    return out

@@ -1,0 +1,80 @@
+"""The trained classifier as one function from pictures to probabilities, whatever it is made of."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from pipeline import backbones, classifier, embedding, gradcam, heads, network, quantized
+from pipeline.errors import PipelineError
+from pipeline.features import stored
+
+BACKBONE = Path("models/backbone")
+
+
+class Classifier:
+    """Backbone and head, or the fine-tuned network, of the project in the current folder.
+
+    Raises
+    ------
+    PipelineError
+        If there is no trained classifier, or it belongs to another backbone.
+    """
+
+    def __init__(self) -> None:
+        folder = classifier.current()
+        self.card = classifier.read_card(folder)
+        self._pooled = heads.REGISTRY[self.card.head.kind].features == "pooled"
+        self._encoder: embedding.Network
+        self._head: Any = None
+        size, precision = self.card.image_size, self.card.precision
+        if self.card.branches:
+            name = self.card.backbone["name"]
+            self._encoder = network.load(
+                folder, name, self.card.head, self.card.branches, size, precision
+            )
+        else:
+            self._head, _ = classifier.load(folder)
+            name = self._backbone_name()
+            if precision == quantized.PRECISION:
+                quantized.check_installed()
+                self._encoder = quantized.Encoder(folder)
+            else:
+                self._encoder = embedding.Encoder(backbones.load(name, size, precision), size)
+        self.batch = self._encoder.batch
+
+    def __call__(self, pictures: np.ndarray) -> npt.NDArray[np.float64]:
+        """uint8 [n, h, w, 3] of the classifier's own size -> probabilities float64 [n, A]."""
+        out = []
+        for start in range(0, len(pictures), self.batch):
+            logits = self._encoder(pictures[start : start + self.batch])
+            if self._head is not None:
+                maps, means = stored(logits, self.card.grid)
+                features = means if self._pooled else maps.astype(np.float32)
+                logits = self._head(features, training=False).numpy()
+            out.append(classifier.of_logits(logits, self.card.categories))
+        return np.concatenate(out)
+
+    def heads_on_map(self, picture: np.ndarray) -> list[gradcam.Part]:
+        """The head and the map it sees of one uint8 [h, w, 3]; none where there is no frozen map."""
+        if self._head is None or self._pooled:
+            return []
+        maps, _ = stored(self._encoder(picture[None]), self.card.grid)
+        return [(self._head, maps.astype(np.float32), (0, len(self.card.attributes)))]
+
+    def _backbone_name(self) -> str:
+        card_file = BACKBONE / "backbone.json"
+        if not card_file.is_file():
+            raise PipelineError(f"{card_file}: no such file; run `dvc repro` or `dvc pull`")
+        found = json.loads(card_file.read_text(encoding="utf-8"))
+        if found["sha256"] != self.card.backbone["sha256"]:
+            raise PipelineError(
+                f"{card_file}: the backbone {found['name']} {found['sha256'][:12]} is not "
+                f"the one that the classifier was trained on, {self.card.backbone['name']} "
+                f"{self.card.backbone['sha256'][:12]}; run `dvc repro` or `dvc checkout`"
+            )
+        return str(found["name"])
