@@ -3,7 +3,7 @@
 Selvaraju et al. (2017), Grad-CAM, ICCV, arXiv:1610.02391. The gradient is taken inside the head, so
 that it doesn't matter what computes the backbone, be it 8-bit integers. eli5 takes Keras 3 models
 and brings little along; Xplique's bounds shut out the TensorFlow and scikit-learn that are used
-here, and tf-keras-vis and tf-explain were made for the Keras before 3.
+here.
 """
 
 from __future__ import annotations

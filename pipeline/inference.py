@@ -60,7 +60,7 @@ class Classifier:
         return np.concatenate(out)
 
     def heads_on_map(self, picture: np.ndarray) -> list[gradcam.Part]:
-        """The head and the map it sees of one uint8 [h, w, 3]; none where there is no frozen map."""
+        """The head and the map that it sees of one uint8 [h, w, 3]; none without a frozen map."""
         if self._head is None or self._pooled:
             return []
         maps, _ = stored(self._encoder(picture[None]), self.card.grid)
