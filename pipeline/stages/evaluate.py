@@ -145,11 +145,15 @@ def _cells(name: str) -> pd.DataFrame:
 
 
 def _scores_of(clean: LabelTable, cells: pd.DataFrame) -> np.ndarray:
-    """The attribute heads' out-of-fold logit for each row of ``cells``."""
+    """The imputation's logit for each row of ``cells``; NaN for categorical attributes."""
     row = {image: i for i, image in enumerate(clean.images)}
     column = {attribute: i for i, attribute in enumerate(clean.attributes)}
-    at = cells["image"].map(row).to_numpy(int), cells["attribute"].map(column).to_numpy(int)
-    return np.load(SCORES)[at]
+    binary = cells["attribute"].isin(column).to_numpy()
+    chosen = cells[binary]
+    at = chosen["image"].map(row).to_numpy(int), chosen["attribute"].map(column).to_numpy(int)
+    out = np.full(len(cells), np.nan)
+    out[binary] = np.load(SCORES)[at]
+    return out
 
 
 def _attribute_heads(
