@@ -41,6 +41,7 @@ class Card:
     branches
         Of a fine-tuned network, the (start, stop) of the columns of each head of each backbone;
         empty where the backbone is the frozen one.
+    parameters, trainable : numbers in the weights beside this card, all and those that were fitted.
     """
 
     head: heads.HeadConfig
@@ -53,6 +54,8 @@ class Card:
     grid: int | None = None
     categories: tuple[Attribute, ...] = ()
     branches: tuple[tuple[tuple[int, int], ...], ...] = ()
+    parameters: int = 0
+    trainable: int = 0
 
 
 def save(head: Any, card: Card, folder: Path) -> None:
@@ -75,6 +78,8 @@ def write_card(card: Card, folder: Path) -> None:
             "grid": card.grid,
             "categories": [dataclasses.asdict(one) for one in card.categories],
             "branches": [[list(span) for span in spans] for spans in card.branches],
+            "parameters": card.parameters,
+            "trainable": card.trainable,
         },
         folder / "model.json",
     )
@@ -121,6 +126,8 @@ def read_card(folder: Path) -> Card:
         branches=tuple(
             tuple((start, stop) for start, stop in spans) for spans in content.get("branches", [])
         ),
+        parameters=content.get("parameters", 0),
+        trainable=content.get("trainable", 0),
     )
 
 

@@ -174,6 +174,12 @@ def reset(head: Any, seed: Sequence[int], channel_moments: tuple[np.ndarray, np.
                 variable.assign(value.astype("float32"))
 
 
+def counts(head: Any) -> tuple[int, int]:
+    """How many numbers a head's weights are, all and those that a fit changes."""
+    trainable = sum(int(np.prod(v.shape)) for v in head.trainable_variables)
+    return int(head.count_params()), trainable
+
+
 def shift_logits(head: Any, shift: np.ndarray | float) -> None:
     """Add ``shift``, a number or one per output, to the head's logits through its last bias."""
     bias = head.get_layer("logits").bias

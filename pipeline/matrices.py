@@ -8,12 +8,23 @@ import numpy.typing as npt
 from pipeline.features import FeatureStore, block_means
 
 
-def mean_of_views(store: FeatureStore, rows: np.ndarray) -> npt.NDArray[np.float32]:
-    """float32 [n, C]: pooled features averaged over the views of each row."""
-    total = store.pooled(rows, 0).astype(np.float32)
-    for view in range(1, store.views):
-        total += store.pooled(rows, view)
-    return np.asarray(total / np.float32(store.views))
+class MeanOfViews:
+    """A store's pooled features averaged over views, a matrix [N, C] read a block at a time."""
+
+    def __init__(self, store: FeatureStore, rows: np.ndarray):
+        self._store, self._rows = store, np.asarray(rows)
+        self.shape = (len(rows), store.map_shape[-1])
+
+    def __len__(self) -> int:
+        return self.shape[0]
+
+    def __getitem__(self, index: np.ndarray | slice) -> npt.NDArray[np.float32]:
+        """float32 [n, C] of the rows asked for."""
+        rows = self._rows[index]
+        total = self._store.pooled(rows, 0).astype(np.float32)
+        for view in range(1, self._store.views):
+            total += self._store.pooled(rows, view)
+        return np.asarray(total / np.float32(self._store.views))
 
 
 class Grid:

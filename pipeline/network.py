@@ -29,6 +29,19 @@ class Branch:
     spans: list[Span]
     pooled: bool
 
+    @property
+    def parameters(self) -> int:
+        """Numbers in all of its weights."""
+        heads_own = sum(heads.counts(head)[0] for head in self.heads)
+        return int(self.backbone.network.count_params()) + heads_own
+
+    @property
+    def trainable(self) -> int:
+        """Those that a fit changes; batch normalisation's moments follow and are not fitted."""
+        return heads.counts(self.backbone.network)[1] + sum(
+            heads.counts(head)[1] for head in self.heads
+        )
+
     def logits(self, images: Any, training: bool, batch_statistics: bool = False) -> list[Any]:
         """Tensors [B, stop - start], one per head, of uint8 images [B, h, w, 3].
 

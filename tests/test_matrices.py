@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from pipeline.matrices import Grid, mean_of_views
+from pipeline.matrices import Grid, MeanOfViews
 
 
 def maps(views: int = 2, n: int = 5, h: int = 4, w: int = 4, channels: int = 3) -> np.ndarray:
@@ -20,11 +20,11 @@ def maps(views: int = 2, n: int = 5, h: int = 4, w: int = 4, channels: int = 3) 
 def test_pooled_features_are_averaged_over_views(make_store: Callable[..., Any]) -> None:
     content = maps(views=3)
     store = make_store(content)
-    out = mean_of_views(store, np.array([3, 0]))
+    out = MeanOfViews(store, np.array([3, 0]))[:]
     assert out.dtype == np.float32
     expected = content.astype(np.float64).mean(axis=(0, 2, 3))[[3, 0]]
     np.testing.assert_allclose(out, expected, rtol=1e-5)
-    again = mean_of_views(store, np.array([3, 0]))
+    again = MeanOfViews(store, np.array([3, 0]))[:]
     assert (again == out).all(), "reading leaves the store as it is"
 
 

@@ -41,7 +41,7 @@ Floats = npt.NDArray[np.float64]
 
 
 def impute(
-    features: np.ndarray,
+    features: Matrix,
     labels: np.ndarray,
     *,
     seed: int = 0,

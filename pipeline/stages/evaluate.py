@@ -102,6 +102,10 @@ def main() -> None:
 
     content = {
         "backbone": {"pretrained": backbone["pretrained"]},
+        "model": {
+            "parameters": card.parameters + (0 if card.branches else backbone["parameters"]),
+            "trainable_parameters": card.trainable,
+        },
         "table": {
             "images": len(clean.images),
             "filled_cells": int((provenance["value"] != "").sum()),

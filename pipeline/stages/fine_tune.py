@@ -87,12 +87,17 @@ def main() -> None:
         card,
         thresholds=choose_all(p.impute.threshold, probability, clean.values[validation]),
         branches=tuple(tuple(branch.spans) for branch in branches),
+        parameters=sum(branch.parameters for branch in branches),
+        trainable=sum(branch.trainable for branch in branches),
     )
     with replace_directory(classifier.FINE_TUNED) as folder:
         network.save(branches, folder)
         classifier.write_card(card, folder)
         write_json({"epochs": p.fine_tune.epochs}, folder / "fine_tune.json")
-        curves = [histories.curves(fit, clean.categories) for fit in trainer.fits]
+        curves = [
+            histories.curves(fit, [one for one in clean.categories if start <= one.start < stop])
+            for fit, (start, stop) in zip(trainer.fits, trainer.spans, strict=True)
+        ]
         write_csv(histories.mean(curves), folder / histories.CURVES)
         steps = [histories.steps(fit) for fit in trainer.fits]
         write_csv(histories.joined(steps), folder / histories.STEPS)
@@ -128,7 +133,8 @@ def _task(
 
 
 class _Trainer:
-    """Makes branches and trains them; ``fits`` has the course of each head so far."""
+    """Makes branches and trains them; ``fits`` has the course of each head so far, ``spans`` its
+    columns."""
 
     def __init__(
         self,
@@ -139,6 +145,7 @@ class _Trainer:
         settings: Settings,
     ):
         self.fits: list[Fit] = []
+        self.spans: list[network.Span] = []
         self._card, self._pictures, self._task, self._settings = card, pictures, task, settings
         self._views = p.features.views > 1
         self._pretrained = json.loads((BACKBONE / "backbone.json").read_text())["pretrained"]
@@ -175,6 +182,7 @@ class _Trainer:
         return branch
 
     def _fit(self, branch: network.Branch, train_backbone: bool) -> None:
+        self.spans += branch.spans
         self.fits += fine_tuning.fit(
             branch,
             self._pictures,

@@ -19,7 +19,7 @@ from pipeline.impute import review
 from pipeline.impute.procedure import impute
 from pipeline.impute.result import Imputation, Settings
 from pipeline.labels import LabelTable, read_clean, write_clean
-from pipeline.matrices import Grid, mean_of_views
+from pipeline.matrices import Grid, MeanOfViews
 
 OUTPUT = "data/imputed"
 log = logging.getLogger("impute")
@@ -32,7 +32,7 @@ def main() -> None:
     store = FeatureStore("data/features")
     rows = store.rows(table.images)
     filled = impute(
-        mean_of_views(store, rows),
+        MeanOfViews(store, rows),
         table.values,
         seed=p.seed,
         settings=Settings(

@@ -94,6 +94,7 @@ def main() -> None:
     }
     held_out = {name: log_loss(out[decisive], judged[decisive]) for name, out in outputs.items()}
     kept = final_targets.keep(p.missing, held_out)
+    parameters, trainable = heads.counts(bank.models[0])
     with replace_directory(classifier.FOLDER) as folder:
         if store.meta["precision"] == quantized.PRECISION:
             quantized.copy(FEATURES, folder)
@@ -108,6 +109,8 @@ def main() -> None:
                 missing=variant,
                 grid=store.meta["grid"],
                 categories=clean.categories,
+                parameters=parameters,
+                trainable=trainable,
             )
             place = folder / classifier.VARIANTS / variant
             place.mkdir(parents=True)
