@@ -51,11 +51,16 @@ def fit(
     if train_backbone and len(branch.heads) != 1:
         raise ValueError("a backbone is trained with one head")
     branch.backbone.network.trainable = train_backbone
-    variables = [v for head in branch.heads for v in head.trainable_variables]
+    variables = [list(head.trainable_variables) for head in branch.heads]
     if train_backbone:
-        variables += branch.backbone.trainable_variables
-    optimizer = keras.optimizers.Adam(settings.learning_rate, global_clipnorm=settings.clip_norm)
-    optimizer.build(variables)
+        variables[0] += branch.backbone.trainable_variables
+    # One each: gradients are clipped, and rates lowered, by a head's own course.
+    optimizers = [
+        keras.optimizers.Adam(settings.learning_rate, global_clipnorm=settings.clip_norm)
+        for _ in branch.heads
+    ]
+    for optimizer, own in zip(optimizers, variables, strict=True):
+        optimizer.build(own)
     size, outputs = settings.batch_size, task.targets.shape[1]
     parts = [settings.objective.part(start, stop) for start, stop in branch.spans]
     cells = tf.TensorSpec((size, outputs), tf.float32)
@@ -73,28 +78,33 @@ def fit(
             ]
             total = tf.add_n([*losses, *(extra for head in branch.heads for extra in head.losses)])
         gradients = tape.gradient(total, variables)
-        optimizer.apply_gradients(zip(gradients, variables, strict=True))
+        for optimizer, found, own in zip(optimizers, gradients, variables, strict=True):
+            optimizer.apply_gradients(zip(found, own, strict=True))
         return tf.stack(losses)
 
     forward = WholeNetwork([branch], pictures.size)
-    schedule = schedules.Schedule(settings.schedule, settings.learning_rate, settings.epochs)
+    rates = [
+        schedules.Schedule(settings.schedule, settings.learning_rate, settings.epochs)
+        for _ in branch.heads
+    ]
     order = np.random.default_rng([*task.seed, 1])
     fits = [Fit(weights=copy.deepcopy(head.get_weights())) for head in branch.heads]
     best = [(-np.inf, -np.inf)] * len(fits)
     backbone = branch.backbone.get_weights() if train_backbone else []
     for epoch in range(settings.epochs):
-        optimizer.learning_rate.assign(schedule.rate(epoch))
+        for optimizer, rate in zip(optimizers, rates, strict=True):
+            optimizer.learning_rate.assign(rate.rate(epoch))
         losses = _epoch(step, pictures, task, size, order, epoch if views else 0)
-        if not np.isfinite(losses).all():
-            raise PipelineError(
-                f"params.yaml: fine_tune.learning_rate: {settings.learning_rate:g} let the fit "
-                f"diverge in epoch {epoch + 1}; try a tenth of it"
-            )
         logits = predict(forward, pictures, task.val_rows, outputs)
-        better = False
         for i, (start, stop) in enumerate(branch.spans):
             if epoch - fits[i].best_epoch > settings.patience:
                 continue
+            # The last step's damage shows in no loss of a step.
+            if not (np.isfinite(losses[:, i]).all() and np.isfinite(logits[:, start:stop]).all()):
+                raise PipelineError(
+                    f"params.yaml: fine_tune.learning_rate: {settings.learning_rate:g} let the fit "
+                    f"diverge in epoch {epoch + 1}; try a tenth of it"
+                )
             odds = categories.log_odds(logits[:, start:stop], parts[i].softmax)
             found = fitting.scores(task.val_targets[:, start:stop], odds, parts[i].softmax)
             fits[i].history.append(
@@ -102,12 +112,12 @@ def fit(
             )
             fits[i].iterations += losses[:, i].tolist()
             rank = fitting.rank_of(found, epoch)
+            rates[i].observe(rank > best[i])
             if rank > best[i]:
-                best[i], better = rank, True
+                best[i] = rank
                 fits[i].best_epoch = epoch
                 fits[i].weights = copy.deepcopy(branch.heads[i].get_weights())
                 backbone = branch.backbone.get_weights() if train_backbone else []
-        schedule.observe(better)
         if all(epoch - one.best_epoch >= settings.patience for one in fits):
             break
     for head, one in zip(branch.heads, fits, strict=True):
