@@ -10,10 +10,12 @@ from pathlib import Path
 
 import pandas as pd
 
+from benchmarks import recipe_list
 from benchmarks.scoring import POOLED
 
 PAGES = (Path("README.md"), Path("benchmarks/README.md"))
 RESULTS = Path("benchmarks/results")
+RECIPES = Path("reports/recipes.csv")
 MEASURED = [Path(f"benchmarks/{name}.csv") for name in ("cost", "embed", "grid", "scale", "speed")]
 START, END = "<!-- figures: {} -->\n", "<!-- end of figures -->"
 
@@ -63,6 +65,7 @@ def blocks() -> dict[str, str]:
     names = {"start_up": "of these start-up", "peak_mb": "peak MB"}
     return {
         **measured(),
+        "recipe lines": table(recipe_lines()),
         "imputation": table(imputation()),
         "missing": table(missing()),
         "scores": table(scores),
@@ -141,6 +144,8 @@ def measured() -> dict[str, str]:
             parts[path.stem] = where + table(shown.rename(columns=lambda c: c.replace("_", " ")))
             if path.stem == "scale":
                 parts["estimate"] = table(estimate(frame))
+    if RECIPES.exists():
+        parts["recipes"] = table(recipes(pd.read_csv(RECIPES)))
     precision = sorted(RESULTS.parent.glob("precision_*.csv"))
     if precision:
         frame = pd.concat([pd.read_csv(path) for path in precision])
@@ -148,6 +153,29 @@ def measured() -> dict[str, str]:
         shown = frame.drop(columns="machine").rename(columns=lambda c: c.replace("_", " "))
         parts["precision"] = where + table(shown)
     return parts
+
+
+def recipe_lines() -> pd.DataFrame:
+    """Each published system and the command that runs it."""
+    shown = [(f"`{one.name}`", one.about, f"`{one.line}`") for one in recipe_list.RECIPES]
+    return pd.DataFrame(shown, columns=["recipe", "what", "line"])
+
+
+def recipes(frame: pd.DataFrame) -> pd.DataFrame:
+    """The recipes side by side, the best first."""
+    shown = frame.sort_values("map", ascending=False, ignore_index=True)
+    return pd.DataFrame(
+        {
+            "recipe": "`" + shown["recipe"] + "`",
+            "test mAP (95 %)": interval(shown, "map"),
+            "sample F1": shown["f1_samples"].round(3),
+            "subset accuracy": shown["subset_accuracy"].round(3),
+            "numbers to fit": [f"{count:,}" for count in shown["trainable"]],
+            "train s": shown["train_seconds"].round(0).astype(int),
+            "predict ms": shown["ms_per_image"].round(1),
+            "MB": shown["size_mb"].round(1),
+        }
+    )
 
 
 def estimate(scale: pd.DataFrame, images: int = 10_000_000) -> pd.DataFrame:
