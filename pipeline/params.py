@@ -4,235 +4,111 @@ from __future__ import annotations
 
 import dataclasses
 import difflib
-import re
-from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, get_type_hints
 
 import yaml
 
+from pipeline import param_checks as checks
 from pipeline.errors import PipelineError
 from pipeline.losses import CATEGORICAL_LOSSES, LOSSES
 from pipeline.schedules import SCHEDULES
 
-_EXPONENT = re.compile(r"\d+(\.\d*)?[eE][-+]?\d+")
-"""1e-05, as DVC writes it: a number in YAML 1.2, a text to PyYAML, which follows YAML 1.1."""
 
-Check = Callable[[Any], Any]
-"""Returns the value in its final type, or raises ValueError saying what is expected."""
-
-
-def _whole(low: int, high: int) -> Check:
-    def check(value: Any) -> int:
-        if isinstance(value, bool) or not isinstance(value, int) or not low <= value <= high:
-            raise ValueError(f"a whole number from {low} to {high}")
-        return value
-
-    return check
-
-
-def _number(low: float, high: float, *, open_low: bool = False, open_high: bool = False) -> Check:
-    def check(value: Any) -> float:
-        expected = (
-            f"a number {'above' if open_low else 'from'} {low:g} "
-            f"{'and below' if open_high else 'to'} {high:g}"
-        )
-        if isinstance(value, str) and _EXPONENT.fullmatch(value):
-            value = float(value)
-        if isinstance(value, bool) or not isinstance(value, (int, float)):
-            raise ValueError(expected)
-        if not low <= value <= high or (open_low and value == low) or (open_high and value == high):
-            raise ValueError(expected)
-        return float(value)
-
-    return check
-
-
-def _text(value: Any) -> str:
-    if not isinstance(value, str) or not value.strip():
-        raise ValueError("a text that is not empty")
-    return value
-
-
-def _choice(*choices: str) -> Check:
-    def check(value: Any) -> str:
-        if value not in choices:
-            raise ValueError(f"one of {', '.join(choices)}")
-        return str(value)
-
-    return check
-
-
-def _image_size(value: Any) -> tuple[int, int]:
-    whole = _whole(32, 2048)
-    try:
-        height, width = value
-        return whole(height), whole(width)
-    except (TypeError, ValueError):
-        raise ValueError("[height, width] in pixels, each from 32 to 2048") from None
-
-
-def _attributes(value: Any) -> tuple[str, ...] | None:
-    if value is None:
-        return None
-    if isinstance(value, list) and value and all(isinstance(v, str) and v for v in value):
-        return tuple(value)
-    raise ValueError("null (every column but the first) or a list of column names")
-
-
-def _columns(value: Any) -> tuple[str, ...]:
-    if value is None:
-        return ()
-    try:
-        return _attributes(value) or ()
-    except ValueError:
-        raise ValueError("null (none) or a list of column names") from None
-
-
-def _clip_norm(value: Any) -> float | None:
-    try:
-        return None if value is None else float(_number(0, 1e6, open_low=True)(value))
-    except ValueError as error:
-        raise ValueError(f"null or {error}") from None
-
-
-def _threshold(value: Any) -> str | float:
-    rules = ("prevalence", "balanced", "f1", "accuracy")
-    if isinstance(value, str) and value in rules:
-        return value
-    try:
-        return float(_number(0, 1, open_low=True, open_high=True)(value))
-    except ValueError:
-        raise ValueError(f"one of {', '.join(rules)} or a number above 0 and below 1") from None
-
-
-def _prior(value: Any) -> dict[str, float] | None:
-    if value is None:
-        return None
-    share = _number(0, 1, open_low=True, open_high=True)
-    expected = "null or a mapping of attributes to shares of positives above 0 and below 1"
-    if not isinstance(value, dict) or not all(isinstance(name, str) for name in value):
-        raise ValueError(expected)
-    try:
-        return {name: float(share(number)) for name, number in value.items()}
-    except ValueError:
-        raise ValueError(expected) from None
-
-
-def _grid(value: Any) -> int | None:
-    try:
-        return None if value is None else int(_whole(1, 64)(value))
-    except ValueError as error:
-        raise ValueError(f"null or {error}") from None
-
-
-def _address(value: Any) -> str | None:
-    try:
-        return None if value is None else str(_text(value))
-    except ValueError as error:
-        raise ValueError(f"null or {error}") from None
-
-
-def _flag(value: Any) -> bool:
-    if not isinstance(value, bool):
-        raise ValueError("true or false")
-    return value
-
-
-def _param(check: Check) -> Any:
+def _param(check: checks.Check) -> Any:
     return dataclasses.field(metadata={"check": check})
 
 
 @dataclass(frozen=True)
 class Data:
-    labels: str = _param(_text)
-    images: str = _param(_text)
+    labels: str = _param(checks.text)
+    images: str = _param(checks.text)
 
 
 @dataclass(frozen=True)
 class Demo:
-    rows: int = _param(_whole(50, 1_000_000))
+    rows: int = _param(checks.whole(50, 1_000_000))
 
 
 @dataclass(frozen=True)
 class Split:
-    test: float = _param(_number(0, 0.9, open_low=True))
-    val: float = _param(_number(0, 0.9, open_low=True))
+    test: float = _param(checks.number(0, 0.9, open_low=True))
+    val: float = _param(checks.number(0, 0.9, open_low=True))
 
 
 @dataclass(frozen=True)
 class Backbone:
-    name: str = _param(_text)
-    weights: str = _param(_text)
-    precision: str = _param(_choice("auto", "float32", "bfloat16", "int8"))
+    name: str = _param(checks.text)
+    weights: str = _param(checks.text)
+    precision: str = _param(checks.choice("auto", "float32", "bfloat16", "int8"))
 
 
 @dataclass(frozen=True)
 class Categorical:
-    columns: tuple[str, ...] = _param(_columns)
-    min_count: int = _param(_whole(1, 1_000_000))
+    columns: tuple[str, ...] = _param(checks.columns)
+    min_count: int = _param(checks.whole(1, 1_000_000))
 
 
 @dataclass(frozen=True)
 class FineTune:
-    epochs: int = _param(_whole(0, 10_000))
-    start: str = _param(_choice("head", "fresh"))
-    network: str = _param(_choice("single", "shared", "independent"))
-    learning_rate: float = _param(_number(0, 1, open_low=True))
-    patience: int = _param(_whole(1, 10_000))
+    epochs: int = _param(checks.whole(0, 10_000))
+    start: str = _param(checks.choice("head", "fresh"))
+    network: str = _param(checks.choice("single", "shared", "independent"))
+    learning_rate: float = _param(checks.number(0, 1, open_low=True))
+    patience: int = _param(checks.whole(1, 10_000))
 
 
 @dataclass(frozen=True)
 class Features:
-    views: int = _param(_whole(1, 64))
-    grid: int | None = _param(_grid)
+    views: int = _param(checks.whole(1, 64))
+    grid: int | None = _param(checks.grid)
 
 
 @dataclass(frozen=True)
 class Compute:
-    engine: str = _param(_choice("local", "ray"))
-    address: str | None = _param(_address)
+    engine: str = _param(checks.choice("local", "ray"))
+    address: str | None = _param(checks.address)
 
 
 @dataclass(frozen=True)
 class Impute:
-    folds: int = _param(_whole(2, 20))
-    rounds: int = _param(_whole(0, 10))
-    confidence: float = _param(_number(0.5, 1, open_low=True, open_high=True))
-    threshold: str | float = _param(_threshold)
-    prior: dict[str, float] | None = _param(_prior)
-    policy: str = _param(_choice("fill", "abstain"))
-    min_confidence: float = _param(_number(0.5, 1))
-    soft_targets: bool = _param(_flag)
+    folds: int = _param(checks.whole(2, 20))
+    rounds: int = _param(checks.whole(0, 10))
+    confidence: float = _param(checks.number(0.5, 1, open_low=True, open_high=True))
+    threshold: str | float = _param(checks.threshold)
+    prior: dict[str, float] | None = _param(checks.prior)
+    policy: str = _param(checks.choice("fill", "abstain"))
+    min_confidence: float = _param(checks.number(0.5, 1))
+    soft_targets: bool = _param(checks.flag)
 
 
 @dataclass(frozen=True, kw_only=True)
 class Params:
     """All knobs, as described line by line in params.yaml."""
 
-    seed: int = _param(_whole(0, 2**31 - 1))
+    seed: int = _param(checks.whole(0, 2**31 - 1))
     data: Data
-    attributes: tuple[str, ...] | None = _param(_attributes)
+    attributes: tuple[str, ...] | None = _param(checks.attributes)
     categorical: Categorical
-    image_size: tuple[int, int] = _param(_image_size)
-    epochs: int = _param(_whole(1, 10_000))
-    batch_size: int = _param(_whole(1, 4096))
-    learning_rate: float = _param(_number(0, 1, open_low=True))
-    patience: int = _param(_whole(1, 10_000))
+    image_size: tuple[int, int] = _param(checks.image_size)
+    epochs: int = _param(checks.whole(1, 10_000))
+    batch_size: int = _param(checks.whole(1, 4096))
+    learning_rate: float = _param(checks.number(0, 1, open_low=True))
+    patience: int = _param(checks.whole(1, 10_000))
     backbone: Backbone
     features: Features
     compute: Compute
-    head: str = _param(_choice("conv", "dense", "linear"))
-    dense_units: int = _param(_whole(1, 65_536))
-    dropout: float = _param(_number(0, 1, open_high=True))
-    loss: str = _param(_choice(*LOSSES))
-    schedule: str = _param(_choice(*SCHEDULES))
-    clip_norm: float | None = _param(_clip_norm)
+    head: str = _param(checks.choice("conv", "dense", "linear"))
+    dense_units: int = _param(checks.whole(1, 65_536))
+    dropout: float = _param(checks.number(0, 1, open_high=True))
+    loss: str = _param(checks.choice(*LOSSES))
+    schedule: str = _param(checks.choice(*SCHEDULES))
+    clip_norm: float | None = _param(checks.clip_norm)
     fine_tune: FineTune
-    title: str = _param(_text)
-    imbalance: str = _param(_choice("oversample", "class_weight", "focal", "none"))
-    missing: str = _param(_choice("impute", "mask", "negative"))
+    title: str = _param(checks.text)
+    imbalance: str = _param(checks.choice("oversample", "class_weight", "focal", "none"))
+    missing: str = _param(checks.choice("impute", "mask", "negative"))
     impute: Impute
     split: Split
     demo: Demo
