@@ -40,7 +40,7 @@ def mean(curves: Sequence[pd.DataFrame]) -> pd.DataFrame:
     A fit that stopped early counts with its last epoch.
     """
     last = max(len(one) for one in curves)
-    whole = [one.set_index("epoch").reindex(range(1, last + 1)).ffill() for one in curves]
+    whole = [one.set_index("epoch").reindex(range(1, last + 1), method="ffill") for one in curves]
     return pd.concat(whole).groupby(level=0, sort=True).mean().round(6).reset_index()
 
 

@@ -55,7 +55,10 @@ class Classifier:
             if self._head is not None:
                 maps, means = stored(logits, self.card.grid)
                 features = means if self._pooled else maps.astype(np.float32)
-                logits = self._head(features, training=False).numpy()
+                # Of one shape: a picture's probability is the same whatever stands beside it.
+                padded = np.zeros((self.batch, *features.shape[1:]), dtype=np.float32)
+                padded[: len(features)] = features
+                logits = self._head(padded, training=False).numpy()[: len(features)]
             out.append(classifier.of_logits(logits, self.card.categories))
         return np.concatenate(out)
 

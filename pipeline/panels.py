@@ -141,29 +141,44 @@ def pies(table: LabelTable, path: str | Path) -> None:
     """
     columns = columns_of(len(table.categories), 4)
     rows = math.ceil(len(table.categories) / columns)
-    with picture(
-        path, 3.4 * columns, 0.6 + 2.9 * rows, "Values of categorical attributes"
-    ) as figure:
+    width, height = max(3.4 * columns, 4.2), 0.6 + 2.9 * rows
+    with picture(path, width, height, "Values of categorical attributes") as figure:
         axes_of = grid(figure, len(table.categories), columns)
-        for axes, one in zip(axes_of, table.categories, strict=True):
+        for g, (axes, one) in enumerate(zip(axes_of, table.categories, strict=True)):
             found = truth(table.values[:, one.start : one.stop])
             known = found[found != -1]
+            # Those without a column are told apart by their texts alone.
+            values = len(set(table.texts[found != -1, g])) if table.texts is not None else 0
             shares = {v: float((known == k).mean()) for k, v in enumerate(one.values)}
             large = {v: share for v, share in shares.items() if share >= 0.01}
             rest = 1 - sum(large.values())
             slices = [*large.values(), *([rest] if rest > 1e-9 else [])]
-            labels = [short(v) if share >= 0.04 else "" for v, share in large.items()]
+            labels = [
+                short(v, LONGEST_TITLE) if share >= 0.04 else "" for v, share in large.items()
+            ]
             if rest > 1e-9:
-                labels.append(f"{len(np.unique(known)) - len(large)} rarer" if rest >= 0.04 else "")
+                labels.append(f"{values - len(large)} rarer" if rest >= 0.04 else "")
             tones = matplotlib.colormaps["cividis"](np.linspace(0.1, 0.95, max(len(slices), 2)))
             colors = [*tones[: len(large)], *(["#C4C9CE"] if rest > 1e-9 else [])]
             axes.pie(
                 slices,
-                labels=labels,
+                labels=_apart(slices, labels),
                 colors=colors,
                 startangle=90,
                 counterclock=False,
                 wedgeprops={"edgecolor": "white", "linewidth": 0.6},
                 textprops={"fontsize": 7, "color": INK},
             )
-            axes.set_title(f"{short(one.name)} ({len(np.unique(known))} values)")
+            _heading(axes, one.name, f"{values} values")
+
+
+def _apart(slices: Sequence[float], labels: Sequence[str]) -> list[str]:
+    """``labels`` without those that would touch a larger slice's on the same side of the pie."""
+    middle = 2 * np.pi * (np.cumsum(slices) - np.array(slices) / 2)
+    left, height = np.sin(middle) < 0, np.cos(middle)
+    kept: list[int] = []
+    for i in np.argsort(-np.array(slices), kind="stable").tolist():
+        beside = [k for k in kept if left[k] == left[i] and abs(height[k] - height[i]) < 0.25]
+        if labels[i] and not beside:
+            kept.append(i)
+    return [label if i in kept else "" for i, label in enumerate(labels)]

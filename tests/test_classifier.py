@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import dataclasses
 import json
 from collections.abc import Callable
 from pathlib import Path
@@ -8,6 +9,7 @@ import numpy as np
 import pytest
 
 from pipeline import classifier, heads
+from pipeline.categories import Attribute
 from pipeline.errors import PipelineError
 from pipeline.features import FeatureStore
 
@@ -31,7 +33,7 @@ def test_round_trip(tmp_path: Path, make_store: Callable[..., FeatureStore]) -> 
     assert card == CARD
     store = make_store(np.random.default_rng(0).normal(size=(1, 7, 2, 2, 3)))
     rows = np.arange(7)
-    p = classifier.probabilities(loaded, "conv", store, rows, batch=3)
+    p = classifier.probabilities(loaded, card, store, rows, batch=3)
     direct = head(store.maps(rows).astype("float32")).numpy()
     assert p == pytest.approx(1 / (1 + np.exp(-direct)), abs=1e-6)
     assert json.loads((tmp_path / "model.json").read_text())["attributes"] == ["has hat", "b"]
@@ -40,3 +42,62 @@ def test_round_trip(tmp_path: Path, make_store: Callable[..., FeatureStore]) -> 
 def test_no_model_says_what_to_do(tmp_path: Path) -> None:
     with pytest.raises(PipelineError, match="train the classifier first with `dvc repro`"):
         classifier.load(tmp_path)
+
+
+def test_a_card_comes_back_as_it_was(tmp_path: Path) -> None:
+    full = dataclasses.replace(
+        CARD,
+        head=heads.HeadConfig("dense", (2, 2, 3), outputs=4, dropout=0.1, units=7),
+        attributes=("has hat", "colour=red", "colour=größer", "b"),
+        thresholds=(0.25, 0.5, 0.5, 0.123456),
+        grid=3,
+        categories=(Attribute("colour", ("red", "größer"), 1),),
+        branches=(((0, 1), (1, 3)), ((3, 4),)),
+        parameters=12,
+        trainable=5,
+    )
+    for card in (CARD, full):
+        classifier.write_card(card, tmp_path)
+        first = (tmp_path / "model.json").read_bytes()
+        found = classifier.read_card(tmp_path)
+        assert found == card
+        assert hash(found.branches) == hash(card.branches)
+        classifier.write_card(found, tmp_path)
+        assert (tmp_path / "model.json").read_bytes() == first
+
+
+def test_a_card_of_an_earlier_version_is_read(tmp_path: Path) -> None:
+    classifier.write_card(CARD, tmp_path)
+    content = json.loads((tmp_path / "model.json").read_text())
+    for key in ("categories", "branches", "grid", "parameters", "trainable"):
+        del content[key]
+    del content["head"]["units"]
+    (tmp_path / "model.json").write_text(json.dumps(content))
+    assert classifier.read_card(tmp_path) == CARD
+
+
+def test_the_fine_tuned_network_is_in_use_where_there_is_one(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    assert classifier.current() == classifier.FOLDER
+    classifier.FINE_TUNED.mkdir(parents=True)
+    (classifier.FINE_TUNED / "fine_tune.json").write_text("{}")
+    assert classifier.current() == classifier.FOLDER
+    classifier.write_card(CARD, classifier.FINE_TUNED)
+    assert classifier.current() == classifier.FINE_TUNED
+
+
+def test_of_logits_is_the_sigmoid_and_within_a_group_the_softmax() -> None:
+    logits = np.random.default_rng(0).normal(scale=4, size=(50, 6)).astype("float32")
+    groups = (Attribute("a", ("x", "y", "z"), 1), Attribute("only", ("one",), 5))
+    p = classifier.of_logits(logits, groups)
+    assert p.dtype == np.dtype("float64")
+    assert p[:, [0, 4]] == pytest.approx(1 / (1 + np.exp(-logits[:, [0, 4]].astype("f8"))))
+    powers = np.exp(logits[:, 1:4].astype("f8"))
+    assert p[:, 1:4] == pytest.approx(powers / powers.sum(axis=1, keepdims=True), abs=1e-9)
+    assert p[:, 5] == pytest.approx(1)
+    assert classifier.of_logits(logits, ()) == pytest.approx(1 / (1 + np.exp(-logits.astype("f8"))))
+    far = classifier.of_logits(np.array([[1e4, -1e4, 0.0]]), (Attribute("a", ("x", "y", "z"), 0),))
+    assert np.isfinite(far).all()
+    assert far[0] == pytest.approx([1, 0, 0], abs=1e-9)

@@ -8,7 +8,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from pipeline import corrections
+from pipeline import corrections, encoding
+from pipeline.categories import Attribute
 from pipeline.corrections import Correction
 from pipeline.errors import PipelineError
 from pipeline.labels import LabelTable
@@ -156,3 +157,105 @@ def test_corrections_override_and_changed_cells_are_counted() -> None:
     )  # fmt: skip
     assert np.array_equal(before.values, table().values, equal_nan=True), "the input is left alone"
     assert corrections.apply(before, [])[1] == 0
+
+
+def coloured() -> LabelTable:
+    """Red and blue have columns, teal is rare."""
+    texts = np.array([["red"], ["blue"], [""], ["teal"]], dtype=object)
+    values = np.array([[1], [0], [NAN], [1]], dtype=np.float32)
+    return LabelTable(
+        ["a.jpg", "b.jpg", "c.jpg", "d.jpg"],
+        ["hat", "colour=red", "colour=blue"],
+        np.concatenate([values, encoding.one_hot(texts[:, 0], ["red", "blue"])], axis=1),
+        ["train"] * 4,
+        categories=(Attribute("colour", ("red", "blue"), 1),),
+        texts=texts,
+    )
+
+
+def test_values_of_categorical_attributes_are_texts(write: Write) -> None:
+    path = write(
+        "image,attribute,value\na.jpg,colour, teal \nb.jpg,colour,NA\nc.jpg,colour,1.0\n"
+        "a.jpg,hat,1.0\na.jpg,colour,teal\nb.jpg,colour,?\n"
+    )
+    assert corrections.read(path, ["colour"]) == [
+        Correction("a.jpg", "colour", "teal", 6),
+        Correction("b.jpg", "colour", "", 7),
+        Correction("c.jpg", "colour", "1.0", 4),
+        Correction("a.jpg", "hat", 1.0, 5),
+    ]
+
+
+@pytest.mark.parametrize(
+    ("lines", "message"),
+    [
+        (
+            "a.jpg,colour,red\na.jpg,colour,Red\n",
+            "row 3: image 'a.jpg', attribute 'colour': got 'Red', but row 2 says otherwise",
+        ),
+        (
+            "a.jpg,colour,red\na.jpg,colour,\n",
+            "row 3: image 'a.jpg', attribute 'colour': got '', but row 2 says otherwise",
+        ),
+        ("a.jpg,hat,red\n", "row 2, column 'value': got 'red', expected 1, 0 or unknown"),
+    ],
+)
+def test_what_is_wrong_with_a_file_of_texts(write: Write, lines: str, message: str) -> None:
+    path = write("image,attribute,value\n" + lines)
+    with pytest.raises(PipelineError) as error:
+        corrections.read(path, ["colour"])
+    assert str(error.value).startswith(f"{path}: {message}")
+
+
+def test_corrected_categorical_cells_and_their_count() -> None:
+    before = coloured()
+    found = [
+        Correction("a.jpg", "colour", "blue", 2),  # another value
+        Correction("b.jpg", "colour", "teal", 3),  # one without a column
+        Correction("c.jpg", "colour", "red", 4),  # newly known
+        Correction("d.jpg", "colour", "", 5),  # a rare one withdrawn
+        Correction("d.jpg", "hat", 0.0, 6),
+    ]
+    after, count = corrections.apply(before, found)
+    assert count == 5, "a cell counts once, however many columns it has"
+    np.testing.assert_array_equal(after.values, [[1, 0, 1], [0, 0, 0], [NAN, 1, 0], [0, NAN, NAN]])
+    assert after.values.dtype == np.float32
+    assert after.texts is not None
+    assert after.texts[:, 0].tolist() == ["blue", "teal", "red", ""]
+    assert after.categories == before.categories
+    assert before.texts is not None
+    assert before.texts[:, 0].tolist() == ["red", "blue", "", "teal"], "the input is left alone"
+    np.testing.assert_array_equal(before.values, coloured().values)
+
+
+def test_categorical_corrections_that_change_nothing() -> None:
+    before = coloured()
+    found = [
+        Correction("a.jpg", "colour", "red", 2),
+        Correction("c.jpg", "colour", "", 3),
+        Correction("d.jpg", "colour", "teal", 4),
+        Correction("a.jpg", "hat", 1.0, 5),
+        Correction("c.jpg", "hat", NAN, 6),
+    ]
+    after, count = corrections.apply(before, found)
+    assert count == 0
+    np.testing.assert_array_equal(after.values, before.values)
+
+
+@pytest.mark.parametrize(
+    ("attribute", "value", "message"),
+    [
+        ("colour", "blu", "no value 'blu' of attribute 'colour'; did you mean 'blue'?; correct it"),
+        (
+            "colour",
+            "x" * 99,
+            f"no value '{'x' * 60}' of attribute 'colour'; it is on no usable row of the label "
+            "table; correct it, or use a new value in the label table first",
+        ),
+        ("colour=red", 1.0, "no attribute 'colour=red'"),
+    ],
+)
+def test_a_value_that_the_table_lacks(attribute: str, value: float | str, message: str) -> None:
+    with pytest.raises(PipelineError) as error:
+        corrections.apply(coloured(), [Correction("a.jpg", attribute, value, 9)])
+    assert str(error.value).startswith(f"data/corrections.csv: row 9: {message}")

@@ -17,11 +17,14 @@ import pandas as pd
 import pytest
 import yaml
 
-from pipeline import demo
+from pipeline import demo, final_targets
+from pipeline.labels import read_clean
 
 ROOT = Path(__file__).resolve().parent.parent
 ATTRIBUTES = ["hat", "None", "always"]
 """The second is what pandas takes for a missing value where it is not told otherwise."""
+KIND = "kind"
+"""A categorical attribute, told by the pictures."""
 NUMBER = 90
 Run = Callable[..., subprocess.CompletedProcess[str]]
 
@@ -45,12 +48,15 @@ def _data(folder: Path) -> None:
         file = folder / "images" / name
         file.write_bytes(demo.jpeg(demo.picture(truth.tolist(), 3, i)))
         cells = [str(truth[hat]), str(truth[sleeves]), "1"]
+        cells.append("capped" if truth[hat] else "sleeved" if truth[sleeves] else "plain")
         rows.append([name, *("" if rng.random() < 0.2 else cell for cell in cells)])
     (folder / "images" / "image_7.jpg").unlink()
     truncated = folder / "images" / "image_8.jpg"
     truncated.write_bytes(truncated.read_bytes()[:900])
     shutil.copy(folder / "images" / "image_20.jpg", folder / "images" / "image_21.jpg")
-    pd.DataFrame(rows, columns=["image", *ATTRIBUTES]).to_csv(folder / "labels.csv", index=False)
+    rows[1][-1] = "a value of its own"
+    frame = pd.DataFrame(rows, columns=["image", *ATTRIBUTES, KIND])
+    frame.to_csv(folder / "labels.csv", index=False)
 
 
 @pytest.fixture(scope="module")
@@ -71,6 +77,7 @@ def project(tmp_path_factory: pytest.TempPathFactory) -> Path:
     content = yaml.safe_load((folder / "params.yaml").read_text())
     content["data"] = {"labels": "mine/labels.csv", "images": "mine/images"}
     content["backbone"] = {"name": "mobilenet_v2", "weights": "random", "precision": "float32"}
+    content["categorical"] = {"columns": [KIND], "min_count": 3}
     content |= {"image_size": [64, 64], "epochs": 3, "batch_size": 8}
     content["features"]["views"] = 2
     content["impute"] |= {"folds": 2, "rounds": 1, "confidence": 0.6}
@@ -114,16 +121,18 @@ def _read(path: Path) -> pd.DataFrame:
 def test_table_comes_out_whole_and_known_cells_unchanged(project: Path) -> None:
     given = _read(project / "mine/labels.csv").set_index("image")
     filled = _read(project / "data/imputed/labels.csv").set_index("image")
-    assert list(filled.columns) == ["split", *ATTRIBUTES]
+    assert list(filled.columns) == ["split", *ATTRIBUTES, KIND]
     assert len(filled) == NUMBER - 2
     assert filled[ATTRIBUTES].isin(["0", "1"]).all(axis=None)
     given = given.loc[filled.index]
     known = given != ""
-    assert (filled[ATTRIBUTES].to_numpy()[known] == given.to_numpy()[known]).all()
+    assert (filled.drop(columns="split").to_numpy()[known] == given.to_numpy()[known]).all()
+    assert set(filled.loc[~known[KIND], KIND]) <= {"capped", "sleeved", "plain"}
+    assert filled.loc["image_1.jpg", KIND] == "a value of its own"
 
 
 def test_every_hole_has_its_provenance(project: Path) -> None:
-    clean = _read(project / "data/clean/labels.csv").set_index("image")[ATTRIBUTES]
+    clean = _read(project / "data/clean/labels.csv").set_index("image")
     filled = _read(project / "data/imputed/labels.csv").set_index("image")
     cells = _read(project / "data/imputed/provenance.csv")
     assert list(cells.columns) == [
@@ -135,7 +144,8 @@ def test_every_hole_has_its_provenance(project: Path) -> None:
         "evidence",
         "expected_correctness",
     ]
-    holes = {(i, a) for i in clean.index for a in ATTRIBUTES if clean.loc[i, a] == ""}
+    names = [*ATTRIBUTES, KIND]
+    holes = {(i, a) for i in clean.index for a in names if clean.loc[i, a] == ""}
     assert set(zip(cells["image"], cells["attribute"], strict=True)) == holes
     assert len(cells) == len(holes)
     for row in cells.itertuples():
@@ -173,11 +183,13 @@ def test_scores_have_not_seen_their_image(project: Path) -> None:
 def test_metrics_are_few_finite_and_on_known_test_cells(project: Path) -> None:
     content = json.loads((project / "reports/metrics.json").read_text())
     clean = _read(project / "data/clean/labels.csv")
-    test = clean[clean["split"] == "test"][ATTRIBUTES]
-    assert content["test"]["n_cells"] == (test != "").sum(axis=None)
+    test = clean[clean["split"] == "test"]
+    binary, categorical = (test[ATTRIBUTES] != "").sum(axis=None), (test[KIND] != "").sum()
+    assert content["test"]["n_cells"] == binary + 3 * categorical, "a column for each value"
+    assert 0 <= content["categories"]["accuracy"] <= 1
     assert content["backbone"]["pretrained"] == 0
     assert "demo_truth" not in content
-    assert sum(len(group) for group in content.values()) <= 30
+    assert sum(len(group) for group in content.values()) <= 36
     table = _read(project / "reports/attributes.csv").set_index("attribute")
     assert table.loc["always", "learnable"] == "no"
     assert table.loc["always", "auc"] == ""
@@ -193,6 +205,7 @@ def test_pictures_are_there(project: Path) -> None:
         "calibration",
         "confusion",
         "learning_curves",
+        "training_loss",
         "gallery",
     ):
         assert (project / f"reports/{name}.png").read_bytes()[:4] == b"\x89PNG"
@@ -227,7 +240,7 @@ def test_bad_params_leave_the_good_outputs(
 def test_a_bad_cell_leaves_the_good_outputs(project: Path) -> None:
     path = project / "mine/labels.csv"
     good = path.read_text()
-    path.write_text(good + "image_x.jpg,2,1,1\n")
+    path.write_text(good + "image_x.jpg,2,1,1,plain\n")
     before = _tree(project)
     done = _run(project, "dvc", "repro")
     path.write_text(good)
@@ -341,7 +354,7 @@ def test_another_policy_for_unknown_cells_fits_the_final_head_alone(
         assert done.returncode == 0, done.stderr[-2000:]
         ran = [line.split("'")[1] for line in done.stdout.splitlines() if "Running stage" in line]
         # Where imputing brought nothing, masking was kept already and its model is the same.
-        assert ran in (["check", "train", "evaluate"], ["check", "train"])
+        assert ran in (["check", "train", "fine_tune", "evaluate"], ["check", "train"])
         assert (
             json.loads((project / "models/multilabel/model.json").read_text())["missing"] == policy
         )
@@ -350,8 +363,10 @@ def test_another_policy_for_unknown_cells_fits_the_final_head_alone(
 def test_three_treatments_of_unknown_cells_are_compared(project: Path) -> None:
     table = _read(project / "reports/missing.csv").set_index("model")
     assert list(table.index) == ["impute", "mask", "negative"]
-    known = _read(project / "data/clean/labels.csv")
-    cells = (known[known["split"] == "test"][ATTRIBUTES] != "").sum(axis=None)
+    clean = read_clean(project / "data/clean/labels.csv")
+    told = _read(project / "reports/attributes.csv")["learnable"] == "yes"
+    known = clean.values[np.array(clean.split) == "test"]
+    cells = (~np.isnan(final_targets.judged(known, told.to_numpy()))).sum()
     assert set(table["cells"]) == {str(cells)}
     assert float(table.loc["mask", "map_gain"]) == 0
     for row in table.itertuples():
@@ -393,7 +408,8 @@ def test_abstaining_leaves_what_cannot_be_trusted_empty(
     weight = np.load(project / "data/imputed/weight.npy")
     empty = (filled[ATTRIBUTES] == "").to_numpy()
     assert empty.any()
-    assert (weight[empty] == 0).all()
+    assert (weight[:, : len(ATTRIBUTES)][empty] == 0).all()
+    assert (weight[(filled[KIND] == "").to_numpy(), len(ATTRIBUTES) :] == 0).all()
 
 
 def test_corrections_override_and_re_embed_nothing(project: Path) -> None:
@@ -401,14 +417,17 @@ def test_corrections_override_and_re_embed_nothing(project: Path) -> None:
     path = project / "data/corrections.csv"
     header = path.read_text()
     split = _read(project / "data/clean/labels.csv").set_index("image")["split"]
-    row = _read(project / "reports/review.csv").iloc[0]
+    review = _read(project / "reports/review.csv")
+    row = review[review["attribute"] != KIND].iloc[0]
     turned = "0" if row["value"] == "1" else "1"
-    path.write_text(f"{header}{row['image']},{row['attribute']},{turned}\n")
+    lines = [f"{row['image']},{row['attribute']},{turned}", f"image_3.jpg,{KIND},capped"]
+    path.write_text(header + "\n".join(lines) + "\n")
     done = _run(project, "dvc", "repro")
     assert done.returncode == 0, done.stderr[-2000:]
     ran = [line.split("'")[1] for line in done.stdout.splitlines() if "Running stage" in line]
-    assert ran == ["clean", "classify", "impute", "train", "evaluate"]
+    assert ran == ["clean", "classify", "impute", "train", "fine_tune", "evaluate"]
     filled = _read(project / "data/imputed/labels.csv").set_index("image")
+    assert filled.loc["image_3.jpg", KIND] == "capped"
     assert filled.loc[row["image"], row["attribute"]] == turned
     cells = _read(project / "data/imputed/provenance.csv")
     assert not ((cells["image"] == row["image"]) & (cells["attribute"] == row["attribute"])).any()
@@ -464,9 +483,14 @@ def test_predict_agrees_with_the_classifier_on_cached_features(project: Path) ->
     head, card = classifier.load(project / "models/multilabel")
     store = FeatureStore(project / "data/features")
     rows = store.rows(["image_1.jpg"])
-    (expected,) = classifier.probabilities(head, card.head.kind, store, rows)
-    for attribute, p in zip(card.attributes, expected, strict=True):
+    (expected,) = classifier.probabilities(head, card, store, rows)
+    for attribute, p in zip(ATTRIBUTES, expected, strict=False):
         assert float(printed[f"{attribute}_probability"]) == pytest.approx(p, abs=2e-3)
+    (kind,) = card.categories
+    best = int(np.argmax(expected[kind.start :]))
+    assert printed[KIND] == kind.values[best]
+    p = expected[kind.start :].max()
+    assert float(printed[f"{KIND}_probability"]) == pytest.approx(p, abs=2e-3)
 
 
 def test_predict_refuses_what_it_cannot_do(project: Path, tmp_path: Path) -> None:

@@ -1,14 +1,16 @@
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Callable
 
 import numpy as np
 import pytest
 
-from pipeline import heads
+from pipeline import fitting, heads, schedules
 from pipeline.errors import PipelineError
 from pipeline.features import FeatureStore
 from pipeline.fitting import Settings, SideBySide, Task
+from pipeline.losses import Objective
 
 N = 160
 
@@ -22,7 +24,9 @@ def store(make_store: Callable[..., FeatureStore]) -> FeatureStore:
     return make_store(maps)
 
 
-def bank(store: FeatureStore, kind: str, count: int, outputs: int = 1, **more: int) -> SideBySide:
+def bank(
+    store: FeatureStore, kind: str, count: int, outputs: int = 1, **more: object
+) -> SideBySide:
     settings = Settings(
         **{"epochs": 12, "batch_size": 16, "learning_rate": 0.01, "patience": 4} | more  # type: ignore[arg-type]
     )
@@ -36,7 +40,7 @@ def task(seed: int, label: np.ndarray | None = None) -> Task:
 
 
 # One position of six tells; their mean, all that the linear head sees, tells 1.2 deviations apart.
-@pytest.mark.parametrize(("kind", "accuracy"), [("conv", 0.8), ("linear", 0.65)])
+@pytest.mark.parametrize(("kind", "accuracy"), [("conv", 0.8), ("dense", 0.8), ("linear", 0.65)])
 def test_learns_and_scores_what_it_never_saw(
     store: FeatureStore, kind: str, accuracy: float
 ) -> None:
@@ -150,3 +154,107 @@ def test_training_scores_on_request(store: FeatureStore) -> None:
     (fit,) = scored.fit([task(1)])
     assert {"auc", "binary_accuracy", "loss"} <= fit.history[0].keys()
     assert 0 <= fit.history[0]["auc"] <= 1
+
+
+def test_every_step_is_told(store: FeatureStore) -> None:
+    # 100 rows are seven steps of 16, the last one filled up from the front.
+    (fit,) = bank(store, "linear", 1, epochs=3).fit([task(1)])
+    assert len(fit.iterations) == 3 * 7
+    for epoch, entry in enumerate(fit.history):
+        assert entry["loss"] == pytest.approx(np.mean(fit.iterations[7 * epoch : 7 * epoch + 7]))
+    few = bank(store, "linear", 1, epochs=3, most_steps=2)
+    assert len(few.fit([task(1)])[0].iterations) == 3 * 2
+
+
+def test_a_head_that_has_stopped_tells_no_further_steps(store: FeatureStore) -> None:
+    noise = np.random.default_rng(3).integers(0, 2, N)
+    endless = dataclasses.replace(task(2), val_targets=np.full((30, 1), np.nan))
+    fits = bank(store, "linear", 2, epochs=6, patience=1).fit([task(1, noise), endless])
+    for fit in fits:
+        assert len(fit.iterations) == 7 * len(fit.history)
+    assert len(fits[0].history) < len(fits[1].history) == 6
+
+
+def test_a_schedule_starts_anew_with_each_fit_and_is_each_heads_own(
+    store: FeatureStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(schedules, "WAIT", 1)
+    noise = np.random.default_rng(3).integers(0, 2, N)
+    side = bank(store, "linear", 2, epochs=5, patience=9, schedule="plateau")
+    first = side.fit([task(1), task(2, noise)])
+    again = side.fit([task(1), task(3)])
+    assert first[0].iterations == again[0].iterations
+    for a, b in zip(first[0].weights, again[0].weights, strict=True):
+        assert (a == b).all()
+
+
+def test_rates_follow_the_schedule(store: FeatureStore) -> None:
+    iterations = {}
+    for schedule in schedules.SCHEDULES:
+        (fit,) = bank(store, "linear", 1, epochs=3, schedule=schedule).fit([task(1)])
+        iterations[schedule] = fit.iterations
+    constant = iterations["constant"]
+    for schedule in ("cosine", "exponential"):
+        # The first epoch has the full rate; its first change shows one step later.
+        assert iterations[schedule][:8] == constant[:8]
+        assert iterations[schedule][8:] != constant[8:]
+    assert iterations["plateau"] == constant
+
+
+def test_clipping_bounds_each_heads_own_gradient(store: FeatureStore) -> None:
+    noise = np.random.default_rng(3).integers(0, 2, N)
+    alone = bank(store, "linear", 1, epochs=2, clip_norm=0.01).fit([task(1)])[0]
+    fits = bank(store, "linear", 2, epochs=2, clip_norm=0.01).fit([task(1), task(2, noise)])
+    free = bank(store, "linear", 1, epochs=2).fit([task(1)])[0]
+    assert fits[0].iterations == alone.iterations
+    assert alone.iterations[0] == free.iterations[0]
+    assert alone.iterations != free.iterations
+    wide = bank(store, "linear", 1, epochs=2, clip_norm=1e6).fit([task(1)])[0]
+    assert wide.iterations == free.iterations
+
+
+def test_softmax_groups(store: FeatureStore) -> None:
+    """A binary column, then a value of three that the map tells in part."""
+    group = np.where(np.arange(N) % 2, 0, 1 + np.arange(N) // 2 % 2)
+    y = np.concatenate([(np.arange(N) % 2)[:, None], np.eye(3)[group]], axis=1).astype("f4")
+    y[::7, 1:] = np.nan
+    side = bank(
+        store, "conv", 1, outputs=4, objective=Objective(softmax=((1, 4),)), training_scores=True
+    )
+    one = Task(np.arange(100), y[:100], np.arange(100, 130), y[100:130], seed=(5,))
+    (fit,) = side.fit([one])
+    best = fit.history[fit.best_epoch]
+    assert {"accuracy_0", "f1_0", "val_accuracy_0", "val_f1_0"} <= best.keys()
+    assert best["accuracy_0"] > 0.6
+    (odds,) = side.predict([np.arange(130, N)])
+    p = 1 / (1 + np.exp(-odds.astype("f8")))
+    assert p[:, 1:].sum(axis=1) == pytest.approx(1, abs=1e-5)
+    right = (p[:, 1] > 0.5) == (np.arange(130, N) % 2 == 1)
+    assert right.mean() > 0.75
+
+
+def test_scores_by_hand() -> None:
+    nan = float("nan")
+    targets = np.array([[1, 0.75, nan], [0, 0.25, nan], [nan, 1, nan]])
+    logits = np.array([[2.0, -1.0, 5.0], [-2.0, -3.0, 5.0], [9.0, 1.0, 5.0]])
+    found = fitting.scores(targets, logits)
+    losses = np.log1p(np.exp([-2, -2, 1, -3, -1]))
+    assert found["loss"] == pytest.approx(losses.mean())
+    assert found["auc"] == 1
+    assert found["binary_accuracy"] == pytest.approx(4 / 5)
+    nothing = fitting.scores(np.full((2, 1), nan), np.zeros((2, 1)))
+    assert all(np.isnan(value) for value in nothing.values())
+
+
+def test_rank_prefers_auc_then_a_small_loss_then_a_late_epoch() -> None:
+    nan = float("nan")
+    ranked = [
+        fitting.rank_of({"auc": nan, "loss": 0.5}, 9),
+        fitting.rank_of({"auc": nan, "loss": 0.4}, 0),
+        fitting.rank_of({"auc": 0.6, "loss": 2.0}, 1),
+        fitting.rank_of({"auc": 0.6, "loss": 1.0}, 0),
+        fitting.rank_of({"auc": 0.7, "loss": 9.0}, 0),
+    ]
+    assert ranked == sorted(ranked)
+    late = [fitting.rank_of({"auc": nan, "loss": nan}, epoch) for epoch in range(3)]
+    assert late == sorted(late)

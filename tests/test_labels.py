@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -9,6 +10,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from pipeline import encoding
+from pipeline.categories import Attribute
 from pipeline.errors import PipelineError
 from pipeline.labels import CELLS, SPLITS, LabelTable, read_clean, read_table, write_clean
 
@@ -253,3 +256,260 @@ def test_any_spelling_of_a_cell_reads_as_its_value(
     table = read_table(write(tmp_path_factory.mktemp("any"), "t.csv", text))
     expected = [[CELLS[cell.lower()] for cell in row] for row in rows]
     np.testing.assert_array_equal(table.values, expected)
+
+
+MIXED = """image,hat,colour,size
+b.jpg,1,red,L
+a.jpg,,blue,
+d.jpg,0, red ,S
+c.jpg,1,NA,S
+e.jpg,0,teal,L
+f.jpg,?,blue,XL
+"""
+
+
+def test_a_categorical_attribute_has_a_column_per_frequent_value(tmp_path: Path) -> None:
+    path = write(tmp_path, "t.csv", MIXED)
+    table = read_table(path, categorical=["size", "colour"], min_count=2)
+    assert table.attributes == ["hat", "colour=blue", "colour=red", "size=L", "size=S"]
+    assert table.categories == (
+        Attribute("colour", ("blue", "red"), 1),
+        Attribute("size", ("L", "S"), 3),
+    )
+    assert table.values.dtype == np.float32
+    np.testing.assert_array_equal(
+        table.values,
+        [
+            [1, 0, 1, 1, 0],
+            [NAN, 1, 0, NAN, NAN],
+            [0, 0, 1, 0, 1],
+            [1, NAN, NAN, 0, 1],
+            [0, 0, 0, 1, 0],  # teal is known, and rare
+            [NAN, 1, 0, 0, 0],
+        ],
+    )
+    assert table.texts is not None
+    assert table.texts.tolist() == [
+        *(["red", "L"], ["blue", ""], ["red", "S"], ["", "S"], ["teal", "L"], ["blue", "XL"])
+    ]
+
+
+def test_every_value_has_a_column_at_first(tmp_path: Path) -> None:
+    table = read_table(write(tmp_path, "t.csv", MIXED), ["size", "colour"], ["colour", "size"])
+    assert table.categories == (
+        Attribute("size", ("L", "S", "XL"), 0),
+        Attribute("colour", ("blue", "red", "teal"), 3),
+    )
+    known = ~np.isnan(table.values[:, 3])
+    assert (table.values[known, 3:].sum(axis=1) == 1).all()
+
+
+def test_without_categorical_columns_a_table_has_no_categories(tmp_path: Path) -> None:
+    table = read_table(write(tmp_path, "t.csv", MIXED), ["hat"], [], 5)
+    assert (table.categories, table.texts, table.attributes) == ((), None, ["hat"])
+
+
+def test_a_categorical_attribute_may_hold_1_and_0(tmp_path: Path) -> None:
+    text = "image,a,b\nx.jpg,1,1\ny.jpg,0,1.0\nz.jpg,1,\n"
+    table = read_table(write(tmp_path, "t.csv", text), categorical=["a", "b"])
+    assert table.attributes == ["a=1", "a=0", "b=1", "b=1.0"]
+
+
+def test_rows_of_one_image_are_merged_and_counted_once(tmp_path: Path) -> None:
+    text = (
+        "image,colour,hat\nx.jpg,red,\ny.jpg,blue,1\nx.jpg,,1\nx.jpg, red,1\n"
+        "z.jpg,,0\nz.jpg,blue,\n"
+    )
+    table = read_table(write(tmp_path, "t.csv", text), categorical=["colour"])
+    assert (table.images, table.merged) == (["x.jpg", "y.jpg", "z.jpg"], 3)
+    # Blue is on two images; red, on as many rows, on one.
+    assert table.attributes == ["colour=blue", "colour=red", "hat"]
+    np.testing.assert_array_equal(table.values, [[0, 1, 1], [1, 0, 1], [1, 0, 0]])
+    assert table.texts is not None
+    assert table.texts[:, 0].tolist() == ["red", "blue", "blue"]
+
+
+REFUSED_CATEGORICAL = {
+    "rows that disagree": (
+        "image,a,colour\nx.jpg,1,red\ny.jpg,1,blue\n\nx.jpg,1, green\n",
+        ["'x.jpg', column 'colour': got 'red' in row 2 and 'green' in row 5", "keep the right row"],
+    ),
+    "rare values that disagree": (
+        "image,a,colour\nx.jpg,1,teal\ny.jpg,1,red\nx.jpg,1,Teal\nz.jpg,1,blue\n",
+        ["'x.jpg', column 'colour': got 'teal' in row 2 and 'Teal' in row 4"],
+    ),
+    "binary rows that disagree": (
+        "image,a,colour\nx.jpg,1,red\nx.jpg,0,red\ny.jpg,0,blue\n",
+        ["'x.jpg', column 'a': got 1 in row 2 and 0 in row 3"],
+    ),
+    "one value": (
+        "image,a,colour\nx.jpg,1,red\ny.jpg,1,red\n",
+        ["column 'colour': 1 of its 1 values are on at least 1 images", "two or more"],
+    ),
+    "no value": (
+        "image,a,colour\nx.jpg,1,\ny.jpg,1,NA\n",
+        ["column 'colour': 0 of its 0 values", "categorical.min_count", "leave the column out"],
+    ),
+    "a text in a binary column": (
+        "image,colour,a\nx.jpg,red,1\ny.jpg,blue,some\n",
+        ["row 3, column 'a': got 'some', expected 1, 0 or unknown"],
+    ),
+    "nothing known": ("image,a,colour\nx.jpg,,\n", ["every cell of a, colour is unknown"]),
+    "no such column": ("image,a,color\nx.jpg,1,0\n", ["'colour'", "did you mean 'color'?"]),
+    "a column named like a value": (
+        "image,colour,colour=red\nx.jpg,red,1\ny.jpg,blue,0\n",
+        ["column 'colour=red' is named like a value of a categorical column", "rename"],
+    ),
+}
+
+
+@pytest.mark.parametrize(
+    ("content", "parts"), REFUSED_CATEGORICAL.values(), ids=REFUSED_CATEGORICAL
+)
+def test_refuses_categorical(tmp_path: Path, content: str, parts: list[str]) -> None:
+    path = write(tmp_path, "table.csv", content)
+    with pytest.raises(PipelineError) as caught:
+        read_table(path, categorical=["colour"])
+    message = str(caught.value)
+    assert message.startswith(f"{path}: ")
+    assert "\n" not in message
+    for part in parts:
+        assert part in message
+
+
+def test_refuses_values_that_are_all_rare(tmp_path: Path) -> None:
+    path = write(tmp_path, "t.csv", MIXED)
+    with pytest.raises(PipelineError) as caught:
+        read_table(path, categorical=["colour", "size"], min_count=3)
+    assert "column 'colour': 0 of its 3 values are on at least 3 images" in str(caught.value)
+
+
+def test_refuses_a_categorical_column_that_is_not_chosen(tmp_path: Path) -> None:
+    path = write(tmp_path, "t.csv", MIXED)
+    with pytest.raises(PipelineError, match=r"'colour'.*categorical\.columns.*some of hat, size"):
+        read_table(path, ["hat", "size"], ["colour"])
+
+
+def mixed() -> LabelTable:
+    """A binary attribute between two categorical ones, rows not sorted."""
+    texts = np.array(
+        [["red", "L"], ["", "L"], ["blue", ""], ["teal", "S"]],
+        dtype=object,
+    )
+    colour = encoding.one_hot(texts[:, 0], ["red", "blue"])
+    size = encoding.one_hot(texts[:, 1], ["L", "S"])
+    hat = np.array([[1], [0], [NAN], [1]], dtype=np.float32)
+    return LabelTable(
+        ["c.jpg", "a.jpg", "d.jpg", "b.jpg"],
+        ["colour=red", "colour=blue", "hat", "size=L", "size=S"],
+        np.concatenate([colour, hat, size], axis=1),
+        ["train", "val", "test", "train"],
+        categories=(Attribute("colour", ("red", "blue"), 0), Attribute("size", ("L", "S"), 3)),
+        texts=texts,
+    )
+
+
+def test_clean_table_has_texts_of_categorical_cells(tmp_path: Path) -> None:
+    write_clean(mixed(), tmp_path / "labels.csv")
+    assert (tmp_path / "labels.csv").read_text() == (
+        "image,split,colour,hat,size\n"
+        "a.jpg,val,,0,L\n"
+        "b.jpg,train,teal,1,S\n"
+        "c.jpg,train,red,1,L\n"
+        "d.jpg,test,blue,,\n"
+    )
+    assert (tmp_path / "values.csv").read_text() == (
+        "attribute,value\ncolour,red\ncolour,blue\nsize,L\nsize,S\n"
+    )
+
+
+def test_filled_cells_are_written_and_rare_known_ones_stay(tmp_path: Path) -> None:
+    table = mixed()
+    values = np.where(np.isnan(table.values), [1, 0, 1, 0, 1], table.values).astype(np.float32)
+    values[1, :2] = NAN  # left empty
+    write_clean(replace(table, values=values), tmp_path / "labels.csv")
+    assert (tmp_path / "labels.csv").read_text().splitlines()[1:] == [
+        "a.jpg,val,,0,L",
+        "b.jpg,train,teal,1,S",
+        "c.jpg,train,red,1,L",
+        "d.jpg,test,blue,1,S",
+    ]
+    assert table.texts is not None
+    assert table.texts[2].tolist() == ["blue", ""], "the input is left alone"
+
+
+def test_taken_rows_keep_their_texts() -> None:
+    table = mixed()
+    taken = table.take([3, 0])
+    assert taken.images == ["b.jpg", "c.jpg"]
+    assert taken.split == ["train", "train"]
+    assert taken.texts is not None
+    assert taken.texts.tolist() == [["teal", "S"], ["red", "L"]]
+    np.testing.assert_array_equal(taken.values, table.values[[3, 0]])
+    assert taken.categories == table.categories
+    assert table.take([]).texts is not None
+    assert mixed().take(np.array([1])).images == ["a.jpg"]
+
+
+TEXTS = (
+    st.text(
+        st.characters(exclude_categories=["Cc", "Cs"]) | st.sampled_from('",; =01'), max_size=6
+    )
+    .map(str.strip)
+    .filter(lambda text: text.lower() not in encoding.UNKNOWN[1:])
+)  # fmt: skip
+
+
+@st.composite
+def tables_with_categories(draw: st.DrawFn) -> LabelTable:
+    plain = draw(clean_tables())
+    attributes: list[str] = []
+    columns, texts, found = [], [], []
+    for a, name in enumerate(plain.attributes):
+        if not draw(st.booleans()):
+            attributes.append(name)
+            columns.append(plain.values[:, [a]])
+            continue
+        given = draw(st.lists(TEXTS, min_size=len(plain.images), max_size=len(plain.images)))
+        cells = np.array(given, dtype=object)
+        # Further values come from cells of images that were dropped.
+        rest = draw(st.lists(TEXTS.filter(bool), max_size=2, unique=True))
+        common = encoding.frequent(cells, draw(st.integers(1, 2)))
+        values = [*common, *(text for text in rest if text not in given)] or ["only"]
+        one = Attribute(name, tuple(values), len(attributes))
+        found.append(one)
+        attributes += one.columns
+        columns.append(encoding.one_hot(cells, values))
+        texts.append(cells)
+    return LabelTable(
+        plain.images,
+        attributes,
+        np.concatenate(columns, axis=1),
+        plain.split,
+        categories=tuple(found),
+        texts=np.stack(texts, axis=1) if texts else None,
+    )
+
+
+@settings(max_examples=150, deadline=None)
+@given(table=tables_with_categories())
+def test_clean_round_trip_of_categories(
+    tmp_path_factory: pytest.TempPathFactory, table: LabelTable
+) -> None:
+    path = tmp_path_factory.mktemp("clean") / "labels.csv"
+    write_clean(table, path)
+    again = read_clean(path)
+    sorted_table = table.take(sorted(range(len(table.images)), key=table.images.__getitem__))
+    assert again.images == sorted_table.images
+    assert again.split == sorted_table.split
+    assert again.attributes == table.attributes
+    assert again.categories == table.categories
+    np.testing.assert_array_equal(again.values, sorted_table.values)
+    assert again.values.dtype == np.float32
+    if sorted_table.texts is None:
+        assert again.texts is None
+    else:
+        assert again.texts is not None
+        assert again.texts.tolist() == sorted_table.texts.tolist()
+    write_clean(again, path.with_name("again.csv"))
+    assert path.with_name("again.csv").read_bytes() == path.read_bytes()

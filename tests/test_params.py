@@ -49,6 +49,27 @@ def test_the_projects_own_file_is_valid(root: Path) -> None:
         ("impute.threshold", 1.0, "impute.threshold: got 1.0"),
         ("split.test", 0, "split.test: got 0"),
         ("impute", 3, "impute: got 3, expected a mapping"),
+        ("dense_units", 0, "dense_units: got 0, expected a whole number from 1 to 65536"),
+        ("loss", "hinge", "loss: got 'hinge', expected one of cross_entropy, weighted, focal"),
+        ("schedule", "step", "schedule: got 'step', expected one of constant, cosine"),
+        ("clip_norm", 0, "clip_norm: got 0, expected null or a number above 0 to 1e+06"),
+        ("clip_norm", "none", "clip_norm: got 'none', expected null or a number"),
+        ("title", " ", "title: got ' ', expected a text that is not empty"),
+        ("title", 3, "title: got 3, expected a text"),
+        ("fine_tune", 3, "fine_tune: got 3, expected a mapping"),
+        ("fine_tune.epochs", -1, "fine_tune.epochs: got -1, expected a whole number from 0"),
+        ("fine_tune.start", "new", "fine_tune.start: got 'new', expected one of head, fresh"),
+        ("fine_tune.network", "both", "fine_tune.network: got 'both', expected one of single, sh"),
+        ("fine_tune.learning_rate", 0, "fine_tune.learning_rate: got 0, expected a number above 0"),
+        ("fine_tune.patience", 0, "fine_tune.patience: got 0, expected a whole number from 1"),
+        (
+            "categorical.columns",
+            "a",
+            "categorical.columns: got 'a', expected null (none) or a list",
+        ),
+        ("categorical.columns", [], "categorical.columns: got [], expected null (none) or a list"),
+        ("categorical.columns", [1], "categorical.columns: got [1], expected null (none) or a"),
+        ("categorical.min_count", 0, "categorical.min_count: got 0, expected a whole number from"),
     ],
 )
 def test_bad_values_are_named(
@@ -89,6 +110,81 @@ def test_splits_must_leave_training_images(
         params.load(write_params({"split.test": 0.6, "split.val": 0.4}))
 
 
+TUNED = {"fine_tune.epochs": 3}
+COLOUR = {"categorical.columns": ["colour", "shape"]}
+
+
+@pytest.mark.parametrize(
+    ("values", "told"),
+    [
+        (
+            {**COLOUR, "loss": "weighted"},
+            ["loss: got 'weighted'", "(colour, shape)", "expected one of cross_entropy, focal"],
+        ),
+        (
+            {"fine_tune.network": "shared"},
+            ["fine_tune.network: got 'shared' with fine_tune.epochs 0", "expected single, or ep"],
+        ),
+        (
+            {"fine_tune.network": "independent", "fine_tune.start": "fresh"},
+            ["fine_tune.network: got 'independent' with fine_tune.epochs 0", "expected single"],
+        ),
+        (
+            {**TUNED, "fine_tune.network": "shared"},
+            ["fine_tune.start: got 'head' with fine_tune.network shared", "expected fresh"],
+        ),
+        (
+            {**TUNED, "fine_tune.network": "independent"},
+            ["fine_tune.start: got 'head' with fine_tune.network independent", "expected fresh"],
+        ),
+        (
+            {**TUNED, "features.grid": 4},
+            ["features.grid: got 4 with fine_tune.epochs 3", "expected null"],
+        ),
+        (
+            {**TUNED, "backbone.precision": "int8"},
+            [
+                "backbone.precision: got 'int8' with fine_tune.epochs 3",
+                "expected one of auto, float32, bfloat16",
+            ],
+        ),
+    ],
+)
+def test_values_that_do_not_go_together_are_named(
+    write_params: Callable[[dict[str, Any]], Path], values: dict[str, Any], told: list[str]
+) -> None:
+    path = write_params(values)
+    with pytest.raises(PipelineError) as caught:
+        params.load(path)
+    message = str(caught.value)
+    assert message.startswith(f"{path}: {told[0]}")
+    assert all(part in message for part in told)
+    assert "\n" not in message
+
+
+@pytest.mark.parametrize(
+    "values",
+    [
+        {**COLOUR, "loss": "focal"},
+        {**COLOUR, "loss": "cross_entropy"},
+        {"loss": "weighted"},
+        TUNED,
+        {**TUNED, "fine_tune.start": "fresh"},
+        {**TUNED, "fine_tune.start": "fresh", "fine_tune.network": "shared"},
+        {**TUNED, "fine_tune.start": "fresh", "fine_tune.network": "independent"},
+        {"features.grid": 4, "backbone.precision": "int8"},
+        {"fine_tune.start": "fresh"},
+        {**TUNED, "head": "dense", "schedule": "plateau", "clip_norm": 1},
+    ],
+)
+def test_values_that_go_together_are_accepted(
+    write_params: Callable[[dict[str, Any]], Path], values: dict[str, Any]
+) -> None:
+    p = params.load(write_params(values))
+    assert p.fine_tune.epochs == values.get("fine_tune.epochs", 0)
+    assert p.categorical.columns == tuple(values.get("categorical.columns", ()))
+
+
 def test_no_such_file_and_no_yaml(tmp_path: Path) -> None:
     with pytest.raises(PipelineError, match="no such file"):
         params.load(tmp_path / "absent.yaml")
@@ -104,6 +200,10 @@ def test_exponent_as_dvc_writes_it(tmp_path: Path, root: Path) -> None:
     path = tmp_path / "params.yaml"
     path.write_text(text.replace("learning_rate: 0.001 ", "learning_rate: 1e-05 "), "utf-8")
     assert params.load(path).learning_rate == 1e-5
+    fine = text.replace("learning_rate: 0.00001 ", "learning_rate: 1e-06 ")
+    path.write_text(fine.replace("clip_norm: null", "clip_norm: 1e0"), "utf-8")
+    p = params.load(path)
+    assert (p.fine_tune.learning_rate, p.clip_norm) == (1e-6, 1.0)
 
 
 def test_every_key_has_a_comment(root: Path) -> None:

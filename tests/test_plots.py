@@ -6,11 +6,13 @@ import matplotlib
 import numpy as np
 import pandas as pd
 import pytest
+from matplotlib.axes import Axes
 from matplotlib.colors import to_hex
 from matplotlib.text import Text
 from PIL import Image
 
-from pipeline import figures, metrics, plots
+from pipeline import encoding, figures, metrics, plots
+from pipeline.categories import Attribute
 from pipeline.labels import LabelTable
 
 NAN = float("nan")
@@ -92,7 +94,38 @@ def draw_gallery(attributes, path):
     plots.gallery(items, path)
 
 
+def value_table(cells):
+    """A table of categorical attributes: name -> texts, and how many of its values are rare."""
+    columns, categories, start = [], [], 0
+    for name, (texts, rare) in cells.items():
+        values = encoding.frequent(np.array(texts, dtype=object), 1)
+        one = Attribute(name, tuple(values[: len(values) - rare]), start)
+        columns.append(encoding.one_hot(np.array(texts, dtype=object), one.values))
+        categories.append(one)
+        start = one.stop
+    texts = np.array([texts for texts, _ in cells.values()], dtype=object).T
+    return LabelTable(
+        [str(i) for i in range(len(texts))],
+        [name for one in categories for name in one.columns],
+        np.concatenate(columns, axis=1),
+        categories=tuple(categories),
+        texts=texts,
+    )
+
+
+def draw_pies(attributes, path):
+    rng = np.random.default_rng(attributes)
+    cells = {}
+    for a, name in enumerate(names(min(attributes, 24))):
+        values = ["", *names(a % 5 + 2), *(f"seldom {i}" for i in range(3))]
+        share = np.r_[rng.dirichlet(np.ones(len(values) - 3)) * 0.99, [0.004, 0.003, 0.003]]
+        texts = [*values, *rng.choice(values, 600 - len(values), p=share)]
+        cells[name] = texts, 2
+    plots.pies(value_table(cells), path)
+
+
 DRAWERS = {
+    "pies": draw_pies,
     "distribution": draw_distribution,
     "learning": draw_learning,
     "confusion": draw_confusion,
@@ -255,3 +288,43 @@ def test_a_giant_table_stays_within_what_can_be_drawn(tmp_path, monkeypatch):
     monkeypatch.setattr(figures, "LONGEST_SIDE", 1000)
     draw_distribution(60, tmp_path / "a.png")
     assert max(read(tmp_path / "a.png").size) <= 1000
+
+
+def test_pies_tell_large_values_and_count_the_others(tmp_path, drawn):
+    rare = [f"shade {i}" for i in range(20)]
+    colours = ["red"] * 50 + ["blue"] * 18 + ["teal"] * 9 + ["grey"] * 3 + rare + [""] * 9
+    plots.pies(value_table({"colour": (colours, 20)}), tmp_path / "a.png")
+    shown = {entry[0] for entry in drawn.values()}
+    assert shown == {
+        *("Values of categorical attributes", "colour", "24 values"),
+        *("red", "blue", "teal", "20 rarer"),
+    }
+
+
+def test_labels_of_pies_that_would_touch_are_left_out(tmp_path, drawn):
+    values = ["a"] * 80 + ["b"] * 5 + ["c"] * 5 + ["d"] * 4 + [f"e{i}" for i in range(6)]
+    plots.pies(value_table({"x": (values, 6)}), tmp_path / "a.png")
+    shown = {entry[0] for entry in drawn.values()}
+    assert shown - {"Values of categorical attributes", "x", "10 values"} == {
+        *("a", "b", "c", "6 rarer")
+    }
+    check_texts(drawn)
+
+
+def test_slices_of_pies_are_shares_of_known_cells(tmp_path, monkeypatch):
+    seen = []
+    original = Axes.pie
+
+    def spy(self, x, **rest):
+        seen.append((list(x), rest["labels"], len(rest["colors"])))
+        return original(self, x, **rest)
+
+    monkeypatch.setattr(Axes, "pie", spy)
+    few = ["S"] * 96 + ["M"] * 2 + ["L", "XL"] + [""] * 100
+    even = ["a", "b"] * 100
+    plots.pies(value_table({"size": (few, 1), "letter": (even, 0)}), tmp_path / "a.png")
+    (size, labels, colors), (letter, *_) = seen
+    # XL, on a hundredth of the images, would have a slice, had it a column.
+    assert size == pytest.approx([0.96, 0.02, 0.01, 0.01])
+    assert (labels, colors) == (["S", "", "", ""], 4)
+    assert letter == pytest.approx([0.5, 0.5])

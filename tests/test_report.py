@@ -5,6 +5,9 @@ import pandas as pd
 import pytest
 
 from pipeline import report
+from pipeline.categories import Attribute
+from pipeline.impute.categorical import COLUMNS
+from pipeline.labels import LabelTable
 from pipeline.metrics import roc_curve_points
 
 NAN = float("nan")
@@ -131,3 +134,44 @@ def test_curves_only_where_they_exist() -> None:
 def test_finite_leaves_out_what_is_undefined() -> None:
     content = {"a": {"x": NAN, "y": None}, "b": {"n": np.int64(3), "p": 0.123456}, "c": np.inf}
     assert report.finite(content) == {"b": {"n": 3, "p": 0.1235}}
+
+
+def test_category_table_by_hand() -> None:
+    categories = (Attribute("colour", ("red", "blue"), 0), Attribute("size", ("S", "L"), 3))
+    columns = ["colour=red", "colour=blue", "hat", "size=S", "size=L"]
+    clean = LabelTable([], columns, np.empty((0, 5), dtype=np.float32), categories=categories)
+    labels = np.array(
+        [
+            [1, 0, 1, NAN, NAN],
+            [1, 0, 1, NAN, NAN],
+            [0, 1, 1, NAN, NAN],
+            [0, 0, NAN, NAN, NAN],  # a value without a column
+            [NAN, NAN, 0, NAN, NAN],
+        ]
+    )
+    p = np.array([[0.6, 0.4, 0, 0, 1], [0.3, 0.7, 0, 0, 1], [0.1, 0.9, 0, 0, 1], [1, 0, 0, 0, 1]])
+    p = np.concatenate([p, p[:1]])
+    expected = pd.DataFrame([["colour", *range(11)], ["size", *range(11)]], columns=list(COLUMNS))
+    table = report.category_table(clean, labels, p, expected)
+    assert table["attribute"].tolist() == ["colour", "size"]
+    moved = ("accuracy", "accuracy_low", "accuracy_high", "f1_macro", "brier")
+    for name in COLUMNS[1:]:
+        found = table[f"expected_{name}" if name in moved else name]
+        assert found.tolist() == expected[name].tolist()
+    first, second = table.to_dict("records")
+    assert (first["known"], first["accuracy"]) == (4, 0.5)
+    assert first["accuracy_low"] == pytest.approx(0.150036, abs=1e-5)
+    assert first["accuracy_high"] == pytest.approx(0.849964, abs=1e-5)
+    # red: 1 of 2 found, 1 given wrongly; blue: found and given once more; the rare one never.
+    assert first["f1_macro"] == pytest.approx((2 / 4 + 2 / 3 + 0) / 3, abs=1e-6)
+    assert first["majority_test_accuracy"] == 0.5
+    assert second["known"] == 0
+    assert np.isnan([second[n] for n in ("accuracy", "f1_macro", "majority_test_accuracy")]).all()
+
+
+def test_category_table_without_categorical_attributes() -> None:
+    clean = LabelTable([], ["hat"], np.empty((0, 1), dtype=np.float32))
+    expected = pd.DataFrame(columns=list(COLUMNS))
+    table = report.category_table(clean, np.ones((3, 1)), np.ones((3, 1)), expected)
+    assert len(table) == 0
+    assert {"attribute", "expected_accuracy", "accuracy", "known"} <= set(table.columns)

@@ -6,7 +6,8 @@ import numpy as np
 import pandas as pd
 from PIL import Image
 
-from pipeline import samples
+from pipeline import encoding, samples
+from pipeline.categories import Attribute
 from pipeline.labels import LabelTable
 
 
@@ -34,3 +35,39 @@ def test_items_tell_label_imputed_value_and_prediction(tmp_path: Path) -> None:
     assert items[0]["image"].shape == (160, 320, 3)
     again = samples.choose(table, test, provenance, p, np.array([0.5, 0.2]), tmp_path, seed=1)
     assert [item["name"] for item in again] == [item["name"] for item in items]
+
+
+def test_a_categorical_attribute_is_one_line_with_its_values(tmp_path: Path) -> None:
+    texts = np.array([["red"], ["teal"], [""], [""]], dtype=object)
+    colour = encoding.one_hot(texts[:, 0], ["red", "blue"])
+    hat = np.array([[1], [0], [1], [np.nan]], dtype="float32")
+    names = [f"{letter}.png" for letter in "abcd"]
+    for name in names:
+        Image.new("RGB", (40, 20)).save(tmp_path / name)
+    table = LabelTable(
+        names,
+        ["hat", "colour=red", "colour=blue"],
+        np.concatenate([hat, colour], axis=1),
+        ["test"] * 4,
+        categories=(Attribute("colour", ("red", "blue"), 1),),
+        texts=texts,
+    )
+    provenance = pd.DataFrame(
+        {
+            "image": ["c.png", "d.png", "d.png"],
+            "attribute": ["colour", "colour", "hat"],
+            "value": ["blue", "", "1"],
+            "probability": [0.75, 0.5, 0.6],
+        }
+    )
+    p = np.array([[0.9, 0.8, 0.2], [0.3, 0.4, 0.6], [0.2, 0.45, 0.55], [0.6, 0.5, 0.5]])
+    # Thresholds of a value's columns decide nothing.
+    items = samples.choose(
+        table, np.arange(4), provenance, p, np.array([0.5, 0.99, 0.0]), tmp_path, seed=0
+    )
+    assert [item["rows"] for item in items] == [
+        [("hat", "1", "", None, "1", 0.9), ("colour", "red", "", None, "red", 0.8)],
+        [("hat", "0", "", None, "0", 0.3), ("colour", "teal", "", None, "blue", 0.6)],
+        [("hat", "1", "", None, "0", 0.2), ("colour", "", "blue", 0.75, "blue", 0.55)],
+        [("hat", "", "1", 0.6, "1", 0.6), ("colour", "", "", 0.5, "red", 0.5)],
+    ]

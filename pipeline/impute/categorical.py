@@ -14,7 +14,7 @@ import numpy.typing as npt
 import pandas as pd
 
 from pipeline.categories import Attribute, chosen, macro_f1, truth
-from pipeline.impute.fill import PRIOR, Filled
+from pipeline.impute.fill import ONE_CLASS, PRIOR, Filled
 from pipeline.impute.trust import supported
 
 ENOUGH = 20
@@ -63,6 +63,9 @@ def settle(
         rare = float((value[cells] == -2).mean()) if len(cells) else 0.0
         probability = _normalised(filled.probability[:, span], rare)
         held_out = _normalised(filled.held_out[cells, span], rare)
+        learnable = filled.learnable[span]
+        if not learnable.any():
+            probability[unknown] = _of_one_value(probability[unknown])
         probability[cells] = held_out
         filled.probability[:, span], filled.held_out[cells, span] = probability, held_out
         given, guess = chosen(held_out), chosen(probability[unknown])
@@ -73,7 +76,6 @@ def settle(
             promised[own] = _trusted(sure[own], given[own], sure[~own], given[~own], right[~own])
         found = probability[unknown].max(axis=1)
         trusted = _trusted(found, guess, sure, given, right)
-        learnable = filled.learnable[span]
         one_hot = np.eye(len(one.values))
         filled.values[unknown, span] = one_hot[guess]
         filled.decided[cells, span] = one_hot[given]
@@ -81,9 +83,11 @@ def settle(
         filled.correctness[unknown, span] = trusted[:, None]
         weight = np.square(2 * np.maximum(trusted, 0.5) - 1) if learnable.any() else 0 * trusted
         filled.weight[unknown, span] = weight[:, None]
-        told = one.start + int(np.argmax(learnable))
-        evidence = filled.evidence[unknown, told] if learnable.any() else np.array([PRIOR])
-        filled.evidence[unknown, span] = evidence[:, None]
+        evidence = filled.evidence[unknown, span]
+        if learnable.any():
+            filled.evidence[unknown, span] = evidence[:, [int(np.argmax(learnable))]]
+        else:
+            filled.evidence[unknown, span] = ONE_CLASS if (evidence == ONE_CLASS).all() else PRIOR
 
 
 def audit(
@@ -115,6 +119,7 @@ def audit(
         rng = np.random.default_rng([*seed, one.start, n])
         drawn = rng.binomial(to_judge or max(n, 1), rng.beta(right + 0.5, n - right + 0.5, DRAWS))
         ends = np.quantile(drawn / (to_judge or max(n, 1)), [(1 - LEVEL) / 2, (1 + LEVEL) / 2])
+        ends = ends if n else np.full(2, np.nan)
         frequent = np.bincount(everyone[everyone >= 0], minlength=len(one.values))
         wanted = np.eye(len(one.values))[np.maximum(true, 0)] * (true >= 0)[:, None]
         rows.append(
@@ -130,10 +135,24 @@ def audit(
                 "accuracy_high": ends[1],
                 "f1_macro": macro_f1(true, given),
                 "brier": np.square(held_out - wanted).sum(axis=1).mean() if n else np.nan,
-                "majority_accuracy": frequent.max() / max(len(everyone), 1),
+                "majority_accuracy": frequent.max() / len(everyone) if len(everyone) else np.nan,
             }
         )
     return pd.DataFrame(rows, columns=list(COLUMNS))
+
+
+def _of_one_value(probability: np.ndarray) -> Floats:
+    """``probability`` [n, V] drawn to its mean until the most probable value of that is each row's:
+    of values that are about as frequent, the order of the scores must not choose."""
+    if not len(probability):
+        return probability
+    mean = probability.mean(axis=0)
+    top = int(np.argmax(mean))
+    lead = mean[top] - mean
+    lost = (lead - probability[:, [top]] + probability).max(axis=0)
+    share = np.divide(0.98 * lead, lost, out=np.ones_like(lead), where=lost > 0)
+    share[top] = 1.0
+    return np.asarray(mean + min(1.0, share.min()) * (probability - mean))
 
 
 def _normalised(probability: np.ndarray, rest: float) -> Floats:

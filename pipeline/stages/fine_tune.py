@@ -167,6 +167,7 @@ class _Trainer:
         """Further heads on the backbone of ``first``, which stays as it is."""
         more = self._branch(first.backbone, spans, [])
         self._fit(more, train_backbone=False)
+        first.backbone.network.trainable = True  # it was fitted before, and counts so
         config = self._card.head
         return network.make_branch(
             first.backbone, config, [*first.spans, *more.spans], [*first.heads, *more.heads]
