@@ -27,7 +27,7 @@ from pipeline import images as pictures
 from pipeline.errors import PipelineError
 from pipeline.features import FeatureStore
 from pipeline.files import replace_directory
-from pipeline.labels import LabelTable
+from pipeline.label_table import LabelTable
 from pipeline.passes import Work
 
 CACHE = Path(".benchmarks")

@@ -26,8 +26,10 @@ from benchmarks import recipe_report
 from benchmarks.recipe_list import BY_NAME, Recipe
 from benchmarks.workshop import machine, measure, params, timed
 from pipeline import comparison, metrics
+from pipeline.clean_table import read_clean
 from pipeline.files import write_csv
-from pipeline.labels import LabelTable, read_clean, read_table
+from pipeline.label_table import LabelTable
+from pipeline.labels import read_table
 
 RESULT = Path("reports/recipes.csv")
 STAGES = ("check", "clean", "backbone", "embed", "classify", "impute", "train", "fine_tune")

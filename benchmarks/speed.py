@@ -23,8 +23,9 @@ import pandas as pd
 
 from benchmarks.workshop import machine, measure, params
 from pipeline import backbones, heads
+from pipeline.clean_table import read_clean
 from pipeline.files import write_csv
-from pipeline.labels import LabelTable, read_clean
+from pipeline.label_table import LabelTable
 
 RESULT = Path("benchmarks/speed.csv")
 ATTRIBUTES = ["has_long_trousers", "has_sleeves", "has_pattern", "has_hat"]
@@ -153,7 +154,7 @@ OTHER = """
 import sys
 from pathlib import Path
 from benchmarks.speed import other_way
-from pipeline.labels import read_clean
+from pipeline.clean_table import read_clean
 folder, height, width, steps = sys.argv[1:]
 table = read_clean(Path(folder) / "data/clean/labels.csv")
 seconds = other_way(Path(folder), table, (int(height), int(width)), int(steps))

@@ -8,7 +8,8 @@ import numpy as np
 import pandas as pd
 
 from pipeline.delimited import fail, read_rows
-from pipeline.labels import CELLS, LabelTable, read_table
+from pipeline.label_table import CELLS, LabelTable
+from pipeline.labels import read_table
 
 
 def read(path: Path) -> LabelTable | pd.DataFrame:

@@ -16,7 +16,7 @@ from pipeline.crossfit import CrossFit, Images, cross_fit
 from pipeline.features import FeatureStore
 from pipeline.files import write_json
 from pipeline.fitting import Settings, SideBySide
-from pipeline.labels import LabelTable
+from pipeline.label_table import LabelTable
 from pipeline.losses import FOCAL_GAMMA, Objective
 from pipeline.params import Params
 

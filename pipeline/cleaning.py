@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 
 from pipeline.errors import PipelineError
-from pipeline.labels import SPLITS, LabelTable
+from pipeline.label_table import SPLITS, LabelTable
 from pipeline.splits import Indices, duplicate_groups, iterative_split
 
 MIN_IMAGES = 10

@@ -12,7 +12,7 @@ import numpy as np
 from pipeline import categories, encoding
 from pipeline.delimited import fail, read_rows
 from pipeline.encoding import UNKNOWN
-from pipeline.labels import ALLOWED, CELLS, LabelTable
+from pipeline.label_table import ALLOWED, CELLS, LabelTable
 
 PATH = Path("data/corrections.csv")
 COLUMNS = ("image", "attribute", "value")

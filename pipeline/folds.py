@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 
 from pipeline.files import write_csv
-from pipeline.labels import LabelTable
+from pipeline.label_table import LabelTable
 
 FOLDER = Path("models/attributes")
 

@@ -1,61 +1,22 @@
-"""The label table: every accepted format, its tri-state cells, and the clean table."""
+"""The user's label table: every accepted format, and what is wrong with all others."""
 
 from __future__ import annotations
 
 import difflib
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-from pipeline import categories, encoding
-from pipeline.categories import Attribute
-from pipeline.delimited import Row, fail, one_line, read_rows
-from pipeline.files import write_csv
+from pipeline import encoding
+from pipeline.clean_table import RESERVED
+from pipeline.delimited import Row, fail, read_rows
+from pipeline.label_table import CELLS, LabelTable, binary_cells, with_categories
 
-VALUES = "values.csv"
-SPLITS = ("train", "val", "test")
 IMAGE_COLUMNS = ("image", "filename", "file", "path", "image_name", "id")
-RESERVED = ("image", "split")  # the clean table's own columns
-CELLS = {"1": 1.0, "1.0": 1.0, "0": 0.0, "0.0": 0.0} | dict.fromkeys(encoding.UNKNOWN, float("nan"))
-ALLOWED = "1, 0 or unknown (empty, NA, NaN or ?)"
-
-
-@dataclass(frozen=True, eq=False)
-class LabelTable:
-    """Attributes of images.
-
-    ``images`` has N names and ``attributes`` A names; ``values`` is float32 [N, A] of 1, 0 and NaN
-    (unknown); ``split`` names train, val or test per image once the table is clean; ``merged``
-    counts the rows that repeated an image and went into its first one.
-
-    A categorical attribute has a column per value, see `pipeline.categories`: ``categories`` lists
-    them, and ``texts``, object [N, G], has their cells as given, empty where unknown: a value that
-    too few images have is there alone, its columns are all 0.
-    """
-
-    images: list[str]
-    attributes: list[str]
-    values: npt.NDArray[np.float32]
-    split: list[str] | None = None
-    merged: int = 0
-    categories: tuple[Attribute, ...] = ()
-    texts: npt.NDArray[np.object_] | None = None
-
-    def take(self, rows: Sequence[int]) -> LabelTable:
-        """The table of some of its rows."""
-        kept = list(rows)
-        return replace(
-            self,
-            images=[self.images[row] for row in kept],
-            values=self.values[kept],
-            split=None if self.split is None else [self.split[row] for row in kept],
-            texts=None if self.texts is None else self.texts[kept],
-        )
 
 
 def read_table(
@@ -99,7 +60,7 @@ def read_table(
     _check_categorical(path, chosen, categorical)
     binary = [a for a, name in enumerate(chosen) if name not in categorical]
     values = np.empty(grid.shape, dtype=np.float32)
-    values[:, binary] = _values(path, grid[:, binary], lines, [chosen[a] for a in binary])
+    values[:, binary] = binary_cells(path, grid[:, binary], lines, [chosen[a] for a in binary])
     texts = {}
     for a in set(range(len(chosen))) - set(binary):
         values[:, a], texts[a] = encoding.codes(grid[:, a])
@@ -109,51 +70,6 @@ def read_table(
         )
     table = _merge(path, LabelTable(images, chosen, values), lines, texts)
     return _expand(path, table, texts, min_count) if texts else table
-
-
-def read_clean(path: str | Path) -> LabelTable:
-    """Read a table that `write_clean` wrote: image, split, then one column per attribute, and, in
-    ``values.csv`` beside it, which values of categorical attributes have a column."""
-    try:
-        frame = pd.read_csv(path, dtype=str, keep_default_na=False, encoding="utf-8")
-    except (OSError, ValueError) as error:
-        fail(path, f"not a readable clean table ({one_line(error)}); run `dvc repro`")
-    if list(frame.columns[:2]) != list(RESERVED):
-        fail(path, f"columns {list(frame.columns[:2])}, expected image, split; run `dvc repro`")
-    split = frame["split"].tolist()
-    if foreign := sorted(set(split) - set(SPLITS)):
-        fail(path, f"column 'split': got {foreign[0]!r}, expected one of {', '.join(SPLITS)}")
-    names, lines = frame.columns[2:].tolist(), np.arange(len(frame)) + 2
-    vocabulary = encoding.read_values(Path(path).with_name(VALUES))
-    binary = [name for name in names if name not in vocabulary]
-    values = _values(path, frame[binary].to_numpy(dtype=object), lines, binary)
-    table = LabelTable(frame["image"].tolist(), binary, values, split)
-    if not vocabulary:
-        return table
-    return _with_categories(
-        table, names, {n: frame[n].to_numpy(object) for n in vocabulary}, vocabulary
-    )
-
-
-def write_clean(table: LabelTable, path: str | Path) -> None:
-    """Write image, split and the attributes; rows sorted by image name; and ``values.csv``.
-
-    Cells are 1, 0 or empty; of categorical attributes the value or empty.
-    """
-    if table.split is None:
-        raise ValueError("a clean table has a split for each image")
-    table = table.take(sorted(range(len(table.images)), key=table.images.__getitem__))
-    cells: dict[str, Any] = {"image": table.images, "split": table.split or []}
-    group = {one.name: g for g, one in enumerate(table.categories)}
-    for one in categories.attributes(table.attributes, table.categories):
-        own = table.values[:, one.start : one.stop]
-        if one.values:
-            assert table.texts is not None
-            cells[one.name] = encoding.texts(own, one.values, table.texts[:, group[one.name]])
-        else:
-            cells[one.name] = np.where(np.isnan(own), "", np.where(own == 1, "1", "0"))[:, 0]
-    write_csv(pd.DataFrame(cells), path)
-    encoding.write_values(table.categories, Path(path).with_name(VALUES))
 
 
 def _check_categorical(path: str | Path, chosen: list[str], categorical: Sequence[str]) -> None:
@@ -187,39 +103,11 @@ def _expand(
         frequent[names[a]] = found
     binary = [a for a in range(len(names)) if a not in vocabulary]
     plain = replace(table, attributes=[names[a] for a in binary], values=table.values[:, binary])
-    expanded = _with_categories(plain, names, cells, frequent)
+    expanded = with_categories(plain, names, cells, frequent)
     if len(set(expanded.attributes)) < len(expanded.attributes):
         twice = next(n for n in expanded.attributes if expanded.attributes.count(n) > 1)
         fail(path, f"column {twice!r} is named like a value of a categorical column; rename it")
     return expanded
-
-
-def _with_categories(
-    table: LabelTable,
-    names: Sequence[str],
-    cells: dict[str, npt.NDArray[np.object_]],
-    values: dict[str, list[str]],
-) -> LabelTable:
-    """``table``, of binary attributes, with the categorical ones at their places in ``names``."""
-    columns: list[np.ndarray] = []
-    attributes: list[str] = []
-    found: list[Attribute] = []
-    for name in names:
-        if name in values:
-            one = Attribute(name, tuple(values[name]), len(attributes))
-            found.append(one)
-            attributes += one.columns
-            columns.append(encoding.one_hot(cells[name], one.values))
-        else:
-            columns.append(table.values[:, [table.attributes.index(name)]])
-            attributes.append(name)
-    return replace(
-        table,
-        attributes=attributes,
-        values=np.concatenate(columns, axis=1),
-        categories=tuple(found),
-        texts=np.stack([cells[one.name] for one in found], axis=1),
-    )
 
 
 def _has_control_character(name: str) -> bool:
@@ -308,30 +196,6 @@ def _chosen(path: str | Path, names: list[str], attributes: Sequence[str] | None
                 "other columns with attributes in params.yaml",
             )
     return [names.index(name, 1) for name in requested]
-
-
-def _values(
-    path: str | Path, grid: npt.NDArray[np.object_], lines: npt.NDArray[np.int_], names: list[str]
-) -> npt.NDArray[np.float32]:
-    values = np.empty(grid.shape, dtype=np.float32)
-    wrong: list[tuple[int, int]] = []
-    for column in range(len(names)):
-        codes, found = pd.factorize(grid[:, column])  # few distinct texts: look up each only once
-        known = [CELLS.get(text.strip().lower()) for text in found]
-        if None in known:
-            bad = np.isin(codes, [code for code, value in enumerate(known) if value is None])
-            wrong.extend((int(row), column) for row in np.flatnonzero(bad))
-            continue
-        values[:, column] = np.array(known, dtype=np.float32)[codes]
-    if wrong:
-        row, column = min(wrong)
-        more = f" ({len(wrong) - 1} more such cells follow)" if len(wrong) > 1 else ""
-        fail(
-            path,
-            f"row {lines[row]}, column {names[column]!r}: got {grid[row, column][:60]!r}, expected "
-            f"{ALLOWED}{more}; correct it, or choose the columns with attributes in params.yaml",
-        )
-    return values
 
 
 def _merge(

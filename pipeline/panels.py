@@ -26,7 +26,7 @@ from pipeline.figures import (
     picture,
     short,
 )
-from pipeline.labels import LabelTable
+from pipeline.label_table import LabelTable
 
 LONGEST_TITLE = 19
 

@@ -17,7 +17,7 @@ from matplotlib.ticker import MaxNLocator, StrMethodFormatter
 from pipeline import metrics
 from pipeline.figures import BLUE, INK, MUTED, SERIES, columns_of, grid, picture, short
 from pipeline.gallery import gallery
-from pipeline.labels import LabelTable
+from pipeline.label_table import LabelTable
 from pipeline.panels import calibration, confusion_grid, pies
 from pipeline.training_figures import learning_curves, training_loss
 

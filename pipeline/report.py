@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 
 from pipeline import categories, metrics
-from pipeline.labels import LabelTable
+from pipeline.label_table import LabelTable
 
 TRUTH_COLUMNS = (
     *("attribute", "cells", "accuracy", "accuracy_low", "accuracy_high"),
@@ -140,7 +140,7 @@ def category_table(
     -------
     The columns of ``expected``, those that `pipeline.impute.categorical.audit` estimates with
     ``expected_`` before them; then of the test cells ``known``, ``accuracy`` with its 95 % interval
-    (Wilson), ``f1_macro`` and ``majority_test_accuracy``, of the training's most frequent value.
+    (Wilson), ``f1_macro`` and ``majority_test_accuracy``, of the table's most frequent value.
     """
     names = ("accuracy", "accuracy_low", "accuracy_high", "f1_macro", "brier")
     frame = expected.rename(columns={name: f"expected_{name}" for name in names})

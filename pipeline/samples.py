@@ -11,7 +11,7 @@ from PIL import Image
 
 from pipeline import categories, images
 from pipeline.categories import Attribute
-from pipeline.labels import LabelTable
+from pipeline.label_table import LabelTable
 
 SHOWN = 12
 LONGEST_SIDE = 320

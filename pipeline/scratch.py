@@ -22,9 +22,9 @@ from pipeline import (
     runtime,
     search_space,
 )
+from pipeline.clean_table import read_clean
 from pipeline.errors import PipelineError
 from pipeline.fitting import Settings, Task
-from pipeline.labels import read_clean
 from pipeline.params import Params
 from pipeline.pictures import Pictures
 from pipeline.search_space import Choice, Result

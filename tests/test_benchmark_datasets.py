@@ -6,7 +6,7 @@ from PIL import Image
 from benchmarks import datasets, tables
 from pipeline.errors import PipelineError
 from pipeline.features import FeatureStore
-from pipeline.labels import LabelTable
+from pipeline.label_table import LabelTable
 
 STYLES = """id,gender,colour,season
 {rows}

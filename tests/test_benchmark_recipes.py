@@ -12,7 +12,7 @@ from benchmarks import recipe_report, recipes
 from benchmarks.recipe_list import BY_NAME, RECIPES, Recipe, setting
 from benchmarks.workshop import params as write_params
 from pipeline import backbones, comparison, params
-from pipeline.labels import LabelTable
+from pipeline.label_table import LabelTable
 
 
 @pytest.mark.parametrize("recipe", RECIPES, ids=lambda recipe: recipe.name)

@@ -13,7 +13,7 @@ from PIL import Image
 
 from benchmarks import scale, speed, workshop
 from pipeline import params
-from pipeline.labels import LabelTable
+from pipeline.label_table import LabelTable
 
 NAN = float("nan")
 

@@ -15,8 +15,9 @@ import pytest
 import yaml
 from PIL import Image
 
+from pipeline.clean_table import read_clean
 from pipeline.errors import PipelineError
-from pipeline.labels import SPLITS, read_clean
+from pipeline.label_table import SPLITS
 from pipeline.stages import clean as stage
 
 ROOT = Path(__file__).resolve().parents[1]

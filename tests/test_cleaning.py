@@ -8,7 +8,7 @@ import pytest
 from pipeline import cleaning
 from pipeline.cleaning import Unusable
 from pipeline.errors import PipelineError
-from pipeline.labels import SPLITS, LabelTable
+from pipeline.label_table import SPLITS, LabelTable
 
 NAN = float("nan")
 

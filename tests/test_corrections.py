@@ -12,7 +12,7 @@ from pipeline import corrections, encoding
 from pipeline.categories import Attribute
 from pipeline.corrections import Correction
 from pipeline.errors import PipelineError
-from pipeline.labels import LabelTable
+from pipeline.label_table import LabelTable
 
 NAN = float("nan")
 Write = Callable[[str], Path]

@@ -18,7 +18,7 @@ import pytest
 import yaml
 
 from pipeline import demo, final_targets
-from pipeline.labels import read_clean
+from pipeline.clean_table import read_clean
 
 ROOT = Path(__file__).resolve().parent.parent
 ATTRIBUTES = ["hat", "None", "always"]

@@ -202,7 +202,7 @@ def test_an_unknown_column_moves_nothing_of_its_own(pictures: Pictures) -> None:
 @pytest.mark.parametrize(
     ("kind", "settings"),
     [
-        ("conv", {"clip_norm": 0.05}),
+        ("dense", {"clip_norm": 0.05}),
         ("dense", {"schedule": "plateau", "epochs": 5, "learning_rate": 0.05}),
         ("linear", {"patience": 1, "epochs": 8, "learning_rate": 0.3}),
     ],
@@ -213,7 +213,8 @@ def test_heads_on_a_frozen_backbone_are_as_if_alone(
     monkeypatch.setattr(schedules, "WAIT", 1)
     spans = [(0, 1), (1, 2)]
     labels = LABELS.copy()
-    labels[:TRAINING, 1] = np.random.default_rng(4).integers(0, 2, TRAINING)
+    # The second is never better than at first, while the first goes on.
+    labels[:, 1] = np.arange(N) >= TRAINING
     together = branch(*spans, kind=kind)
     frozen = together.backbone.get_weights()
     fits = fit(together, pictures, task(labels), train_backbone=False, **settings)
@@ -294,7 +295,7 @@ def test_softmax_groups(pictures: Pictures) -> None:
     for spans in ([(0, 4)], [(1, 4)]):
         made = branch(*spans)
         (found,) = fit(
-            made, pictures, task(labels), epochs=6, objective=Objective(softmax=((1, 4),))
+            made, pictures, task(labels), epochs=4, objective=Objective(softmax=((1, 4),))
         )
         best = found.history[found.best_epoch]
         assert {"val_accuracy_0", "val_f1_0"} <= best.keys()

@@ -21,10 +21,10 @@ import yaml
 from PIL import Image
 
 from pipeline import categories, classifier, network, predict
+from pipeline.clean_table import read_clean, write_clean
 from pipeline.errors import PipelineError
 from pipeline.features import FeatureStore
 from pipeline.inference import Classifier
-from pipeline.labels import read_clean, write_clean
 from pipeline.predict import Predictor, predict_image
 from pipeline.stages import backbone, clean, embed, fine_tune, train
 

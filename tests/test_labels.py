@@ -12,8 +12,10 @@ from hypothesis import strategies as st
 
 from pipeline import encoding
 from pipeline.categories import Attribute
+from pipeline.clean_table import read_clean, write_clean
 from pipeline.errors import PipelineError
-from pipeline.labels import CELLS, SPLITS, LabelTable, read_clean, read_table, write_clean
+from pipeline.label_table import CELLS, SPLITS, LabelTable
+from pipeline.labels import read_table
 
 NAN = float("nan")
 

@@ -69,7 +69,7 @@ def test_a_picture_has_the_same_bytes_wherever_it_stands() -> None:
     assert whole(pictures[:0]).shape == (0, 4)
 
 
-@pytest.mark.parametrize("kind", sorted(heads.REGISTRY))
+@pytest.mark.parametrize("kind", ["dense", "linear"])
 def test_saved_and_loaded_it_is_the_same(kind: str, tmp_path: Path) -> None:
     branches = [branch([(0, 1), (3, 4)], 1, kind), branch([(1, 3)], 2, kind)]
     for folder in ("one", "two"):

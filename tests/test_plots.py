@@ -13,7 +13,7 @@ from PIL import Image
 
 from pipeline import encoding, figures, metrics, plots
 from pipeline.categories import Attribute
-from pipeline.labels import LabelTable
+from pipeline.label_table import LabelTable
 
 NAN = float("nan")
 

@@ -7,7 +7,7 @@ import pytest
 from pipeline import report
 from pipeline.categories import Attribute
 from pipeline.impute.categorical import COLUMNS
-from pipeline.labels import LabelTable
+from pipeline.label_table import LabelTable
 from pipeline.metrics import roc_curve_points
 
 NAN = float("nan")

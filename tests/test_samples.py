@@ -8,7 +8,7 @@ from PIL import Image
 
 from pipeline import encoding, samples
 from pipeline.categories import Attribute
-from pipeline.labels import LabelTable
+from pipeline.label_table import LabelTable
 
 
 def test_items_tell_label_imputed_value_and_prediction(tmp_path: Path) -> None:

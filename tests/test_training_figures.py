@@ -129,7 +129,7 @@ DRAWERS: dict[str, Callable[[Path], None]] = {
         ("a_name_of_a_column_that_is_long" * 3,),
     ),
     "many": lambda path: training_figures.learning_curves(
-        history(2, *(f"c{i}" for i in range(12))), path, tuple(f"c{i}" for i in range(12))
+        history(2, *(f"c{i}" for i in range(5))), path, tuple(f"c{i}" for i in range(5))
     ),
 }
 

@@ -19,9 +19,10 @@ import yaml
 from PIL import Image
 
 from pipeline import fine_tuning, params, scratch, search_space, tune, tuning_figure
+from pipeline.clean_table import write_clean
 from pipeline.errors import EXIT_INTERRUPTED, PipelineError
 from pipeline.fitting import Fit
-from pipeline.labels import LabelTable, write_clean
+from pipeline.label_table import LabelTable
 from pipeline.search_space import Choice, Result
 
 COLUMNS = ["trial", "filters", "dense_units", "dropout", "learning_rate", "parameters"]

@@ -49,8 +49,9 @@ def settle(
 ) -> None:
     """Change the columns of categorical attributes in ``filled`` to what they say together.
 
-    Probabilities sum to 1 less the share of values without a column; values and decisions have a
-    single 1; expected correctness, weight and evidence are those of the cell, in all its columns.
+    Probabilities sum to less than 1 where there are values without a column; values and decisions
+    have a single 1; expected correctness, weight and evidence are those of the cell, in all its
+    columns.
 
     Parameters
     ----------

@@ -15,6 +15,7 @@ import numpy.typing as npt
 
 from pipeline import splits
 from pipeline.categories import Attribute
+from pipeline.categories import attributes as attributes_of
 from pipeline.impute import (
     audit,
     calibration,
@@ -135,7 +136,7 @@ def impute(
         scores=scores,
         image_scores=image,
         missingness=found,
-        warnings=[w for w in map(missingness.sentence, names, found) if w],
+        warnings=_warnings(attributes_of(names, categories), found),
         candidates=dict(zip(used, shared, strict=True)),
         calibration=(method, losses),
         courses=courses,
@@ -178,6 +179,15 @@ def _of_target(
         **{f"{count} classes": model for count, model in zip(CLASSES, classes, strict=True)},
     }
     return {name: method(inputs, context, target) for name, method in methods.items()}
+
+
+def _warnings(attributes: Sequence[Attribute], found: list[missingness.Missingness]) -> list[str]:
+    """One sentence at most of each attribute: a category's columns are unknown together."""
+    warned = []
+    for one in attributes:
+        told = [missingness.sentence(one.name, test) for test in found[one.start : one.stop]]
+        warned += [sentence for sentence in told if sentence][:1]
+    return warned
 
 
 def _twin_known(labels: np.ndarray, groups: np.ndarray) -> npt.NDArray[np.bool_]:

@@ -11,10 +11,10 @@ import pandas as pd
 from tqdm import tqdm
 
 from pipeline import attribute_heads, folds, heads, metrics, params, runtime, splits
+from pipeline.clean_table import read_clean
 from pipeline.errors import run
 from pipeline.features import FeatureStore
 from pipeline.files import replace_directory, write_csv
-from pipeline.labels import read_clean
 from pipeline.out_of_fold import out_of_fold
 
 log = logging.getLogger("classify")

@@ -13,9 +13,11 @@ from pathlib import Path
 from tqdm import tqdm
 
 from pipeline import cleaning, corrections, images, labels, params, plots
+from pipeline.clean_table import write_clean
 from pipeline.cleaning import Cleaned, Unusable
 from pipeline.errors import PipelineError, run
 from pipeline.files import replace_directory, write_csv
+from pipeline.label_table import SPLITS, LabelTable
 
 OUTPUT = "data/clean"
 NAMED = 5  # images or attributes that a line of the log names
@@ -57,7 +59,7 @@ def main() -> None:
     )
     cleaned = cleaning.with_labels(cleaned, corrected)
     with replace_directory(OUTPUT) as staging:
-        labels.write_clean(cleaned.table, staging / "labels.csv")
+        write_clean(cleaned.table, staging / "labels.csv")
         for name in ("images", "dropped", "duplicates", "attributes"):
             write_csv(getattr(cleaned, name), staging / f"{name}.csv")
         counts = cleaning.class_counts(cleaned.attributes)
@@ -70,7 +72,7 @@ def main() -> None:
         log.info("%d cells changed by %s", changed, corrections.PATH)
 
 
-def _columns(table: labels.LabelTable) -> list[str]:
+def _columns(table: LabelTable) -> list[str]:
     """Columns of categorical attributes."""
     return [name for one in table.categories for name in one.columns]
 
@@ -117,13 +119,13 @@ def _check_any_found(
     )
 
 
-def _report(table: labels.LabelTable, cleaned: Cleaned) -> None:
+def _report(table: LabelTable, cleaned: Cleaned) -> None:
     dropped, kept, split = cleaned.dropped, cleaned.table, cleaned.table.split or []
     log.info(
         "%d rows read (%d of them merged into another row of their image), %d attributes",
         *(len(table.images) + table.merged, table.merged, len(table.attributes)),
     )
-    sizes = ", ".join(f"{name} {split.count(name)}" for name in labels.SPLITS)
+    sizes = ", ".join(f"{name} {split.count(name)}" for name in SPLITS)
     log.info("%d images kept: %s", len(kept.images), sizes)
     for reason, rows in dropped.groupby("reason", sort=True):
         log.warning("%d dropped, %s: %s", len(rows), reason, _first(rows["image"].tolist()))

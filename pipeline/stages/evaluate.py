@@ -25,12 +25,13 @@ from pipeline import (
     runtime,
     samples,
 )
+from pipeline.clean_table import read_clean
 from pipeline.demo import COIN, VISUAL_ATTRIBUTES
 from pipeline.errors import run
 from pipeline.features import FeatureStore
 from pipeline.files import write_csv, write_json
 from pipeline.inference import Classifier
-from pipeline.labels import LabelTable, read_clean
+from pipeline.label_table import LabelTable
 from pipeline.pictures import Pictures
 
 REPORTS = Path("reports")

@@ -23,12 +23,13 @@ from pipeline import (
     params,
     runtime,
 )
+from pipeline.clean_table import read_clean
 from pipeline.errors import run
 from pipeline.features import FeatureStore
 from pipeline.files import replace_directory, write_csv, write_json
 from pipeline.fitting import Fit, Settings, Task
 from pipeline.impute.thresholds import choose_all
-from pipeline.labels import LabelTable, read_clean
+from pipeline.label_table import LabelTable
 from pipeline.pictures import Pictures
 
 IMPUTED = Path("data/imputed")

@@ -12,13 +12,14 @@ from scipy.special import expit
 
 from pipeline import categories, folds, params, splits
 from pipeline.categories import Attribute
+from pipeline.clean_table import read_clean, write_clean
 from pipeline.errors import run
 from pipeline.features import FeatureStore
 from pipeline.files import replace_directory, write_csv, write_json
 from pipeline.impute import review
 from pipeline.impute.procedure import impute
 from pipeline.impute.result import Imputation, Settings
-from pipeline.labels import LabelTable, read_clean, write_clean
+from pipeline.label_table import LabelTable
 from pipeline.matrices import Grid, MeanOfViews
 
 OUTPUT = "data/imputed"

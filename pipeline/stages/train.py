@@ -20,13 +20,13 @@ from pipeline import (
     quantized,
     runtime,
 )
+from pipeline.clean_table import read_clean
 from pipeline.errors import PipelineError, run
 from pipeline.features import FeatureStore
 from pipeline.files import replace_directory, write_csv
 from pipeline.fitting import Settings, SideBySide, Task
 from pipeline.impute.calibration import log_loss
 from pipeline.impute.thresholds import choose_all
-from pipeline.labels import read_clean
 
 IMPUTED = Path("data/imputed")
 FEATURES = Path("data/features")

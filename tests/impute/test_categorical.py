@@ -16,7 +16,7 @@ from pipeline.impute.fill import LABELS, ONE_CLASS, PICTURE, PRIOR, Filled
 from pipeline.impute.procedure import impute
 from pipeline.impute.result import Imputation, Settings
 from pipeline.impute.trust import supported
-from pipeline.labels import LabelTable
+from pipeline.label_table import LabelTable
 from pipeline.ranking import auc
 from pipeline.stages.impute import _held_out, _learnable, _plain, _provenance, _summary
 

@@ -12,7 +12,7 @@ from pipeline.impute import linear_models, pictures, procedure
 from pipeline.impute.fill import EVIDENCE, ONE_CLASS, PICTURE, PRIOR
 from pipeline.impute.procedure import impute
 from pipeline.impute.result import Imputation, Settings
-from pipeline.labels import LabelTable
+from pipeline.label_table import LabelTable
 from pipeline.ranking import auc
 from pipeline.splits import balanced_folds
 from pipeline.stages.impute import _plain, _summary
