@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from pipeline import categories, fitting, schedules
+from pipeline import categories, schedules, validation
 from pipeline.errors import PipelineError
 from pipeline.fitting import Fit, Settings, Task
 from pipeline.losses import masked_cross_entropy
@@ -106,12 +106,12 @@ def fit(
                     f"diverge in epoch {epoch + 1}; try a tenth of it"
                 )
             odds = categories.log_odds(logits[:, start:stop], parts[i].softmax)
-            found = fitting.scores(task.val_targets[:, start:stop], odds, parts[i].softmax)
+            found = validation.scores(task.val_targets[:, start:stop], odds, parts[i].softmax)
             fits[i].history.append(
                 {"loss": float(losses[:, i].mean()), **{f"val_{k}": v for k, v in found.items()}}
             )
             fits[i].iterations += losses[:, i].tolist()
-            rank = fitting.rank_of(found, epoch)
+            rank = validation.rank_of(found, epoch)
             rates[i].observe(rank > best[i])
             if rank > best[i]:
                 best[i] = rank

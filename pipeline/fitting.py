@@ -7,14 +7,14 @@ graph steps them all; it is compiled once and used again for the next attribute 
 from __future__ import annotations
 
 import copy
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
-from pipeline import categories, heads, losses, metrics, schedules
+from pipeline import categories, heads, losses, schedules, validation
 from pipeline.errors import PipelineError
 from pipeline.features import FeatureStore
 from pipeline.resample import occurrence
@@ -72,7 +72,7 @@ class Fit:
 
     history : per epoch ``loss`` (training, with dropout), ``val_loss``, ``val_auc`` and
         ``val_binary_accuracy``, and with ``training_scores`` ``auc`` and ``binary_accuracy``; a
-        value that is undefined is NaN. With categorical attributes see `scores`, too.
+        value that is undefined is NaN. With categorical attributes see `validation.scores`, too.
     iterations : training loss of each step.
     """
 
@@ -176,13 +176,14 @@ class SideBySide:
             for i, task in enumerate(tasks):
                 if epoch - fits[i].best_epoch > self.settings.patience:
                     continue
-                found = scores(task.val_targets, logits[i], self.settings.objective.softmax)
+                softmax = self.settings.objective.softmax
+                found = validation.scores(task.val_targets, logits[i], softmax)
                 of_validation = {f"val_{name}": value for name, value in found.items()}
                 fits[i].history.append(
                     {"loss": float(training_loss[i]), **seen[i], **of_validation}
                 )
                 fits[i].iterations += iterations[:, i].tolist()
-                rank = rank_of(found, epoch)
+                rank = validation.rank_of(found, epoch)
                 rates[i].observe(rank > best[i])
                 if rank > best[i]:
                     best[i] = rank
@@ -201,7 +202,7 @@ class SideBySide:
             return [{} for _ in tasks]
         scored = []
         for task, logits in zip(tasks, self.predict([t.rows for t in tasks]), strict=True):
-            found = scores(task.targets, logits, self.settings.objective.softmax)
+            found = validation.scores(task.targets, logits, self.settings.objective.softmax)
             del found["loss"]
             scored.append(found)
         return scored
@@ -269,38 +270,3 @@ class SideBySide:
         out = self._buffer[: rows.size]
         heads.read_features(self.config.kind, self.store, rows.ravel(), views.ravel(), out)
         return out.reshape(*rows.shape, *self.config.input_shape)
-
-
-def rank_of(found: Mapping[str, float], epoch: int) -> tuple[float, float]:
-    """What the best epoch has most of: AUC, then a small loss; without either, a late epoch."""
-    area, loss = found["auc"], found["loss"]
-    return (0.0 if np.isnan(area) else area, float(epoch) if np.isnan(loss) else -loss)
-
-
-def scores(
-    targets: np.ndarray, logits: np.ndarray, softmax: Sequence[tuple[int, int]] = ()
-) -> dict[str, float]:
-    """Loss, macro AUC and binary accuracy over the known cells; NaN where undefined.
-
-    Soft targets count as the class they lean to. For the g-th categorical attribute there are
-    ``accuracy_g`` and ``f1_g`` (macro over the values known or given), too.
-
-    Parameters
-    ----------
-    targets, logits : [n, K]; those of a categorical attribute as of `categories.log_odds`.
-    softmax : see `losses.Objective`.
-    """
-    of_categories = categories.scores(targets, logits, softmax)
-    targets = np.where(np.isnan(targets), np.nan, targets >= 0.5)
-    known = ~np.isnan(targets)
-    if not known.any():
-        return {"loss": np.nan, "auc": np.nan, "binary_accuracy": np.nan, **of_categories}
-    signed = np.where(targets == 1, -logits, logits)[known]
-    areas = [metrics.auc(targets[:, k], logits[:, k]) for k in range(targets.shape[1])]
-    defined = [area for area in areas if not np.isnan(area)]
-    return {
-        "loss": float(np.logaddexp(0.0, signed.astype(np.float64)).mean()),
-        "auc": float(np.mean(defined)) if defined else np.nan,
-        "binary_accuracy": float(((logits > 0) == (targets == 1))[known].mean()),
-        **of_categories,
-    }

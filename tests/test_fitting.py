@@ -6,7 +6,7 @@ from collections.abc import Callable
 import numpy as np
 import pytest
 
-from pipeline import fitting, heads, schedules
+from pipeline import heads, schedules
 from pipeline.errors import PipelineError
 from pipeline.features import FeatureStore
 from pipeline.fitting import Settings, SideBySide, Task
@@ -231,30 +231,3 @@ def test_softmax_groups(store: FeatureStore) -> None:
     assert p[:, 1:].sum(axis=1) == pytest.approx(1, abs=1e-5)
     right = (p[:, 1] > 0.5) == (np.arange(130, N) % 2 == 1)
     assert right.mean() > 0.75
-
-
-def test_scores_by_hand() -> None:
-    nan = float("nan")
-    targets = np.array([[1, 0.75, nan], [0, 0.25, nan], [nan, 1, nan]])
-    logits = np.array([[2.0, -1.0, 5.0], [-2.0, -3.0, 5.0], [9.0, 1.0, 5.0]])
-    found = fitting.scores(targets, logits)
-    losses = np.log1p(np.exp([-2, -2, 1, -3, -1]))
-    assert found["loss"] == pytest.approx(losses.mean())
-    assert found["auc"] == 1
-    assert found["binary_accuracy"] == pytest.approx(4 / 5)
-    nothing = fitting.scores(np.full((2, 1), nan), np.zeros((2, 1)))
-    assert all(np.isnan(value) for value in nothing.values())
-
-
-def test_rank_prefers_auc_then_a_small_loss_then_a_late_epoch() -> None:
-    nan = float("nan")
-    ranked = [
-        fitting.rank_of({"auc": nan, "loss": 0.5}, 9),
-        fitting.rank_of({"auc": nan, "loss": 0.4}, 0),
-        fitting.rank_of({"auc": 0.6, "loss": 2.0}, 1),
-        fitting.rank_of({"auc": 0.6, "loss": 1.0}, 0),
-        fitting.rank_of({"auc": 0.7, "loss": 9.0}, 0),
-    ]
-    assert ranked == sorted(ranked)
-    late = [fitting.rank_of({"auc": nan, "loss": nan}, epoch) for epoch in range(3)]
-    assert late == sorted(late)
