@@ -78,7 +78,8 @@ def page(frame: pd.DataFrame) -> str:
         "",
         f"Test images with all their labels ({int(frame['cells'].iloc[0])} cells, "
         f"{int(frame['attributes'].iloc[0])} attributes), the same for all. Differences are "
-        f"paired over images, to `{first}`. Measured on {frame['machine'].iloc[0]}.",
+        f"paired over images, to `{first}`. Measured on {frame['machine'].iloc[0]}; milliseconds "
+        "to predict are a difference of two runs, start-up taken off: below 2 they are noise.",
         "",
         f"| {' | '.join(table.columns)} |",
         f"|{' --- |' * len(table.columns)}",

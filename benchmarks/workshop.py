@@ -58,11 +58,19 @@ def record(rows: Sequence[Mapping[str, Any]], path: Path) -> None:
 
 
 def machine() -> str:
-    """This machine in words: cores, processor, memory."""
+    """This machine in words: cores, processor, memory, graphics processors."""
     cpuinfo = Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines()
     model = next((line.split(":")[1].strip() for line in cpuinfo if "model name" in line), "")
     flags = next((line for line in cpuinfo if line.startswith("flags")), "")
     bfloat16 = "with" if "avx512_bf16" in flags or "amx_bf16" in flags else "without"
     memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / 2**30
     name = model or platform.machine()
-    return f"{os.cpu_count()} cores ({name}, {bfloat16} bfloat16), {memory:.0f} GiB, no GPU"
+    cards = [
+        next((x.split(":")[1].strip() for x in text.splitlines() if x.startswith("Model")), "GPU")
+        for text in (
+            path.read_text(encoding="utf-8")
+            for path in sorted(Path("/proc/driver/nvidia/gpus").glob("*/information"))
+        )
+    ]
+    gpus = ", ".join(cards) or "no GPU"
+    return f"{os.cpu_count()} cores ({name}, {bfloat16} bfloat16), {memory:.0f} GiB, {gpus}"

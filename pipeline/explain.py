@@ -71,7 +71,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="python -m pipeline.explain",
-        description="Why the classifier in models/multilabel says what it says of single pictures: "
+        description="Why the trained classifier says what it says of single pictures: "
         "the parts that speak for and against each attribute, as a PNG and a CSV per picture.",
     )
     parser.add_argument("images", nargs="+", metavar="IMAGE", type=Path)

@@ -28,7 +28,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser(
         prog="python -m pipeline.predict",
         description="Probability and decision per attribute for pictures, by the trained "
-        "classifier in models/multilabel.",
+        "classifier.",
     )
     parser.add_argument("paths", nargs="+", metavar="IMAGE_OR_FOLDER", type=Path)
     parser.add_argument(
