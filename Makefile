@@ -24,7 +24,7 @@ test: $(VENV)/.dev  ## Lint, type-check and run the test suite
 	ruff check .
 	ruff format --check .
 	mypy
-	pytest
+	pytest -n 2 --dist loadfile
 
 lint: $(VENV)/.dev  ## Lint and type-check only
 	ruff check .

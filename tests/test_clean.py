@@ -29,6 +29,7 @@ FILES = {
     "duplicates.csv",
     "images.csv",
     "labels.csv",
+    "values.csv",
 }
 
 
