@@ -107,7 +107,11 @@ RECIPES = (
             "impute.threshold": "balanced",
         },
     ),
-    Recipe("baseline-cnn", "A plain network of 26 million parameters from scratch", PLAIN),
+    Recipe(
+        "baseline-cnn",
+        "A plain network from scratch, 26 million parameters at this size",
+        {**PLAIN, "image_size": [224, 224]},
+    ),
     Recipe(
         "tuned-cnn",
         "The same with what 7 trials of `python -m pipeline.tune` found on the photos below, at 96 "
@@ -118,6 +122,7 @@ RECIPES = (
             "dense_units": 512,
             "dropout": 0.1,
             "fine_tune.learning_rate": 0.00023,
+            "image_size": [96, 96],
         },
     ),
     Recipe(

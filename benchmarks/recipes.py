@@ -54,7 +54,7 @@ def budget(
         changes["image_size"] = [224, 224]
     changes["backbone.weights"] = weights.get(name, "random")
     if changes.get("missing") == "mask":
-        # The table is filled in any case, but nothing of it is used or scored here.
+        # The table is filled in any case, but only which attributes are learnable is used here.
         changes |= {"impute.folds": 2, "impute.rounds": 0}
     if side is not None and name not in weights:
         changes["image_size"] = [side, side]
@@ -104,7 +104,8 @@ def scores(folder: Path, truth: np.ndarray, probability: np.ndarray) -> dict[str
     backbone = json.loads((folder / "models/backbone/backbone.json").read_text(encoding="utf-8"))
     found = metrics.multilabel_scores(truth, probability, np.array(card["thresholds"]))
     decided = probability >= np.array(card["thresholds"])
-    accuracy = pd.Series((decided == truth).mean(axis=0), card["attributes"])
+    right = np.where(np.isnan(truth), np.nan, decided == truth)
+    accuracy = pd.Series(np.nanmean(right, axis=0), card["attributes"])
     files = [*classifier_of(folder).glob("*.h5"), *classifier_of(folder).glob("branch_*/*.h5")]
     frozen = not card["branches"]
     if frozen:
@@ -116,6 +117,7 @@ def scores(folder: Path, truth: np.ndarray, probability: np.ndarray) -> dict[str
         "worst_label": accuracy.idxmin(),
         "parameters": card["parameters"] + frozen * backbone["parameters"],
         "trainable": card["trainable"],
+        "size": "x".join(map(str, card["image_size"])),
         "size_mb": sum(file.stat().st_size for file in files) / 1e6,
     }
 

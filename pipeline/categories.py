@@ -110,12 +110,12 @@ def decide(
 
 
 def truth(labels: np.ndarray) -> npt.NDArray[np.intp]:
-    """The value [n] that one-hot ``labels`` [n, V] name.
+    """The value [n] that one-hot ``labels`` [n, V] name, or lean to where they are shares.
 
     -1 where the cell is unknown, -2 where it has a value without a column.
     """
     unknown = np.isnan(labels).any(axis=1)
-    none = ~unknown & ~(labels >= 0.5).any(axis=1)
+    none = ~unknown & ~(labels > 0).any(axis=1)
     value = np.argmax(np.nan_to_num(labels), axis=1)
     return np.asarray(np.where(unknown, -1, np.where(none, -2, value)))
 

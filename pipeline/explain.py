@@ -22,6 +22,7 @@ import numpy.typing as npt
 import pandas as pd
 
 from pipeline import explain_figure, gradcam, images, lime, runtime
+from pipeline.categories import SEPARATOR
 from pipeline.errors import PipelineError, run
 from pipeline.files import write_csv
 
@@ -115,6 +116,8 @@ def check_installed() -> None:
 def choose(asked: str | None, attributes: Sequence[str]) -> list[int] | None:
     """The places of the attributes asked for, in the order of ``attributes``; None for all.
 
+    A categorical attribute's name stands for all its values.
+
     Raises
     ------
     PipelineError
@@ -123,13 +126,18 @@ def choose(asked: str | None, attributes: Sequence[str]) -> list[int] | None:
     if asked is None:
         return None
     names = [name.strip() for name in asked.split(",")]
+    wholes = {attribute.split(SEPARATOR)[0] for attribute in attributes}
     for name in names:
-        if name not in attributes:
+        if name not in attributes and name not in wholes:
             raise PipelineError(
                 f"--attributes {asked}: the classifier knows no {name!r}; expected some of "
                 f"{', '.join(attributes)}"
             )
-    return [i for i, attribute in enumerate(attributes) if attribute in names]
+    return [
+        i
+        for i, attribute in enumerate(attributes)
+        if attribute in names or attribute.split(SEPARATOR)[0] in names
+    ]
 
 
 def most_extreme(probabilities: npt.NDArray[np.float64]) -> list[int]:

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
+
+from pipeline.categories import binary_columns
 
 IMPUTE, MASK, NEGATIVE = "impute", "mask", "negative"
 VARIANTS = (IMPUTE, MASK, NEGATIVE)
@@ -26,6 +29,7 @@ def targets(
     filled: np.ndarray,
     weight: np.ndarray,
     soft: bool,
+    softmax: Sequence[tuple[int, int]] = (),
 ) -> Targets:
     """Training targets of a variant.
 
@@ -33,17 +37,20 @@ def targets(
     ----------
     variant
         ``impute``: unknown cells enter with their estimate, weighted by how far it is to be
-        believed; ``mask``: they stay out of the loss; ``negative``: they count as 0.
+        believed; ``mask``: they stay out of the loss; ``negative``: they count as 0, but for those
+        of categorical attributes, of which one value must be right: these stay out.
     known : [n, A] of 1, 0 and NaN.
     probability, filled, weight
         [n, A] of the imputation: probability of 1, value (NaN where it abstains), and weight from
         0 to 1.
     soft : whether the estimate is the probability rather than the value.
+    softmax : (start, stop) of the columns of each categorical attribute.
     """
     unknown = np.isnan(known)
     values, weights = known.astype(np.float32), np.ones(known.shape, dtype=np.float32)
     if variant == NEGATIVE:
-        values = np.nan_to_num(values, nan=0.0)
+        binary = binary_columns(known.shape[1], softmax)
+        values[:, binary] = np.nan_to_num(values[:, binary], nan=0.0)
     elif variant == IMPUTE:
         estimate = probability if soft else filled
         believed = unknown & (weight > 0) & ~np.isnan(estimate)

@@ -166,11 +166,9 @@ class SideBySide:
             iterations = self._epoch(tasks, orders, offsets, epoch)
             training_loss = iterations.mean(axis=0)
             if not np.isfinite(training_loss).all():
-                raise PipelineError(
-                    f"params.yaml: learning_rate: {self.settings.learning_rate:g} let the fit "
-                    f"diverge in epoch {epoch + 1}; try a tenth of it"
-                )
+                raise self._diverged(epoch)
             logits = self.predict([task.val_rows for task in tasks])
+            self._check_finite(logits, fits, epoch)
             seen = self._training_scores(tasks)
             waiting = 0
             for i, task in enumerate(tasks):
@@ -195,6 +193,18 @@ class SideBySide:
         for model, fit in zip(self.models, fits, strict=True):
             model.set_weights(fit.weights)
         return fits
+
+    def _check_finite(self, logits: Sequence[np.ndarray], fits: Sequence[Fit], epoch: int) -> None:
+        """The last step's damage shows in no loss of the epoch, but in the logits after it."""
+        for one, fit in zip(logits, fits, strict=True):
+            if epoch - fit.best_epoch <= self.settings.patience and not np.isfinite(one).all():
+                raise self._diverged(epoch)
+
+    def _diverged(self, epoch: int) -> PipelineError:
+        return PipelineError(
+            f"params.yaml: learning_rate: {self.settings.learning_rate:g} let the fit "
+            f"diverge in epoch {epoch + 1}; try a tenth of it"
+        )
 
     def _training_scores(self, tasks: Sequence[Task]) -> list[dict[str, float]]:
         """AUC and binary accuracy on the training rows as they are, without dropout."""

@@ -15,6 +15,8 @@ from pipeline.figures import BLUE, FAINT, INK, MUTED, ORANGE, nothing, picture, 
 
 COLUMNS = 4
 MOST_ROWS = 40
+LONGEST_VALUE = 9
+"""Characters of a value shown; of a binary attribute it is 1 or 0."""
 LABEL_AT, PREDICTION_AT = 0.68, 0.995  # right ends of a table's columns, as shares of its width
 
 # Inches.
@@ -75,7 +77,7 @@ def _place(figure: Figure, left: float, top: float, width: float, height: float)
 
 def _legend(figure: Figure, width: float, height: float) -> None:
     entries = (
-        (0.0, "1, 0: known label", INK),
+        (0.0, "known label", INK),
         (1.35, "imputed (probability)", BLUE),
         (2.9, "?: unknown", MUTED),
         (3.8, "✗ prediction differs from label", ORANGE),
@@ -105,17 +107,19 @@ def _table(axes: Axes, item: Mapping[str, Any], height: float) -> None:
 def _line(axes: Axes, y: float, row: Row) -> None:
     attribute, truth, imputed, imputed_probability, predicted, probability = row
     if truth:
-        label, color = truth, INK
+        label, color = short(truth, LONGEST_VALUE), INK
     elif imputed:
-        label, color = imputed, BLUE
+        label, color = short(imputed, LONGEST_VALUE), BLUE
         if imputed_probability is not None:
             label += f" ({imputed_probability:.2f})"
     else:
         label, color = "?", MUTED
-    prediction = f"{predicted} ({probability:.2f})"
+    prediction = f"{short(predicted, LONGEST_VALUE)} ({probability:.2f})"
     wrong = truth not in ("", predicted)
     style: dict[str, Any] = {"size": 7.5, "va": "center"}
-    axes.text(0, y, short(attribute, 20), color=INK, **style)
+    # A value's name takes room from the attribute's.
+    room = 20 - max(0, len(label) - 8) - max(0, len(prediction) - 10)
+    axes.text(0, y, short(attribute, max(8, room)), color=INK, **style)
     axes.text(LABEL_AT, y, label, color=color, ha="right", **style)
     if wrong:
         style |= {"weight": "bold"}

@@ -38,7 +38,8 @@ def confusion_grid(rows: Sequence[Mapping[str, Any]], path: str | Path) -> None:
 
     Parameters
     ----------
-    rows : per attribute: attribute, tp, fp, tn, fn (counts) and threshold.
+    rows : per attribute: attribute, tp, fp, tn, fn (counts) and threshold; NaN for a value
+        of a categorical attribute.
     path : PNG to write.
     """
     columns = columns_of(len(rows), 8)
@@ -48,7 +49,7 @@ def confusion_grid(rows: Sequence[Mapping[str, Any]], path: str | Path) -> None:
     with picture(path, width, height, title, layout="compressed") as figure:
         for axes, row in zip(grid(figure, len(rows), columns), rows, strict=True):
             _confusion(axes, row)
-        figure.supxlabel("predicted (1 from the threshold on)", size=9, color=MUTED)
+        figure.supxlabel("predicted", size=9, color=MUTED)
         figure.supylabel("label", size=9, color=MUTED)
 
 
@@ -71,7 +72,9 @@ def _confusion(axes: Axes, row: Mapping[str, Any]) -> None:
     axes.set_yticks([0.5, 1.5], ["0", "1"])
     axes.tick_params(length=0, pad=2)
     axes.spines[:].set_visible(False)
-    _heading(axes, row["attribute"], f"threshold {row['threshold']:.2f}")
+    cut = row["threshold"]
+    rule = "most probable value" if math.isnan(cut) else f"1 from {cut:.2f} on"
+    _heading(axes, row["attribute"], rule)
 
 
 def calibration(curves: Sequence[tuple[str, np.ndarray, np.ndarray]], path: str | Path) -> None:

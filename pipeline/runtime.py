@@ -19,6 +19,8 @@ def prepare(seed: int) -> Any:
     for gpu in tf.config.list_physical_devices("GPU"):
         tf.config.experimental.set_memory_growth(gpu, True)
     tf.config.experimental.enable_op_determinism()
+    # A graph for each network of its own is meant, and no news.
+    tf.get_logger().setLevel("ERROR")
     tf.keras.utils.set_random_seed(seed)
     return tf
 

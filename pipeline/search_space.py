@@ -197,6 +197,8 @@ def command(choice: Choice, epochs: int, seed: int | None = None) -> str:
         "dropout": f"{choice.dropout:g}",
         "fine_tune.epochs": epochs,
         "fine_tune.start": "fresh",
+        "fine_tune.network": "single",
+        "features.grid": "null",
         "fine_tune.learning_rate": f"{choice.learning_rate:g}",
         **({} if seed is None else {"seed": seed}),
     }

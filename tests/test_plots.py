@@ -215,7 +215,7 @@ def test_confusion_grid_tells_counts_and_shares_of_the_label(tmp_path, drawn):
     row = {"attribute": "x", "tp": 30, "fn": 10, "tn": 0, "fp": 0, "threshold": 0.25}
     plots.confusion_grid([row], tmp_path / "a.png")
     shown = [entry[0] for entry in drawn.values()]
-    assert {"30", "75%", "10", "25%", "0", "none", "x", "threshold 0.25"} <= set(shown)
+    assert {"30", "75%", "10", "25%", "0", "none", "x", "1 from 0.25 on"} <= set(shown)
 
 
 def test_roc_pr_legend_is_sorted_and_tells_both_areas(tmp_path, drawn):

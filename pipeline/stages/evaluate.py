@@ -57,7 +57,8 @@ def main() -> None:
 
     summary = json.loads(Path("data/imputed/summary.json").read_text(encoding="utf-8"))
     heads_table, held_out = _attribute_heads(clean, summary["attributes"])
-    truth = _demo_truth(p.data, provenance)
+    of_columns = provenance[provenance["attribute"].isin(clean.attributes)]
+    truth = _demo_truth(p.data, of_columns)
     store = FeatureStore("data/features")
     card = classifier.read_card(classifier.current())
     test = np.flatnonzero(np.array(clean.split) == "test")
@@ -75,10 +76,13 @@ def main() -> None:
     )
     scores = metrics.multilabel_scores(known, probability, thresholds, softmax)
 
-    learnable = (heads_table["learnable"] == "yes").to_numpy()
+    # As train had it: the columns of a categorical attribute are learnable if one of them is.
+    learnable = np.load("data/imputed/learnable.npy")
     judged = final_targets.judged(known, learnable)
+    attributes = categories.attributes(clean.attributes, clean.categories)
+    unlearnable = [one.name for one in attributes if not learnable[one.start]]
     variants = comparison.compare(judged, outputs, final_targets.MASK, p.seed)
-    expected = pd.read_csv("data/imputed/categorical.csv", dtype={"attribute": str})
+    expected = _cells("categorical.csv")
     by_category = report.category_table(clean, known, probability, expected)
 
     for table in (heads_table, test_table, truth, variants, by_category):
@@ -111,8 +115,8 @@ def main() -> None:
             "images": len(clean.images),
             "filled_cells": int((provenance["value"] != "").sum()),
             "abstained_cells": int((provenance["value"] == "").sum()),
-            "attributes": len(clean.attributes),
-            "learnable": int(learnable.sum()),
+            "attributes": len(attributes),
+            "learnable": len(attributes) - len(unlearnable),
         },
         "held_out": {
             "auc_learnable": heads_table["auc"][learnable].mean(),
@@ -135,7 +139,7 @@ def main() -> None:
     write_json(report.finite(content), REPORTS / "metrics.json")
     if not backbone["pretrained"]:
         log.warning("the backbone's weights are random, not pretrained: scores are a demo's")
-    for name in heads_table["attribute"][~learnable]:
+    for name in unlearnable:
         log.warning("%s: not learnable from the pictures; its filled cells are a guess", name)
     for warning in summary["warnings"]:
         log.warning("%s", warning)
@@ -144,9 +148,13 @@ def main() -> None:
 
 
 def _cells(name: str) -> pd.DataFrame:
-    """A table of single cells from data/imputed; an attribute may be called NA."""
+    """A table of data/imputed; an attribute may be called NA, an empty number is NaN."""
     path = Path("data/imputed") / name
-    return pd.read_csv(path, dtype={"image": str, "attribute": str}, keep_default_na=False)
+    words = ("image", "attribute", "value")
+    head = pd.read_csv(path, nrows=0).columns
+    empty = {column: [""] for column in head if column not in words}
+    types = {column: str for column in ("image", "attribute") if column in head}
+    return pd.read_csv(path, dtype=types, keep_default_na=False, na_values=empty)
 
 
 def _scores_of(clean: LabelTable, cells: pd.DataFrame) -> np.ndarray:
@@ -268,6 +276,10 @@ def _pictures(
     title = "Attribute heads: ranking of training images, out of fold"
     plots.roc_pr(curves(held_out[0], held_out[2]), REPORTS / "roc_pr_heads.png", title)
     plots.calibration(curves(held_out[0], held_out[1]), REPORTS / "calibration.png")
+    test_table = test_table.copy()
+    for one in clean.categories:
+        # Of its columns the most probable one is decided.
+        test_table.loc[one.start : one.stop - 1, "threshold"] = np.nan
     counts = test_table[["attribute", "tp", "fp", "tn", "fn", "threshold"]].to_dict("records")
     plots.confusion_grid(cast(list[dict[str, Any]], counts), REPORTS / "confusion.png")
     folder = classifier.current()

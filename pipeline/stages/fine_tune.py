@@ -102,11 +102,12 @@ def main() -> None:
         write_csv(histories.mean(curves), folder / histories.CURVES)
         steps = [histories.steps(fit) for fit in trainer.fits]
         write_csv(histories.joined(steps), folder / histories.STEPS)
-    best = [fit.history[fit.best_epoch]["val_auc"] for fit in trainer.fits]
+    areas = [fit.history[fit.best_epoch]["val_auc"] for fit in trainer.fits]
+    best = [area for area in areas if not np.isnan(area)]
     log.info(
         "%d branch(es), %d head(s), best epochs %s, validation AUC %.3f",
         *(len(branches), len(trainer.fits)),
-        *([fit.best_epoch + 1 for fit in trainer.fits], np.mean(best)),
+        *([fit.best_epoch + 1 for fit in trainer.fits], np.mean(best) if best else np.nan),
     )
 
 
@@ -121,14 +122,21 @@ def _task(
         read_clean(IMPUTED / "labels.csv").values[training],
         np.load(IMPUTED / "weight.npy")[training],
         p.impute.soft_targets,
+        categories.spans(clean.categories),
     )
     known = clean.values[validation]
+    judged = final_targets.judged(known, np.load(IMPUTED / "learnable.npy"))
+    if p.fine_tune.network != "single":
+        # Even a network for an attribute that can't be learned has to end somewhere.
+        for one in categories.attributes(clean.attributes, clean.categories):
+            if np.isnan(judged[:, one.start]).all():
+                judged[:, one.start : one.stop] = known[:, one.start : one.stop]
     return Task(
         rows=training,
         targets=target.values,
         weights=target.weights,
         val_rows=validation,
-        val_targets=final_targets.judged(known, np.load(IMPUTED / "learnable.npy")),
+        val_targets=judged,
         seed=(p.seed, len(clean.attributes)),
     )
 

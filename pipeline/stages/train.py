@@ -72,6 +72,7 @@ def main() -> None:
             imputed.values[training],
             weight[training],
             p.impute.soft_targets,
+            softmax,
         )
         tasks.append(
             Task(
