@@ -77,5 +77,5 @@ def test_models_are_compared_on_learnable_attributes() -> None:
 def test_taking_unknown_cells_for_zero_leaves_categorical_ones_out() -> None:
     known = np.array([[1, np.nan, np.nan, np.nan], [np.nan, 0, 1, 0]])
     zeros = np.zeros(known.shape)
-    found = final_targets.targets("negative", known, zeros, zeros, zeros, True, [(1, 4)])
+    found = targets("negative", known, zeros, zeros, zeros, True, [(1, 4)])
     np.testing.assert_array_equal(found.values, [[1, np.nan, np.nan, np.nan], [0, 0, 1, 0]])
