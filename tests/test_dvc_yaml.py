@@ -155,6 +155,22 @@ def test_only_evaluate_writes_uncached_files() -> None:
             assert options.get("cache", True) is (stage != "evaluate")
 
 
+def test_a_stage_from_the_run_cache_depends_on_no_part_of_a_folder_from_there() -> None:
+    """Where both are restored at once, DVC looks the part up in the folder as dvc.lock last had it,
+    and fails where that is in no cache, as after a clone. Stages that keep their output (persist)
+    or have one outside the cache are never restored."""
+
+    def restored(stage: str) -> bool:
+        outs = [out for out in DVC["stages"][stage]["outs"] if isinstance(out, dict)]
+        options = [next(iter(out.values())) for out in outs]
+        return not any(o.get("persist") or o.get("cache") is False for o in options)
+
+    folders = [out for stage in STAGES if restored(stage) for out in DVC["stages"][stage]["outs"]]
+    for stage in filter(restored, STAGES):
+        for dep in DVC["stages"][stage]["deps"]:
+            assert not [f for f in folders if dep.startswith(f"{f}/")], f"{stage}: {dep}"
+
+
 def test_plots_and_metrics_are_outputs() -> None:
     outs = {
         next(iter(out)) if isinstance(out, dict) else out
