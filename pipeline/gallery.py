@@ -13,15 +13,16 @@ from matplotlib.figure import Figure
 
 from pipeline.figures import BLUE, FAINT, INK, MUTED, ORANGE, nothing, picture, short
 
-COLUMNS = 4
+COLUMNS, WIDE_COLUMNS = 4, 3
 MOST_ROWS = 40
-LONGEST_VALUE = 9
+LONGEST_VALUE = 12
 """Characters of a value shown; of a binary attribute it is 1 or 0."""
-LABEL_AT, PREDICTION_AT = 0.68, 0.995  # right ends of a table's columns, as shares of its width
+# Right ends of a table's columns, as shares of its width; wide tables have values in words.
+LABEL_AT, WIDE_LABEL_AT, PREDICTION_AT = 0.68, 0.62, 0.995
 
 # Inches.
-CARD = 3.0
-TABLE = 2.6
+CARD, WIDE_CARD = 3.0, 4.0
+TABLE, WIDE_TABLE = 2.6, 3.6
 IMAGE = 1.75
 HEADING = 0.44  # of a table: the image's name and the names of the columns
 LINE = 0.155
@@ -40,15 +41,17 @@ def gallery(items: Sequence[Mapping[str, Any]], path: str | Path) -> None:
     Parameters
     ----------
     items : per image ``image`` (uint8 [h, w, 3]), ``name`` and ``rows``: tuples of attribute;
-        label and imputed value, each "1", "0" or ""; probability of the imputed value or None;
-        prediction, "1" or "0"; its probability.
+        label and imputed value, each "1", "0", a categorical value or ""; probability of the
+        imputed value or None; prediction; its probability.
     path : PNG to write.
     """
-    columns = min(COLUMNS, max(len(items), 1))
+    wide = any(len(row[at]) > 1 for item in items for row in item["rows"] for at in (1, 2, 4))
+    columns = min(WIDE_COLUMNS if wide else COLUMNS, max(len(items), 1))
+    card, table_width = (WIDE_CARD, WIDE_TABLE) if wide else (CARD, TABLE)
     longest = max((len(item["rows"]) for item in items), default=0)
     table = HEADING + LINE * (min(longest, MOST_ROWS) + (longest > MOST_ROWS) + 0.5)
     pitch = IMAGE + table + 0.3
-    width = max(CARD * columns - (CARD - TABLE) + 2 * MARGIN, 6.2)
+    width = max(card * columns - (card - table_width) + 2 * MARGIN, 6.2)
     height = LEGEND + pitch * max(math.ceil(len(items) / columns), 1)
     title = "Test images: labels and predictions"
     with picture(path, width, height, title, layout=None) as figure:
@@ -56,12 +59,12 @@ def gallery(items: Sequence[Mapping[str, Any]], path: str | Path) -> None:
         if not items:
             nothing(_place(figure, 0, LEGEND, width, height - LEGEND), "no test image")
         for number, item in enumerate(items):
-            left = MARGIN + CARD * (number % columns)
+            left = MARGIN + card * (number % columns)
             top = LEGEND + pitch * (number // columns)
             axes = _place(figure, left, top, TABLE, IMAGE)
             axes.imshow(np.asarray(item["image"]), interpolation="antialiased")
             axes.set_anchor("SW")
-            _table(_place(figure, left, top + IMAGE, TABLE, table), item, table)
+            _table(_place(figure, left, top + IMAGE, table_width, table), item, table, wide)
 
 
 def _place(figure: Figure, left: float, top: float, width: float, height: float) -> Axes:
@@ -87,24 +90,25 @@ def _legend(figure: Figure, width: float, height: float) -> None:
         figure.text(x, y, text, color=color, size=8, va="top")
 
 
-def _table(axes: Axes, item: Mapping[str, Any], height: float) -> None:
+def _table(axes: Axes, item: Mapping[str, Any], height: float, wide: bool) -> None:
     """The image's name and a line per attribute, placed in inches from the top."""
     rows: Sequence[Row] = item["rows"]
     axes.set(xlim=(0, 1), ylim=(height, 0))
     axes.text(0, 0.13, short(item["name"], 34), size=8, weight="bold", va="center")
     y = HEADING - 0.13
-    axes.text(LABEL_AT, y, "label", size=7, color=MUTED, ha="right", va="center")
+    label_at = WIDE_LABEL_AT if wide else LABEL_AT
+    axes.text(label_at, y, "label", size=7, color=MUTED, ha="right", va="center")
     axes.text(PREDICTION_AT, y, "prediction", size=7, color=MUTED, ha="right", va="center")
     axes.plot([0, 1], [HEADING - 0.04] * 2, color=FAINT, lw=0.8)
     for number, row in enumerate(rows[:MOST_ROWS]):
-        _line(axes, HEADING + LINE * (number + 0.5), row)
+        _line(axes, HEADING + LINE * (number + 0.5), row, label_at)
     if len(rows) > MOST_ROWS:
         text = f"and {len(rows) - MOST_ROWS} more attributes"
         y = HEADING + LINE * (MOST_ROWS + 0.5)
         axes.text(0, y, text, size=7, color=MUTED, va="center")
 
 
-def _line(axes: Axes, y: float, row: Row) -> None:
+def _line(axes: Axes, y: float, row: Row, label_at: float) -> None:
     attribute, truth, imputed, imputed_probability, predicted, probability = row
     if truth:
         label, color = short(truth, LONGEST_VALUE), INK
@@ -117,10 +121,8 @@ def _line(axes: Axes, y: float, row: Row) -> None:
     prediction = f"{short(predicted, LONGEST_VALUE)} ({probability:.2f})"
     wrong = truth not in ("", predicted)
     style: dict[str, Any] = {"size": 7.5, "va": "center"}
-    # A value's name takes room from the attribute's.
-    room = 20 - max(0, len(label) - 8) - max(0, len(prediction) - 10)
-    axes.text(0, y, short(attribute, max(8, room)), color=INK, **style)
-    axes.text(LABEL_AT, y, label, color=color, ha="right", **style)
+    axes.text(0, y, short(attribute, 16 if label_at == WIDE_LABEL_AT else 20), color=INK, **style)
+    axes.text(label_at, y, label, color=color, ha="right", **style)
     if wrong:
         style |= {"weight": "bold"}
         prediction = f"✗ {prediction}"
