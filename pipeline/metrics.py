@@ -209,7 +209,8 @@ def _cosine_similarity(truth: np.ndarray, probability: np.ndarray) -> float:
     y, p = truth[rows].astype(np.float64), probability[rows]
     length = np.sqrt(y.sum(axis=1) * np.square(p).sum(axis=1))
     cosines = np.divide((y * p).sum(axis=1), length, out=np.zeros(len(y)), where=length > 0)
-    return float(cosines.mean()) if len(cosines) else float("nan")
+    # Rounding may carry a perfect match beyond 1.
+    return float(np.minimum(cosines, 1.0).mean()) if len(cosines) else float("nan")
 
 
 def _f1(truth: np.ndarray, decided: np.ndarray) -> float:

@@ -148,6 +148,11 @@ def test_multilabel_scores_by_hand():
     assert scores == pytest.approx(expected, rel=1e-5)
 
 
+def test_a_perfect_match_has_a_cosine_of_one_and_no_more():
+    scores = metrics.multilabel_scores(np.ones((1, 3)), np.full((1, 3), 0.65), np.full(3, 0.5))
+    assert scores["cosine_similarity"] == 1.0
+
+
 def test_of_a_categorical_attribute_the_most_probable_value_is_decided():
     labels = np.array([[1, 0, 0, 1], [0, 1, 0, 0], [NAN, NAN, NAN, 1]])
     probability = np.array([[0.4, 0.35, 0.2, 0.9], [0.1, 0.2, 0.6, 0.2], [0.9, 0.1, 0, 0.7]])
