@@ -11,6 +11,7 @@ from pathlib import Path
 import pandas as pd
 
 from benchmarks import recipe_list
+from benchmarks.recipe_report import milliseconds
 from benchmarks.scoring import POOLED
 
 PAGES = (Path("README.md"), Path("benchmarks/README.md"))
@@ -172,7 +173,9 @@ def recipes(frame: pd.DataFrame) -> pd.DataFrame:
             "subset accuracy": shown["subset_accuracy"].round(3),
             "numbers to fit": [f"{count:,}" for count in shown["trainable"]],
             "train s": shown["train_seconds"].round(0).astype(int),
-            "predict ms": shown["ms_per_image"].round(1),
+            "backbone": shown["backbone"]
+            + ["" if p == "yes" else " (random)" for p in shown["pretrained"]],
+            "predict ms": milliseconds(shown),
             "MB": shown["size_mb"].round(1),
         }
     )
