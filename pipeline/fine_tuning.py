@@ -14,6 +14,10 @@ from pipeline.losses import masked_cross_entropy
 from pipeline.network import Branch, WholeNetwork
 from pipeline.pictures import Pictures
 
+MOMENTUM = 0.9
+"""Of the running moments where batches give them. Keras' own, up to 0.999, wants thousands of
+steps; after a few dozen the network would be scored with moments that it never trained with."""
+
 
 def fit(
     branch: Branch,
@@ -51,6 +55,9 @@ def fit(
     if train_backbone and len(branch.heads) != 1:
         raise ValueError("a backbone is trained with one head")
     branch.backbone.network.trainable = train_backbone
+    for layer in branch.backbone.network.layers if batch_statistics else ():
+        if isinstance(layer, keras.layers.BatchNormalization):
+            layer.momentum = min(layer.momentum, MOMENTUM)
     variables = [list(head.trainable_variables) for head in branch.heads]
     if train_backbone:
         variables[0] += branch.backbone.trainable_variables

@@ -319,3 +319,23 @@ def test_predict_in_order_whatever_the_batches(pictures: Pictures) -> None:
     for row, own in zip(rows, logits, strict=True):
         assert (many[row] == own).all()
         assert (many[2 * N + row] == own).all()
+
+
+def test_running_moments_keep_up_with_a_few_steps(pictures: Pictures) -> None:
+    """Or a network of batch normalisation is scored with moments that it never trained with."""
+    import keras
+
+    samples = keras.Input((*SIZE, 3))
+    x = keras.layers.Conv2D(4, 3, strides=8, name="conv")(samples)
+    inner = keras.Model(samples, keras.layers.BatchNormalization(momentum=0.999, name="norm")(x))
+    outer = keras.Model(samples, inner(samples))
+    outer.network = inner
+    config = heads.HeadConfig("linear", (4,), 2, 0.0)
+    norm = inner.get_layer("norm")
+    for batches, momentum in ((False, 0.999), (True, fine_tuning.MOMENTUM)):
+        made = network.make_branch(outer, config, [(0, 2)])
+        heads.reset(made.heads[0], (1,), (np.zeros(4, "f4"), np.ones(4, "f4")))
+        settings = dataclasses.replace(SETTINGS, epochs=1)
+        fine_tuning.fit(made, pictures, task(), settings, True, batches, False)
+        assert norm.momentum == momentum
+        assert bool(np.abs(norm.moving_mean.numpy()).max() > 1) is batches

@@ -157,6 +157,7 @@ class _Trainer:
         self.spans: list[network.Span] = []
         self._card, self._pictures, self._task, self._settings = card, pictures, task, settings
         self._views = p.features.views > 1
+        self._new = p.fine_tune.start == "fresh"
         self._pretrained = json.loads((BACKBONE / "backbone.json").read_text())["pretrained"]
         store = FeatureStore("data/features")
         names = [pictures.names[row] for row in task.rows]
@@ -199,8 +200,9 @@ class _Trainer:
             self._task,
             self._settings,
             train_backbone=train_backbone,
-            # Pretrained moments are worth more than those of small batches; random ones are not.
-            batch_statistics=train_backbone and not self._pretrained,
+            # Pretrained moments are worth more than those of small batches, and a head that was
+            # fitted on the frozen network has seen its moments; random ones are worth nothing.
+            batch_statistics=train_backbone and self._new and not self._pretrained,
             views=self._views,
         )
 
