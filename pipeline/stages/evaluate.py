@@ -17,6 +17,7 @@ from pipeline import (
     comparison,
     demo_paths,
     final_targets,
+    headlines,
     histories,
     metrics,
     params,
@@ -26,7 +27,6 @@ from pipeline import (
     samples,
 )
 from pipeline.clean_table import read_clean
-from pipeline.demo import COIN, VISUAL_ATTRIBUTES
 from pipeline.errors import run
 from pipeline.features import FeatureStore
 from pipeline.files import write_csv, write_json
@@ -123,18 +123,18 @@ def main() -> None:
             "brier_learnable": heads_table["brier"][learnable].mean(),
         },
         "expected": {
-            "accuracy": _weighted(heads_table, "expected_accuracy"),
-            "brier": _weighted(heads_table, "expected_brier"),
+            "accuracy": headlines.weighted(heads_table, "expected_accuracy"),
+            "brier": headlines.weighted(heads_table, "expected_brier"),
             "not_missing_at_random": int(heads_table["missing_at_random"].eq("no").sum()),
         },
-        "demo_truth": _demo_headlines(truth),
+        "demo_truth": headlines.of_demo(truth),
         "test": {name: scores.get(name) for name in HEADLINES},
         "categories": {
             "expected_accuracy": by_category["expected_accuracy"].mean(),
             "accuracy": by_category["accuracy"].mean(),
             "f1_macro": by_category["f1_macro"].mean(),
         },
-        "missing": _variant_headlines(variants, card.missing),
+        "missing": headlines.of_variants(variants, card.missing),
     }
     write_json(report.finite(content), REPORTS / "metrics.json")
     if not backbone["pretrained"]:
@@ -143,7 +143,7 @@ def main() -> None:
         log.warning("%s: not learnable from the pictures; its filled cells are a guess", name)
     for warning in summary["warnings"]:
         log.warning("%s", warning)
-    log.info("%s", _bought(variants, card.missing))
+    log.info("%s", headlines.bought(variants, card.missing))
     log.info("test: %s", ", ".join(f"{k} {v:.4g}" for k, v in scores.items()))
 
 
@@ -215,48 +215,11 @@ def _fine_tuned(p: params.Params, clean: LabelTable, rows: np.ndarray) -> np.nda
     )
 
 
-def _variant_headlines(variants: pd.DataFrame, kept: str) -> dict[str, Any]:
-    table = variants.set_index("model")
-    content: dict[str, Any] = {f"{name}_map": table.loc[name, "map"] for name in table.index}
-    return {**content, "imputing_kept": int(kept == final_targets.IMPUTE)}
-
-
-def _bought(variants: pd.DataFrame, kept: str) -> str:
-    """One sentence on what imputation changed in the final classifier."""
-    row = variants.set_index("model").loc[final_targets.IMPUTE]
-    low, high = row["map_gain_low"], row["map_gain_high"]
-    verdict = "imputing helps" if low > 0 else "imputing harms" if high < 0 else "no difference"
-    return (
-        f"final classifier, test mAP imputed less masked: {row['map_gain']:+.4f} ({low:+.4f} to "
-        f"{high:+.4f}): {verdict}; kept: {kept}"
-    )
-
-
-def _weighted(table: pd.DataFrame, column: str) -> float:
-    """Mean over attributes, weighted by how many cells each has filled."""
-    defined = table[[column, "filled"]].dropna()
-    weights = defined["filled"].to_numpy(dtype=float)
-    if not weights.sum():
-        return float("nan")
-    return float(np.average(defined[column], weights=weights))
-
-
 def _demo_truth(data: params.Data, provenance: pd.DataFrame) -> pd.DataFrame:
     """The filled cells against the demo's truth; no rows for any other data."""
     if not demo_paths.is_demo(data):
         return pd.DataFrame(columns=list(report.TRUTH_COLUMNS))
     return report.truth_table(pd.read_csv(demo_paths.TRUTH, dtype={"image": str}), provenance)
-
-
-def _demo_headlines(truth: pd.DataFrame) -> dict[str, float]:
-    visual = truth[truth["attribute"].isin(VISUAL_ATTRIBUTES)]
-    coin = truth[truth["attribute"] == COIN]
-    return {
-        "visual_auc": visual["auc"].mean(),
-        "visual_accuracy": visual["accuracy"].mean(),
-        "coin_auc": coin["score_auc"].mean(),
-        "coin_accuracy": coin["accuracy"].mean(),
-    }
 
 
 def _pictures(
