@@ -21,7 +21,7 @@ from benchmarks.workshop import machine, measure, params, timed
 from pipeline.files import write_csv
 
 RESULT = Path("benchmarks/scale.csv")
-STAGES = ("check", "clean", "backbone", "embed", "classify", "impute", "train", "evaluate")
+STAGES = ("check", "clean", "backbone", "embed", "classify", "impute", "train", "fine_tune")
 SIDE = 32
 
 
@@ -85,7 +85,7 @@ def main() -> None:
         with tempfile.TemporaryDirectory() as name:
             folder = Path(name)
             generate(folder, images)
-            for stage in (*STAGES, "predict"):
+            for stage in (*STAGES, "evaluate", "predict"):
                 run = predict(folder) if stage == "predict" else measure(folder, stage)
                 row = {"images": images, "stage": stage, "seconds": round(run[0], 1)}
                 row |= {"ms_per_image": round(run[0] / images * 1e3, 2), "peak_mb": round(run[1])}

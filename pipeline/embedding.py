@@ -1,8 +1,9 @@
 """One streaming pass of images x views through the frozen backbone.
 
-Threads decode and augment ahead of the network, so that neither waits for the other. The batch has
-one fixed shape, so that the compiled graph is one, too, and an image's features have the same bytes
-wherever in a batch it stands and whatever stands beside it.
+Threads decode and augment ahead of the network, and its next step starts before the last one has
+ended, so that no core waits. The batch has one fixed shape, so that the compiled graph is one, too,
+and an image's features have the same bytes wherever in a batch it stands and whatever stands beside
+it.
 """
 
 from __future__ import annotations
@@ -30,6 +31,10 @@ PIXELS_PER_BATCH = 2**20
 PART_BATCHES = 16
 """Batches in a part: what a killed run loses at most, a few seconds of work for most networks."""
 
+STEPS = 2
+"""Steps of the network under way at a time: where one can't use all cores, between two of its
+layers or in a small one, the other does."""
+
 
 def batch_size(image_size: tuple[int, int]) -> int:
     """Images per step of the network: a power of two from 4 to 64, fewer for larger images."""
@@ -38,7 +43,7 @@ def batch_size(image_size: tuple[int, int]) -> int:
 
 
 class Network(Protocol):
-    """What turns pictures into maps, whatever computes it."""
+    """What turns pictures into maps, whatever computes it; called from `STEPS` threads at once."""
 
     batch: int
     """Pictures at most in a call."""
@@ -129,6 +134,27 @@ def loader(folder: Path, size: tuple[int, int], seed: int) -> Callable[[Work], n
     return load
 
 
+def batched(
+    rendered: Iterable[tuple[Work, np.ndarray]], size: int
+) -> Iterator[tuple[list[bytes], np.ndarray]]:
+    """Keys and pictures uint8 [size, h, w, 3] of one batch after another; the last may be smaller.
+
+    Parameters
+    ----------
+    rendered : pieces of work with their views, uint8 [views, h, w, 3].
+    """
+    names: list[bytes] = []
+    pictures: list[np.ndarray] = []
+    for one, views in rendered:
+        names.extend(one.keys)
+        pictures.extend(views)
+        while len(pictures) >= size:
+            yield names[:size], np.stack(pictures[:size])
+            del names[:size], pictures[:size]
+    if pictures:
+        yield names, np.stack(pictures)
+
+
 def compute(
     encoder: Network,
     work: Iterable[Work],
@@ -150,9 +176,10 @@ def compute(
     grid : see `features.stored`.
     """
     threads = len(os.sched_getaffinity(0))
-    pictures: list[np.ndarray] = []
-    names: list[bytes] = []
     done: list[tuple[list[bytes], np.ndarray]] = []
+
+    def step(batch: tuple[list[bytes], np.ndarray]) -> np.ndarray:
+        return encoder(batch[1])
 
     def store(part: list[tuple[list[bytes], np.ndarray]]) -> None:
         maps, pooled = zip(*(stored(maps, grid) for _, maps in part), strict=True)
@@ -162,20 +189,18 @@ def compute(
     with ThreadPoolExecutor(1) as writer:
         writing: deque[Future[None]] = deque()
 
-        def flush(count: int, part_ends: bool) -> None:
-            if count:
-                done.append((names[:count], encoder(np.stack(pictures[:count]))))
-                del pictures[:count], names[:count]
-                progress(count)
-            if done and (part_ends or len(done) == PART_BATCHES):
+        def flush(unfinished: int) -> None:
+            if done:
                 writing.append(writer.submit(store, done.copy()))
                 done.clear()
-            while len(writing) > (0 if part_ends else 1):
+            while len(writing) > unfinished:
                 writing.popleft().result()
 
-        for one, rendered in ahead(load, work, threads, depth=2 * encoder.batch):
-            pictures.extend(rendered)
-            names.extend(one.keys)
-            while len(pictures) >= encoder.batch:
-                flush(encoder.batch, part_ends=False)
-        flush(len(pictures), part_ends=True)
+        rendered = ahead(load, work, threads, depth=2 * encoder.batch)
+        steps = ahead(step, batched(rendered, encoder.batch), STEPS, depth=STEPS - 1)
+        for (keys, _), maps in steps:
+            done.append((keys, maps))
+            progress(len(keys))
+            if len(done) == PART_BATCHES:
+                flush(unfinished=1)
+        flush(unfinished=0)

@@ -13,6 +13,7 @@ import logging
 import os
 import shutil
 import tempfile
+import threading
 from collections.abc import Sequence
 from importlib.metadata import version
 from pathlib import Path
@@ -120,10 +121,14 @@ class Encoder:
         self.image_size = tuple(size)
         self.map_shape: tuple[int, int, int] = tuple(network.output().shape[1:])
         self._network = network
+        self._own = threading.local()
 
     def __call__(self, images: np.ndarray) -> np.ndarray:
         """uint8 [n, h, w, 3], n at most ``batch`` -> float32 [n, h', w', C]."""
         padded = np.zeros((self.batch, *self.image_size, 3), dtype=np.uint8)
         padded[: len(images)] = images
-        maps: np.ndarray = self._network(padded)[0]
+        # A request serves one thread at a time.
+        if not hasattr(self._own, "request"):
+            self._own.request = self._network.create_infer_request()
+        maps: np.ndarray = self._own.request.infer(padded)[0]
         return maps[: len(images)].astype(np.float32)

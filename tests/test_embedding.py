@@ -83,7 +83,7 @@ def test_every_pass_once_and_parts_of_full_batches(
 
     got: list[tuple[list[bytes], np.ndarray, np.ndarray]] = []
     compute(
-        encoder,  # type: ignore[arg-type]
+        encoder,
         work,
         load,
         lambda *part: got.append(part),
@@ -99,6 +99,35 @@ def test_every_pass_once_and_parts_of_full_batches(
     assert encoder.sizes[:-1] == [4] * (len(encoder.sizes) - 1)
 
 
+def test_a_step_of_the_network_starts_before_the_last_has_ended() -> None:
+    both = threading.Barrier(2, timeout=10)
+
+    class Together(FakeEncoder):
+        def __call__(self, pictures: np.ndarray) -> np.ndarray:
+            both.wait()  # breaks unless two steps are under way
+            return super().__call__(pictures)
+
+    work = [Work(str(i), str(i), (0,), (b"%d" % i,)) for i in range(16)]
+    got: list[np.ndarray] = []
+    compute(
+        Together(),
+        work,
+        lambda one: np.full((1, 2, 2, 3), int(one.image), dtype=np.uint8),
+        lambda keys, maps, pooled: got.append(maps.ravel()),
+    )
+    assert np.concatenate(got).tolist() == list(range(16))
+
+
+def test_a_failing_network_stops_the_run() -> None:
+    class Failing(FakeEncoder):
+        def __call__(self, pictures: np.ndarray) -> np.ndarray:
+            raise MemoryError("too large")
+
+    work = [Work(str(i), str(i), (0,), (b"%d" % i,)) for i in range(50)]
+    with pytest.raises(MemoryError, match="too large"):
+        compute(Failing(), work, lambda one: np.zeros((1, 2, 2, 3), np.uint8), lambda *part: None)
+
+
 def test_a_failing_write_stops_the_run() -> None:
     def write(*part: object) -> None:
         raise OSError("no space left")
@@ -106,7 +135,7 @@ def test_a_failing_write_stops_the_run() -> None:
     work = [Work(str(i), str(i), (0,), (b"%d" % i,)) for i in range(5)]
     with pytest.raises(OSError, match="no space left"):
         compute(
-            FakeEncoder(),  # type: ignore[arg-type]
+            FakeEncoder(),
             work,
             lambda one: np.zeros((1, 2, 2, 3), dtype=np.uint8),
             write,

@@ -5,6 +5,7 @@ from __future__ import annotations
 import shutil
 import subprocess
 import sys
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -24,8 +25,8 @@ pytest.importorskip("nncf", reason="the extra int8 is not installed")
 SIZE = (64, 64)
 
 
-def pictures(count: int) -> np.ndarray:
-    rng = np.random.default_rng(0)
+def pictures(count: int, seed: int = 0) -> np.ndarray:
+    rng = np.random.default_rng(seed)
     blocks = rng.integers(0, 256, (count, 8, 8, 3), dtype=np.uint8)
     return blocks.repeat(8, axis=1).repeat(8, axis=2)
 
@@ -66,6 +67,15 @@ def test_an_image_has_the_same_bytes_wherever_in_a_batch_it_stands(folder: Path)
     alone = np.concatenate([encoder(new[i : i + 1]) for i in range(len(new))])
     assert (together == alone).all()
     assert (together[::-1] == encoder(new[::-1])).all()
+
+
+def test_threads_may_share_the_quantised_network(folder: Path) -> None:
+    encoder = quantized.Encoder(folder)
+    batches = [pictures(encoder.batch, seed) for seed in range(6)]
+    with ThreadPoolExecutor(3) as pool:
+        together = list(pool.map(encoder, batches))
+    for maps, batch in zip(together, batches, strict=True):
+        assert (maps == encoder(batch)).all()
 
 
 def test_quantising_again_writes_the_same_bytes(model: Any, folder: Path, tmp_path: Path) -> None:

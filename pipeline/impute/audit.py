@@ -15,6 +15,8 @@ from pipeline.impute.fill import Filled
 from pipeline.metrics import auc, auc_interval
 
 DRAWS = 2000
+MOST_DRAWN = 2_000_000
+"""Cells drawn at a time, in all draws together."""
 LEVEL = 0.95
 COLUMNS = (
     *("attribute", "audited", "filled"),
@@ -99,8 +101,12 @@ def expected(
     mcc = _ends(_mcc(drawn))
     size = max(1, round(1 / (1 / n + 1 / to_judge)))
     error = np.square(probability - y)
-    chosen = rng.choice(n, size=(DRAWS, size), p=weight / n)
-    brier = _ends(error[chosen].mean(axis=1))
+    together = max(1, MOST_DRAWN // size)
+    means = [
+        error[rng.choice(n, size=(min(together, DRAWS - done), size), p=weight / n)].mean(axis=1)
+        for done in range(0, DRAWS, together)
+    ]
+    brier = _ends(np.concatenate(means))
     area, share = auc(y, ranking), float((y == 1).mean())
     positive = round(share * size)
     low, high = auc_interval(area, max(1, positive), max(1, size - positive), LEVEL)

@@ -1,30 +1,78 @@
-"""Principal components of features: what the fast image models work on."""
+"""Principal components of features: what the fast image models work on.
+
+Those of a large table lie in a file, and whoever needs them reads the rows asked for: models are
+fitted on a bounded number of rows and score the others block by block.
+"""
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from pathlib import Path
 from typing import Any, Protocol
 
 import numpy as np
 import numpy.typing as npt
 from sklearn.decomposition import PCA
 
-
-class Matrix(Protocol):
-    """Features [N, D], an array or something that reads the rows asked for."""
-
-    def __len__(self) -> int: ...
-    def __getitem__(self, index: Any, /) -> np.ndarray: ...
-
+from pipeline.rowfile import RowFile
 
 MOST = 400
 """Components kept at most."""
 BASIS = 2500
 """Images at most from which the components are computed."""
+IN_MEMORY = 20_000
+"""Images up to which the components of a table are an array in memory."""
+BLOCK = 8192
+"""Rows that are scored at a time."""
+
+
+class Matrix(Protocol):
+    """Features [N, D], an array or something that reads the rows asked for."""
+
+    @property
+    def shape(self) -> tuple[int, ...]: ...  # noqa: D102 - as an array's
+    def __len__(self) -> int: ...
+    def __getitem__(self, index: Any, /) -> np.ndarray: ...
+
+
+class OnDisk:
+    """A matrix in a .npy file; another process opens the file anew."""
+
+    def __init__(self, path: Path):
+        self._path, self._file = path, RowFile(path)
+        self.shape: tuple[int, ...] = self._file.shape
+
+    def __len__(self) -> int:
+        return len(self._file)
+
+    def __getitem__(self, index: Any, /) -> np.ndarray:
+        return self._file.take(np.arange(len(self))[index])
+
+    def __reduce__(self) -> tuple[type[OnDisk], tuple[Path]]:
+        return OnDisk, (self._path,)
+
+
+def in_blocks(
+    function: Callable[[np.ndarray], np.ndarray], matrix: Matrix, rows: np.ndarray | None = None
+) -> np.ndarray:
+    """``function`` of `BLOCK` rows [n, D] after another, its results [n, ...] joined.
+
+    Parameters
+    ----------
+    rows : which; all of them where None.
+    """
+    chosen = np.arange(len(matrix)) if rows is None else rows
+    starts = range(0, max(len(chosen), 1), BLOCK)
+    return np.concatenate([function(matrix[chosen[start : start + BLOCK]]) for start in starts])
 
 
 def components(
-    features: Matrix, training: np.ndarray, seed: int = 0, most: int = MOST
-) -> npt.NDArray[np.float32]:
+    features: Matrix,
+    training: np.ndarray,
+    seed: int = 0,
+    most: int = MOST,
+    file: Path | None = None,
+) -> Matrix:
     """float32 [N, d] scores of the standardised features, d at most ``most``.
 
     Channels are standardised and the basis computed on training images; the scores keep their
@@ -34,6 +82,7 @@ def components(
     ----------
     features : [N, D] real; a channel that is constant in training is left out.
     training : [N] bool, the images that may shape the basis.
+    file : where the scores of more than `IN_MEMORY` images go; None keeps them in memory.
     """
     rows = np.flatnonzero(training)
     if len(rows) > BASIS:
@@ -50,8 +99,17 @@ def components(
         solver = "full"
     pca = PCA(keep, svd_solver=solver, random_state=seed)
     pca.fit(np.where(alive, (basis - mean) / scale, 0.0))
-    out = np.empty((len(features), keep), dtype=np.float32)
-    for start in range(0, len(features), BASIS):
+
+    def scores(start: int) -> npt.NDArray[np.float32]:
         block = np.asarray(features[start : start + BASIS], dtype=np.float32)
-        out[start : start + BASIS] = pca.transform(np.where(alive, (block - mean) / scale, 0.0))
-    return out
+        return np.asarray(pca.transform(np.where(alive, (block - mean) / scale, 0.0)), np.float32)
+
+    starts = range(0, len(features), BASIS)
+    if file is None or len(features) <= IN_MEMORY:
+        return np.concatenate([scores(start) for start in starts])
+    with file.open("wb") as stream:
+        header = {"descr": "<f4", "fortran_order": False, "shape": (len(features), keep)}
+        np.lib.format.write_array_header_1_0(stream, header)
+        for start in starts:
+            scores(start).tofile(stream)
+    return OnDisk(file)

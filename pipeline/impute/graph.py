@@ -12,6 +12,7 @@ import numpy.typing as npt
 from scipy import sparse
 from sklearn.neighbors import NearestNeighbors
 
+from pipeline.impute.components import Matrix, in_blocks
 from pipeline.impute.crossfitting import logit
 
 NEIGHBOURS = 15
@@ -20,6 +21,12 @@ MOST_NODES = 50_000
 SPREAD = 0.5
 """How much of a label's weight goes on to its neighbours, alpha of Zhou et al. 2004."""
 Logits = npt.NDArray[np.float64]
+
+
+def unit(rows: np.ndarray) -> np.ndarray:
+    """``rows`` [n, d] at length 1."""
+    length = np.linalg.norm(rows, axis=1, keepdims=True)
+    return np.asarray(rows / np.maximum(length, 1e-12))
 
 
 class Graph:
@@ -31,22 +38,29 @@ class Graph:
     training : [N] bool; only training images are neighbours, since only their labels may be used.
     """
 
-    def __init__(self, components: np.ndarray, training: np.ndarray, neighbours: int = NEIGHBOURS):
-        norm = np.linalg.norm(components, axis=1, keepdims=True)
-        unit = components / np.maximum(norm, 1e-12)
+    def __init__(self, components: Matrix, training: np.ndarray, neighbours: int = NEIGHBOURS):
         pool = np.flatnonzero(training)
         if len(pool) > MOST_NODES:
             rng = np.random.default_rng(len(pool))
             pool = np.sort(rng.choice(pool, MOST_NODES, replace=False))
         k = min(neighbours + 1, len(pool))
-        near = NearestNeighbors(n_neighbors=k, algorithm="brute").fit(unit[pool])
-        distance, index = near.kneighbors(unit)
-        rows, others = np.repeat(np.arange(len(unit)), k), pool[index.ravel()]
-        # Unit vectors: half the squared distance is 1 - cosine.
-        weight = np.exp(-5 * distance.ravel() ** 2).astype(np.float64)
-        weight[rows == others] = 0.0
-        shape = (len(unit), len(unit))
-        self.weights = sparse.csr_array((weight, (rows, others)), shape=shape)
+        near = NearestNeighbors(n_neighbors=k, algorithm="brute")
+        near.fit(in_blocks(unit, components, pool))
+        size = len(components)
+        weight, others = np.empty((size, k)), np.empty((size, k), dtype=np.int32)
+
+        def search(rows: np.ndarray) -> np.ndarray:
+            distance, index = near.kneighbors(unit(components[rows]))
+            # Unit vectors: half the squared distance is 1 - cosine.
+            weight[rows] = np.exp(-5 * distance**2)
+            others[rows] = pool[index]
+            return rows
+
+        in_blocks(search, np.arange(size))
+        weight[others == np.arange(size)[:, None]] = 0.0
+        ends = np.arange(0, size * k + 1, k)
+        self.weights = sparse.csr_array((weight.ravel(), others.ravel(), ends), (size, size))
+        self.weights.sort_indices()
 
     def neighbours(self, labels: np.ndarray, fold: np.ndarray) -> Logits:
         """Logits [N, A] of the share of positives among an image's known neighbours.

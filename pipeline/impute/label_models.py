@@ -15,6 +15,7 @@ from scipy.special import expit
 from sklearn.linear_model import LogisticRegression, Ridge
 
 from pipeline.impute import latent
+from pipeline.impute.components import Matrix, in_blocks
 from pipeline.impute.crossfitting import (
     cross_fit,
     fold_count,
@@ -22,6 +23,7 @@ from pipeline.impute.crossfitting import (
     log_odds,
     logit,
 )
+from pipeline.impute.graph import unit
 from pipeline.impute.parallel import each
 
 Logits = npt.NDArray[np.float64]
@@ -39,7 +41,7 @@ class Inputs:
     seed : of the table.
     """
 
-    components: np.ndarray
+    components: Matrix
     image_logits: np.ndarray
     labels: np.ndarray
     fold: np.ndarray
@@ -85,13 +87,18 @@ def chained_ridge(inputs: Inputs, context: np.ndarray, target: int) -> Logits:
     """Ridge regression on features and other labels, as one step of multivariate imputation by
     chained equations (van Buuren and Groothuis-Oudshoorn 2011, J. Stat. Softw. 45:3)."""
     y = inputs.labels[:, target]
-    spread = np.sqrt(np.square(inputs.components).sum(axis=1).mean() / 10)
+    lengths = in_blocks(lambda rows: np.square(rows).sum(axis=1), inputs.components)
+    spread = np.sqrt(lengths.mean() / 10)
 
     def fit_and_score(world: int, fitted: np.ndarray, scored: np.ndarray) -> np.ndarray:
-        others = _others(inputs, world, context, target)
-        x = np.hstack([inputs.components, spread * others])
-        model = Ridge(alpha=100.0).fit(x[fitted], y[fitted])
-        return logit(np.clip(model.predict(x[scored]), 0.001, 0.999))
+        others = spread * _others(inputs, world, context, target)
+
+        def x(rows: np.ndarray) -> np.ndarray:
+            return np.hstack([inputs.components[rows], others[rows]])
+
+        model = Ridge(alpha=100.0).fit(x(fitted), y[fitted])
+        value = in_blocks(lambda rows: model.predict(x(rows)), scored)
+        return logit(np.clip(value, 0.001, 0.999))
 
     return cross_fit(y, inputs.fold, fit_and_score)
 
@@ -101,17 +108,17 @@ def neighbours(inputs: Inputs, context: np.ndarray, target: int, k: int = 15) ->
 
     Troyanskaya et al. 2001 (Bioinformatics 17:520), on features and labels.
     """
-    length = np.linalg.norm(inputs.components, axis=1, keepdims=True)
-    unit = inputs.components / np.maximum(length, 1e-12)
 
     def fit_and_score(world: int, fitted: np.ndarray, scored: np.ndarray) -> np.ndarray:
-        others = _others(inputs, world, context, target)
-        x = np.hstack([unit, others / 2]).astype(np.float32)
-        y = inputs.labels[fitted, target]
-        size, out = np.square(x[fitted]).sum(axis=1), np.empty(len(scored))
+        others = _others(inputs, world, context, target) / 2
+
+        def x(rows: np.ndarray) -> np.ndarray:
+            return np.hstack([unit(inputs.components[rows]), others[rows]]).astype(np.float32)
+
+        known, y = x(fitted), inputs.labels[fitted, target]
+        size, out = np.square(known).sum(axis=1), np.empty(len(scored))
         for start in range(0, len(scored), 2048):
-            part = x[scored[start : start + 2048]]
-            far = size - 2 * part @ x[fitted].T
+            far = size - 2 * x(scored[start : start + 2048]) @ known.T
             votes = y[np.argpartition(far, min(k, len(fitted) - 1), axis=1)[:, :k]]
             share = (votes.sum(axis=1) + 2 * expit(log_odds(y))) / (votes.shape[1] + 2)
             out[start : start + 2048] = logit(share)

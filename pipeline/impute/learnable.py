@@ -12,6 +12,8 @@ from pipeline.metrics import auc, auc_interval
 ERROR_RATE = 0.05
 """Error rate of the verdicts of a table, see `judge_all`."""
 PERMUTATIONS = 4000
+MOST_DRAWN = 2_000_000
+"""Cells permuted at a time, in all permutations together."""
 DEPENDENCE = 2
 """How much larger the variance of an out-of-fold AUC is than that of as many independent scores.
 
@@ -107,8 +109,9 @@ def _permutation_p(
         own = rank[inside]
         total += own[labels[inside] == 1].sum()
         count = int((labels[inside] == 1).sum())
-        for start in range(0, draws, 500):
-            part = slice(start, min(start + 500, draws))
+        together = max(1, MOST_DRAWN // len(inside))
+        for start in range(0, draws, together):
+            part = slice(start, min(start + together, draws))
             keys = rng.random((part.stop - part.start, len(inside)))
             if count == len(inside):
                 drawn[part] += own.sum()

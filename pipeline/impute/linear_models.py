@@ -12,6 +12,7 @@ import numpy as np
 import numpy.typing as npt
 from sklearn.linear_model import LogisticRegression, Ridge
 
+from pipeline.impute.components import Matrix, in_blocks
 from pipeline.impute.crossfitting import MOST_FITTED, fold_count, log_odds, some
 
 PENALTIES = {
@@ -24,7 +25,7 @@ Logits = npt.NDArray[np.float64]
 
 
 def path(
-    model: str, components: np.ndarray, labels: np.ndarray, fold: np.ndarray
+    model: str, components: Matrix, labels: np.ndarray, fold: np.ndarray
 ) -> npt.NDArray[np.float32]:
     """Logits [C, K + 1, N] of one attribute at each of the model's `PENALTIES`: of the fit without
     fold k for k below K, then of the fit to all known training labels, as they are.
@@ -36,17 +37,13 @@ def path(
     labels, fold : [N], as in `pipeline.impute.crossfitting.cross_fit`.
     """
     left_out = [*((k,) for k in range(fold_count(fold))), ()]
-    return np.stack(
-        [
-            np.stack([_score(model, components, labels, fold, one, penalty) for one in left_out])
-            for penalty in PENALTIES[model]
-        ]
-    )
+    scores = [_score(model, components, labels, fold, one, PENALTIES[model]) for one in left_out]
+    return np.stack(scores, axis=1)
 
 
 def worlds(
     model: str,
-    components: np.ndarray,
+    components: Matrix,
     labels: np.ndarray,
     fold: np.ndarray,
     penalty: float,
@@ -68,7 +65,7 @@ def worlds(
         own = known & (fold == j)
         out[folds, own] = without_one[j, own]
         for k in range(j):
-            pair = _score(model, components, labels, fold, (j, k), penalty)
+            pair = _score(model, components, labels, fold, (j, k), (penalty,))[0]
             other = known & (fold == k)
             out[j, other], out[k, own] = pair[other], pair[own]
     return out
@@ -76,28 +73,34 @@ def worlds(
 
 def _score(
     model: str,
-    components: np.ndarray,
+    components: Matrix,
     labels: np.ndarray,
     fold: np.ndarray,
     without: Sequence[int],
-    penalty: float,
+    penalties: Sequence[float],
 ) -> npt.NDArray[np.float32]:
-    """Logits [N] of the fit to known training labels outside the folds ``without``."""
+    """Logits [C, N] of the fits, at each penalty, to known training labels outside ``without``."""
     rows = np.flatnonzero(~np.isnan(labels) & (fold >= 0) & ~np.isin(fold, without))
     centre = log_odds(labels[rows])
     # In a large table some of the labels, the log-odds of all.
     fitted = some(rows, labels[rows])
-    y = labels[fitted]
+    x, y = components[fitted], labels[fitted]
     if len(np.unique(y)) < 2:
-        return np.full(len(labels), centre, dtype=np.float32)
-    if model == "logistic":
-        logits = _logistic(penalty).fit(components[fitted], y).decision_function(components)
-        return np.asarray(logits + centre - log_odds(y), dtype=np.float32)
-    # On 0 and 1 a linear discriminant: its distance from the prevalence p, scaled to log-odds.
-    share = float(np.mean(y))
-    value = Ridge(alpha=penalty).fit(components[fitted], y).predict(components)
-    away = (value.astype(np.float64) - share) / (share * (1 - share))
-    return np.asarray(np.clip(centre + away, -12, 12), dtype=np.float32)
+        return np.full((len(penalties), len(labels)), centre, dtype=np.float32)
+    kind = _logistic if model == "logistic" else Ridge
+    fits = [kind(penalty).fit(x, y) for penalty in penalties]
+
+    def logits(block: np.ndarray) -> np.ndarray:
+        if model == "logistic":
+            found = [fit.decision_function(block) + centre - log_odds(y) for fit in fits]
+            return np.stack(found, axis=1).astype(np.float32)
+        # On 0 and 1 a linear discriminant: its distance from the prevalence p, scaled to log-odds.
+        share = float(np.mean(y))
+        values = np.stack([fit.predict(block) for fit in fits], axis=1).astype(np.float64)
+        away = (values - share) / (share * (1 - share))
+        return np.clip(centre + away, -12, 12).astype(np.float32)
+
+    return in_blocks(logits, components).T
 
 
 def _logistic(penalty: float) -> LogisticRegression:
@@ -105,7 +108,7 @@ def _logistic(penalty: float) -> LogisticRegression:
 
 
 def logistic_by_fold(
-    components: np.ndarray,
+    components: Matrix,
     labels: np.ndarray,
     fold: np.ndarray,
     inverse_penalty: float,
@@ -135,5 +138,5 @@ def logistic_by_fold(
             continue
         model = _logistic(inverse_penalty).fit(components[fitted], targets[fitted])
         shift = log_odds(targets[candidates]) - log_odds(targets[fitted])
-        out[k, unseen] = model.decision_function(components[unseen]) + shift
+        out[k, unseen] = in_blocks(model.decision_function, components, unseen) + shift
     return out

@@ -13,6 +13,7 @@ import numpy as np
 from scipy.stats import fisher_exact
 from sklearn.linear_model import LogisticRegression
 
+from pipeline.impute.components import Matrix, in_blocks
 from pipeline.impute.crossfitting import cross_fit
 from pipeline.impute.learnable import judge_all
 
@@ -39,7 +40,7 @@ class Missingness:
 
 
 def examine(
-    components: np.ndarray,
+    components: Matrix,
     labels: np.ndarray,
     fold: np.ndarray,
     attributes: list[str],
@@ -56,7 +57,7 @@ def examine(
     unknown = np.isnan(labels)
     count = labels.shape[1]
     indicator = np.where(training[:, None], unknown.astype(np.float64), np.nan)
-    x = components[:, :MOST_COMPONENTS]
+    x = in_blocks(lambda rows: rows[:, :MOST_COMPONENTS], components)
     scores = np.stack([_tell(x, column, fold) for column in indicator.T], axis=1)
     verdicts = judge_all(scores, indicator, fold, (*seed, 1))
     found = []

@@ -9,6 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 from pipeline.impute import calibration, linear_models
+from pipeline.impute.components import Matrix
 from pipeline.impute.crossfitting import fold_count, in_world, logit
 from pipeline.impute.graph import Graph
 from pipeline.impute.linear_models import PENALTIES
@@ -20,7 +21,7 @@ Floats = npt.NDArray[np.float64]
 
 
 def score(
-    blocks: Mapping[str, np.ndarray], labels: np.ndarray, fold: np.ndarray
+    blocks: Mapping[str, Matrix], labels: np.ndarray, fold: np.ndarray
 ) -> tuple[Floats, list[tuple[str, float]]]:
     """Logits [K + 1, N, A] in every world, and the features and penalty best for each attribute.
 
@@ -65,10 +66,10 @@ def score(
 
 
 def _linear(
-    model: str, block: np.ndarray, labels: np.ndarray, fold: np.ndarray
+    model: str, block: Matrix, labels: np.ndarray, fold: np.ndarray
 ) -> tuple[Floats, list[float], list[float]]:
     """Logits [K + 1, N, A] in every world at the best penalties, these [A], and their losses."""
-    work = 10.0 * block.size * labels.shape[1]
+    work = 10.0 * np.prod(block.shape) * labels.shape[1]
     paths = each(linear_models.path, [(model, block, column, fold) for column in labels.T], work)
     # A choice among four, made by all labels: what it tells of any one of them is nothing.
     out_of_fold = np.stack([_out_of_fold(path, fold) for path in paths], axis=2)
@@ -130,7 +131,7 @@ def _loss(logits: np.ndarray, labels: np.ndarray, scaled: bool) -> Floats:
 
 
 def self_trained(
-    blocks: Mapping[str, np.ndarray],
+    blocks: Mapping[str, Matrix],
     best: Sequence[tuple[str, float]],
     labels: np.ndarray,
     fold: np.ndarray,
@@ -150,12 +151,12 @@ def self_trained(
         twins = None if twin_known is None else twin_known[:, a]
         block = blocks[name] if name and rounds else None
         tasks.append((block, labels[:, a], fold, penalty, rounds, confidence, twins))
-    work = 5.0 * sum(task[0].size for task in tasks if task[0] is not None)
+    work = 5.0 * sum(np.prod(task[0].shape) for task in tasks if task[0] is not None)
     return each(_self_train, tasks, work)
 
 
 def _self_train(
-    block: np.ndarray | None,
+    block: Matrix | None,
     labels: np.ndarray,
     fold: np.ndarray,
     penalty: float,

@@ -9,6 +9,7 @@ seen it; a handful of numbers (weights, penalties, gates) are learned from all l
 from __future__ import annotations
 
 from collections.abc import Sequence
+from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
@@ -53,6 +54,7 @@ def impute(
     spatial: Matrix | None = None,
     heads: np.ndarray | None = None,
     categories: Sequence[Attribute] = (),
+    folder: Path | None = None,
 ) -> Imputation:
     """Fill every unknown cell.
 
@@ -69,6 +71,7 @@ def impute(
     spatial : float [N, D] flattened maps, a second set of features, or None.
     heads : [A, N] out-of-fold logits of further image models, or None.
     categories : the categorical attributes, whose columns are known and unknown together.
+    folder : where a large table's components lie meanwhile; None keeps them in memory.
     """
     settings = settings or Settings()
     labels = np.asarray(labels, dtype=np.float32)
@@ -78,9 +81,13 @@ def impute(
         rng = np.random.default_rng([seed, settings.folds])
         fold = splits.balanced_folds(labels, units, settings.folds, rng)
     training = fold >= 0
-    blocks = {"pooled": components(features, training, seed)}
-    if spatial is not None:
-        blocks["map"] = components(spatial, training, seed)
+    sets = {"pooled": features} | ({} if spatial is None else {"map": spatial})
+    blocks = {
+        name: components(
+            matrix, training, seed, file=None if folder is None else folder / f"{name}.npy"
+        )
+        for name, matrix in sets.items()
+    }
     twins = None if groups is None else _twin_known(labels, groups)
     worlds, best = pictures.score(blocks, labels, fold)
     courses = pictures.self_trained(

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import dataclasses
 import logging
+from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 import numpy as np
@@ -32,24 +34,27 @@ def main() -> None:
     table = read_clean("data/clean/labels.csv")
     store = FeatureStore("data/features")
     rows = store.rows(table.images)
-    filled = impute(
-        MeanOfViews(store, rows),
-        table.values,
-        seed=p.seed,
-        settings=Settings(
-            rounds=p.impute.rounds,
-            confidence=p.impute.confidence,
-            threshold=p.impute.threshold,
-            prior=p.impute.prior or {},
-            min_confidence=p.impute.min_confidence if p.impute.policy == "abstain" else None,
-        ),
-        attributes=table.attributes,
-        fold=folds.read(),
-        groups=_groups(table.images),
-        spatial=Grid(store, rows),
-        heads=np.nanmean(np.load(folds.FOLDER / "logits.npy"), axis=1),
-        categories=table.categories,
+    settings = Settings(
+        rounds=p.impute.rounds,
+        confidence=p.impute.confidence,
+        threshold=p.impute.threshold,
+        prior=p.impute.prior or {},
+        min_confidence=p.impute.min_confidence if p.impute.policy == "abstain" else None,
     )
+    with TemporaryDirectory(prefix=".components.", suffix=".partial", dir="data") as large:
+        filled = impute(
+            MeanOfViews(store, rows),
+            table.values,
+            seed=p.seed,
+            settings=settings,
+            attributes=table.attributes,
+            fold=folds.read(),
+            groups=_groups(table.images),
+            spatial=Grid(store, rows),
+            heads=np.nanmean(np.load(folds.FOLDER / "logits.npy"), axis=1),
+            categories=table.categories,
+            folder=Path(large),
+        )
     unknown = np.isnan(table.values)
     kept = unknown & ((p.impute.policy == "fill") | (filled.correctness >= p.impute.min_confidence))
     values = np.where(unknown & ~kept, np.nan, filled.values).astype(np.float32)

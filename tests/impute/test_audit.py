@@ -172,3 +172,17 @@ def test_where_cells_may_be_left_empty_only_the_others_are_audited() -> None:
     assert out.loc[1, "accuracy":].isna().all()
     nothing = table(["a", "b"], labels, fold, filled, logits, (0,), min_confidence=0.0)
     assert nothing.equals(every)
+
+
+def test_draws_are_the_same_however_many_are_made_at_a_time(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    y, p, decided, logits = cells(80, np.random.default_rng(1))
+
+    def figures() -> dict[str, float]:
+        rng = np.random.default_rng(2)
+        return expected(y, p, decided, logits, np.ones(80), 70, rng)
+
+    together = figures()
+    monkeypatch.setattr(audit, "MOST_DRAWN", 100)
+    assert figures() == together

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import pickle
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 
 from pipeline.impute import components as module
-from pipeline.impute.components import components
+from pipeline.impute.components import OnDisk, components, in_blocks
 
 
 def features(n: int = 60, d: int = 7, seed: int = 0) -> np.ndarray:
@@ -59,9 +61,9 @@ def test_number_of_components_is_limited_by_rows_and_by_choice() -> None:
 
 
 def test_nothing_to_compute_a_basis_from_gives_one_empty_column() -> None:
-    out = components(features(n=5), np.arange(5) < 1)
+    out = np.asarray(components(features(n=5), np.arange(5) < 1))
     assert out.tolist() == [[0.0]] * 5
-    constant = components(np.ones((5, 3)), np.ones(5, dtype=bool))
+    constant = np.asarray(components(np.ones((5, 3)), np.ones(5, dtype=bool)))
     assert constant.tolist() == [[0.0]] * 5
 
 
@@ -73,7 +75,7 @@ def test_a_large_table_takes_a_seeded_sample_and_is_read_in_blocks(
     monkeypatch.setattr(module, "BASIS", 25)
 
     class Blocks:
-        longest = 0
+        longest, shape = 0, x.shape
 
         def __len__(self) -> int:
             return len(x)
@@ -88,3 +90,37 @@ def test_a_large_table_takes_a_seeded_sample_and_is_read_in_blocks(
     assert (first == components(x, training, seed=1)).all()
     assert not np.allclose(np.abs(first), np.abs(components(x, training, seed=2)), atol=1e-3)
     assert first.shape == whole.shape
+
+
+def test_the_components_of_a_large_table_lie_in_a_file(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    x, training = features(), np.arange(60) < 40
+    small = components(x, training, file=tmp_path / "unused.npy")
+    assert isinstance(small, np.ndarray)
+    assert not any(tmp_path.iterdir())
+    monkeypatch.setattr(module, "IN_MEMORY", 59)
+    large = components(x, training, file=tmp_path / "x.npy")
+    assert isinstance(large, OnDisk)
+    assert large.shape == small.shape
+    assert (np.load(tmp_path / "x.npy") == small).all()
+    elsewhere = pickle.loads(pickle.dumps(large))
+    for index in (slice(10, 20), np.array([59, 0, 7, 7]), training, np.array([], dtype=np.intp)):
+        for matrix in (large, elsewhere):
+            assert (matrix[index] == small[index]).all()
+
+
+@pytest.mark.parametrize("rows", [None, np.array([3, 1, 59]), np.arange(50), np.array([], int)])
+def test_in_blocks_joins_what_a_function_makes_of_some_rows_at_a_time(
+    rows: np.ndarray | None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(module, "BLOCK", 7)
+    x, longest = features(), []
+
+    def total(block: np.ndarray) -> np.ndarray:
+        longest.append(len(block))
+        return np.asarray(block.sum(axis=1))
+
+    expected = (x if rows is None else x[rows]).sum(axis=1)
+    assert in_blocks(total, x, rows) == pytest.approx(expected)
+    assert max(longest) <= 7

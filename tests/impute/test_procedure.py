@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import json
+from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pandas as pd
 import pytest
 
-from pipeline.impute import linear_models, pictures, procedure
+from pipeline.impute import components, linear_models, pictures, procedure
 from pipeline.impute.fill import EVIDENCE, ONE_CLASS, PICTURE, PRIOR
 from pipeline.impute.procedure import impute
 from pipeline.impute.result import Imputation, Settings
@@ -215,6 +217,19 @@ def test_same_seed_same_table() -> None:
     np.testing.assert_array_equal(one.probability, two.probability)
     assert one.audit.equals(two.audit)
     assert (one.probability != other.probability).any()
+
+
+def test_a_large_table_is_filled_alike_from_components_on_disk(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    features, labels, _ = table()
+    monkeypatch.setattr(components, "BLOCK", 50)
+    before = impute(features, labels, spatial=features[:, :4])
+    monkeypatch.setattr(components, "IN_MEMORY", 10)
+    after = impute(features, labels, spatial=features[:, :4], folder=tmp_path)
+    assert sorted(file.name for file in tmp_path.iterdir()) == ["map.npy", "pooled.npy"]
+    assert (after.probability == before.probability).all()
+    pd.testing.assert_frame_equal(after.audit, before.audit)
 
 
 def test_a_single_attribute_has_the_pictures_alone() -> None:
