@@ -2,7 +2,7 @@
 
 The same passes, once from arrays in memory through the network and nothing else, once by the
 pipeline's engine from JPEG files to parts on disk; in turns, in one process. The ratio of the two
-rates is the result. Writes benchmarks/embed.csv.
+rates is the result. Writes benchmarks/embed.csv, where other backbones and sizes keep their rows.
 """
 
 from __future__ import annotations
@@ -24,6 +24,7 @@ from pipeline.files import write_csv
 from pipeline.passes import Work
 
 RESULT = Path("benchmarks/embed.csv")
+CASE = ["backbone", "size"]
 
 
 def main() -> None:
@@ -83,7 +84,12 @@ def main() -> None:
             }
         )
         print(rows[-1], flush=True)
-    write_csv(pd.DataFrame(rows), RESULT)
+    found = pd.DataFrame(rows)
+    if RESULT.exists():
+        earlier = pd.read_csv(RESULT)
+        other = ~earlier.set_index(CASE).index.isin(found.set_index(CASE).index)
+        found = pd.concat([earlier[other], found])
+    write_csv(found, RESULT)
 
 
 if __name__ == "__main__":

@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import sys
+from itertools import pairwise
 from pathlib import Path
 
 import pandas as pd
@@ -182,20 +183,26 @@ def recipes(frame: pd.DataFrame) -> pd.DataFrame:
 
 
 def estimate(scale: pd.DataFrame, images: int = 10_000_000) -> pd.DataFrame:
-    """Hours of every stage for ``images``, by the cost of one more image between the two largest
-    tables measured."""
-    smaller, larger = sorted(scale["images"].unique())[-2:]
+    """What one more image costs every stage between the measured tables, and hours for ``images``
+    by its cost between the two largest."""
+    sizes = sorted(scale["images"].unique())
     seconds = scale.pivot_table("seconds", "stage", "images")
-    each = (seconds[larger] - seconds[smaller]) / (larger - smaller)
-    hours = (seconds[larger] + each * (images - larger)) / 3600
-    order = scale.loc[scale["images"] == larger, "stage"]
-    return pd.DataFrame(
-        {
-            "stage": order.tolist(),
-            "ms per further image": (each[order] * 1e3).round(2).tolist(),
-            f"hours for {images:,} images": hours[order].round(1).tolist(),
-        }
-    )
+    order = scale.loc[scale["images"] == sizes[-1], "stage"]
+    out = pd.DataFrame({"stage": order.tolist()})
+    for smaller, larger in pairwise(sizes):
+        each = further(seconds, smaller, larger)[order]
+        out[f"ms per image from {smaller:,} to {larger:,}"] = (each * 1e3).round(2).tolist()
+    megabytes = scale.pivot_table("peak_mb", "stage", "images")
+    memory = further(megabytes, *sizes[-2:])[order]
+    out["kB per image"] = (memory * 1e3).round(1).tolist()
+    hours = (seconds[sizes[-1]] + each * (images - sizes[-1])) / 3600
+    out[f"hours for {images:,} images"] = hours[order].round(1).tolist()
+    return out
+
+
+def further(measured: pd.DataFrame, smaller: int, larger: int) -> pd.Series:
+    """Of each row, by how much it grows with an image from one column to the other."""
+    return (measured[larger] - measured[smaller]) / (larger - smaller)
 
 
 def filled(text: str, content: dict[str, str]) -> str:

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import os
+import warnings
 
 import pytest
+from sklearn.exceptions import ConvergenceWarning
 
 from pipeline.impute import parallel
 from pipeline.impute.parallel import SMALL, each
@@ -41,3 +43,18 @@ def test_one_processor_starts_no_other_process(monkeypatch: pytest.MonkeyPatch) 
 def test_an_error_of_a_call_is_raised() -> None:
     with pytest.raises(ZeroDivisionError):
         each(power, [(0, -1)], work=0)
+
+
+def short_of_its_optimum(_: int) -> float:
+    warnings.warn("failed to converge", ConvergenceWarning, stacklevel=2)
+    return 1.0
+
+
+@pytest.mark.parametrize("work", [SMALL / 2, 2 * SMALL])
+def test_a_fit_that_stops_early_is_not_the_users_concern(
+    work: float, capfd: pytest.CaptureFixture[str]
+) -> None:
+    with warnings.catch_warnings():
+        warnings.simplefilter("error", ConvergenceWarning)
+        assert each(short_of_its_optimum, [(0,), (1,)], work=work) == [1.0, 1.0]
+    assert "converge" not in capfd.readouterr().err
