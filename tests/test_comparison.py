@@ -97,3 +97,22 @@ def test_seeded() -> None:
     labels, models = table(30)
     assert compared(labels, models).equals(compared(labels, models))
     assert not compared(labels, models).equals(compared(labels, models, seed=1))
+
+
+@pytest.mark.parametrize("digits", [1, 9])
+def test_a_draw_is_scored_as_the_images_drawn_would_be(digits: int) -> None:
+    labels, models = table(n=40)
+    labels[:, 2] = np.where(np.arange(40) < 3, labels[:, 2], 0)  # in some draws one class only
+    probability = models["good"].round(digits)
+    scored = comparison._Scored(labels, probability)
+    rng = np.random.default_rng(3)
+    for _ in range(30):
+        rows = rng.integers(40, size=40)
+        y, p = labels[rows], probability[rows]
+        areas = np.array([auc(*pair) for pair in zip(y.T, p.T, strict=True)])
+        precisions = np.array([average_precision(*pair) for pair in zip(y.T, p.T, strict=True)])
+        brier = np.square(p - y)[~np.isnan(y)].mean()
+        expected = [np.nanmean(precisions), np.nanmean(areas), brier]
+        times = np.bincount(rows, minlength=40)
+        assert scored.scores(times) == pytest.approx(expected, abs=1e-12)
+    assert np.isnan(scored.scores(np.zeros(40, dtype=np.int64))).all()
