@@ -32,12 +32,7 @@ def auc(y: np.ndarray, score: np.ndarray) -> float:
     ValueError
         As `known_cells`.
     """
-    return area(*_ranking(*known_cells(y, score)))
-
-
-def area(tp: Counts, fp: Counts) -> float:
-    """Area under the ROC curve through counts of positives and negatives at or above each score,
-    int64 [m] from 0 on; NaN unless there are both."""
+    tp, fp = _ranking(*known_cells(y, score))
     if not (tp[-1] and fp[-1]):
         return float("nan")
     twice = np.sum(np.diff(fp) * (tp[1:] + tp[:-1]), dtype=np.float64)
@@ -49,15 +44,10 @@ def average_precision(y: np.ndarray, score: np.ndarray) -> float:
 
     NaN unless both classes are known: the ranking of a single class says nothing.
     """
-    return precision_of(*_ranking(*known_cells(y, score)))
-
-
-def precision_of(tp: Counts, fp: Counts) -> float:
-    """Average precision of counts as those of `area`; scores that nobody has count for nothing."""
+    tp, fp = _ranking(*known_cells(y, score))
     if not (tp[-1] and fp[-1]):
         return float("nan")
-    above = np.maximum(tp[1:] + fp[1:], 1)
-    return float(np.sum(np.diff(tp) / tp[-1] * (tp[1:] / above)))
+    return float(np.sum(np.diff(tp) / tp[-1] * (tp[1:] / (tp[1:] + fp[1:]))))
 
 
 def roc_curve_points(y: np.ndarray, score: np.ndarray) -> pd.DataFrame:
