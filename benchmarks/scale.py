@@ -2,6 +2,8 @@
 
 Generated pictures of 32 x 32 pixels that show four attributes, a fifth of the cells unknown, and
 MobileNetV2 with random weights: so small that the pipeline's own costs show and not the network's.
+The final classifier has the same number of epochs for every table: where it would stop early, the
+sizes could not be compared.
 Writes benchmarks/scale.csv.
 """
 
@@ -23,6 +25,7 @@ from pipeline.files import write_csv
 RESULT = Path("benchmarks/scale.csv")
 STAGES = ("check", "clean", "backbone", "embed", "classify", "impute", "train", "fine_tune")
 SIDE = 32
+EPOCHS = 20
 
 
 def picture(shown: np.ndarray, rng: np.random.Generator) -> bytes:
@@ -66,6 +69,8 @@ def generate(folder: Path, images: int) -> None:
             "backbone.name": "mobilenet_v2",
             "backbone.weights": "random",
             "features.views": 1,
+            "epochs": EPOCHS,
+            "patience": EPOCHS,
         },
     )
 

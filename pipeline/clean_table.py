@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +16,8 @@ from pipeline.label_table import SPLITS, LabelTable, binary_cells, with_categori
 
 RESERVED = ("image", "split")
 """Columns of its own, before the attributes."""
+HASHES = "images.csv"
+"""Beside it: the hash of each image's bytes."""
 VALUES = "values.csv"
 """Beside it: which values of categorical attributes have a column."""
 
@@ -41,6 +44,14 @@ def read_clean(path: str | Path) -> LabelTable:
     return with_categories(
         table, names, {n: frame[n].to_numpy(object) for n in vocabulary}, vocabulary
     )
+
+
+def read_hashes(folder: str | Path, images: Sequence[str]) -> list[str]:
+    """sha256 of the bytes of each of ``images``, in hexadecimal, from ``images.csv`` beside the
+    clean table in ``folder``."""
+    frame = pd.read_csv(Path(folder) / HASHES, dtype=str, keep_default_na=False)
+    sha256 = dict(zip(frame["image"], frame["sha256"], strict=True))
+    return [sha256[image] for image in images]
 
 
 def write_clean(table: LabelTable, path: str | Path) -> None:

@@ -9,7 +9,6 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-import pandas as pd
 
 from pipeline import (
     backbones,
@@ -22,7 +21,8 @@ from pipeline import (
     runtime,
     search_space,
 )
-from pipeline.clean_table import read_clean
+from pipeline.branches import floored
+from pipeline.clean_table import read_clean, read_hashes
 from pipeline.errors import PipelineError
 from pipeline.fitting import Settings, Task
 from pipeline.params import Params
@@ -108,9 +108,7 @@ class Trainer:
         encoder = embedding.Encoder(backbone, self.pictures.size)
         batches = self.pictures.batches(np.sort(rows), encoder.batch)
         maps = np.concatenate([encoder(batch) for batch in batches])
-        mean, variance = maps.mean(axis=(0, 1, 2)), maps.var(axis=(0, 1, 2))
-        # The backbone will move: a channel that hardly varies now must not be blown up for good.
-        return mean, np.maximum(variance, 0.01 * variance.mean())
+        return floored(maps.mean(axis=(0, 1, 2)), maps.var(axis=(0, 1, 2)))
 
 
 def trainer(p: Params, epochs: int, seed: int, clean: Path = CLEAN) -> Trainer:
@@ -136,15 +134,13 @@ def trainer(p: Params, epochs: int, seed: int, clean: Path = CLEAN) -> Trainer:
                 f"{clean / 'labels.csv'}: no {part} image with a known label, expected some; label "
                 "more images, or change split.val in params.yaml"
             )
-    hashes = pd.read_csv(clean / "images.csv", dtype=str, keep_default_na=False)
-    sha256 = dict(zip(hashes["image"], hashes["sha256"], strict=True))
     values: npt.NDArray[np.float32] = table.values.astype(np.float32)
     softmax = categories.spans(table.categories)
     return Trainer(
         Pictures(
             folder=Path(p.data.images),
             names=table.images,
-            sha256=[sha256[image] for image in table.images],
+            sha256=read_hashes(clean, table.images),
             size=p.image_size,
             seed=seed,
         ),

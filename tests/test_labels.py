@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from pipeline import encoding
 from pipeline.categories import Attribute
-from pipeline.clean_table import read_clean, write_clean
+from pipeline.clean_table import read_clean, read_hashes, write_clean
 from pipeline.errors import PipelineError
 from pipeline.label_table import CELLS, SPLITS, LabelTable
 from pipeline.labels import read_table
@@ -226,6 +226,11 @@ def clean_tables(draw: st.DrawFn) -> LabelTable:
     split = [draw(st.sampled_from(SPLITS)) for _ in images]
     values = np.array(cells, dtype=np.float32).reshape(len(images), len(attributes))
     return LabelTable(images, attributes, values, split)
+
+
+def test_hashes_come_in_the_order_of_the_images(tmp_path: Path) -> None:
+    write(tmp_path, "images.csv", "image,sha256\nNA,0a\nb.png,1\nc.png,2\n")
+    assert read_hashes(tmp_path, ["c.png", "NA"]) == ["2", "0a"]
 
 
 @settings(max_examples=150, deadline=None)

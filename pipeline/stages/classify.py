@@ -11,10 +11,11 @@ import pandas as pd
 from tqdm import tqdm
 
 from pipeline import attribute_heads, folds, heads, metrics, params, runtime, splits
-from pipeline.clean_table import read_clean
+from pipeline.clean_table import read_clean, read_hashes
 from pipeline.errors import run
 from pipeline.features import FeatureStore
 from pipeline.files import replace_directory, write_csv
+from pipeline.label_table import LabelTable
 from pipeline.out_of_fold import out_of_fold
 
 log = logging.getLogger("classify")
@@ -26,8 +27,7 @@ def main() -> None:
     runtime.prepare(p.seed)
     table = read_clean("data/clean/labels.csv")
     store = FeatureStore("data/features")
-    hashes = pd.read_csv("data/clean/images.csv", dtype=str, keep_default_na=False)
-    fold = _folds(table.images, np.array(table.split), table.values, hashes, p)
+    fold = _folds(table, p)
     ensemble = attribute_heads.AttributeHeads.prepare(p, table, store, fold)
     known = ~np.isnan(table.values)
     history: list[dict[str, object]] = []
@@ -62,16 +62,14 @@ def main() -> None:
         write_csv(pd.DataFrame(history), folder / "history.csv")
 
 
-def _folds(
-    images: list[str], split: np.ndarray, values: np.ndarray, hashes: pd.DataFrame, p: params.Params
-) -> np.ndarray:
+def _folds(table: LabelTable, p: params.Params) -> np.ndarray:
     """Fold of each training image, -1 for the others; identical images share one."""
-    sha256 = dict(zip(hashes["image"], hashes["sha256"], strict=True))
-    training = np.flatnonzero(split == "train")
-    groups = splits.duplicate_groups([sha256[images[i]] for i in training])
-    fold = np.full(len(images), -1, dtype=int)
+    training = np.flatnonzero(np.array(table.split) == "train")
+    hashes = read_hashes("data/clean", [table.images[i] for i in training])
+    groups = splits.duplicate_groups(hashes)
+    fold = np.full(len(table.images), -1, dtype=int)
     rng = np.random.default_rng([p.seed, p.impute.folds])
-    fold[training] = splits.balanced_folds(values[training], groups, p.impute.folds, rng)
+    fold[training] = splits.balanced_folds(table.values[training], groups, p.impute.folds, rng)
     return fold
 
 

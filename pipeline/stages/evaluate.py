@@ -26,7 +26,7 @@ from pipeline import (
     runtime,
     samples,
 )
-from pipeline.clean_table import read_clean
+from pipeline.clean_table import read_clean, read_hashes
 from pipeline.errors import run
 from pipeline.features import FeatureStore
 from pipeline.files import write_csv, write_json
@@ -203,13 +203,10 @@ def _outputs(store: FeatureStore, rows: np.ndarray) -> dict[str, np.ndarray]:
 
 def _fine_tuned(p: params.Params, clean: LabelTable, rows: np.ndarray) -> np.ndarray:
     """Probabilities [n, A] of the fine-tuned network for ``rows`` of the table."""
-    hashes = pd.read_csv("data/clean/images.csv", dtype=str, keep_default_na=False)
-    sha256 = dict(zip(hashes["image"], hashes["sha256"], strict=True))
     names = [clean.images[row] for row in rows]
     classify = Classifier()
-    pictures = Pictures(
-        Path(p.data.images), names, [sha256[name] for name in names], p.image_size, p.seed
-    )
+    hashes = read_hashes("data/clean", names)
+    pictures = Pictures(Path(p.data.images), names, hashes, p.image_size, p.seed)
     return np.concatenate(
         [classify(batch) for batch in pictures.batches(np.arange(len(names)), classify.batch)]
     )

@@ -14,7 +14,7 @@ from scipy.special import expit
 
 from pipeline import categories, folds, params, splits
 from pipeline.categories import Attribute
-from pipeline.clean_table import read_clean, write_clean
+from pipeline.clean_table import read_clean, read_hashes, write_clean
 from pipeline.errors import run
 from pipeline.features import FeatureStore
 from pipeline.files import replace_directory, write_csv, write_json
@@ -49,7 +49,7 @@ def main() -> None:
             settings=settings,
             attributes=table.attributes,
             fold=folds.read(),
-            groups=_groups(table.images),
+            groups=splits.duplicate_groups(read_hashes("data/clean", table.images)),
             spatial=Grid(store, rows),
             heads=np.nanmean(np.load(folds.FOLDER / "logits.npy"), axis=1),
             categories=table.categories,
@@ -76,13 +76,6 @@ def main() -> None:
         np.save(folder / "probability.npy", filled.probability.astype(np.float32))
         np.save(folder / "weight.npy", np.where(unknown & ~kept, 0, filled.weight).astype("f4"))
     _report(table, filled, kept)
-
-
-def _groups(images: list[str]) -> np.ndarray:
-    """The same number for byte-identical images."""
-    frame = pd.read_csv("data/clean/images.csv", dtype=str, keep_default_na=False)
-    sha256 = dict(zip(frame["image"], frame["sha256"], strict=True))
-    return splits.duplicate_groups([sha256[image] for image in images])
 
 
 def _provenance(table: LabelTable, filled: Imputation, kept: np.ndarray) -> pd.DataFrame:
