@@ -197,7 +197,9 @@ def estimate(scale: pd.DataFrame, images: int = 10_000_000) -> pd.DataFrame:
     out["kB per image"] = (memory * 1e3).round(1).tolist()
     hours = (seconds[sizes[-1]] + each * (images - sizes[-1])) / 3600
     out[f"hours for {images:,} images"] = hours[order].round(1).tolist()
-    return out
+    whole = out.drop(columns="stage").sum().round(2).to_dict()
+    # Stages follow one another: their seconds add up, their memory does not.
+    return pd.concat([out, pd.DataFrame([{"stage": "all", **whole, "kB per image": ""}])])
 
 
 def further(measured: pd.DataFrame, smaller: int, larger: int) -> pd.Series:
