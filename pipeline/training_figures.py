@@ -74,26 +74,24 @@ def _best_epoch(history: pd.DataFrame) -> int | None:
 
 
 def training_loss(steps: pd.DataFrame, path: str | Path, title: str) -> None:
-    """The loss of every step of the optimiser, and its running mean.
+    """The loss of every step of the optimiser and, of forty steps or more, its running mean.
 
     Parameters
     ----------
     steps : columns iteration_number and training_loss.
     path : PNG to write.
     """
-    window = max(1, len(steps) // 20)
-    loss = steps["training_loss"].astype(float)
+    window = len(steps) // 20
+    number, loss = steps["iteration_number"], steps["training_loss"].astype(float)
     with picture(path, 8, 4.2, title) as figure:
         axes = figure.subplots()
-        axes.plot(steps["iteration_number"], loss, color=MUTED, lw=0.7, label="each mini-batch")
-        axes.plot(
-            steps["iteration_number"],
-            loss.rolling(window, min_periods=1).mean(),
-            color=BLUE,
-            lw=1.8,
-            label=f"mean of the last {window}",
-        )
+        if window > 1:
+            mean = loss.rolling(window, min_periods=1).mean()
+            axes.plot(number, loss, color=MUTED, lw=0.7, label="each mini-batch")
+            axes.plot(number, mean, color=BLUE, lw=1.8, label=f"mean of the last {window}")
+            axes.legend()
+        else:
+            axes.plot(number, loss, color=BLUE, lw=1.8)
         axes.set(xlabel="iteration_number", ylabel="training_loss")
         axes.set_ylim(bottom=0)
         axes.grid(axis="y")
-        axes.legend()

@@ -60,7 +60,7 @@ def test_training_loss_has_its_title_and_axis_labels(
     assert axes.get_ylim()[0] == 0
 
 
-@pytest.mark.parametrize(("count", "window"), [(1, 1), (19, 1), (40, 2), (1000, 50)])
+@pytest.mark.parametrize(("count", "window"), [(40, 2), (59, 2), (1000, 50)])
 def test_training_loss_shows_every_step_and_its_running_mean(
     tmp_path: Path, drawn: Drawn, count: int, window: int
 ) -> None:
@@ -75,6 +75,16 @@ def test_training_loss_shows_every_step_and_its_running_mean(
     last = np.asarray(mean.get_ydata(), dtype=float)
     assert last[-1] == pytest.approx(loss[-window:].mean())
     assert last[0] == pytest.approx(loss[0])
+
+
+@pytest.mark.parametrize("count", [1, 19, 39])
+def test_few_steps_have_no_mean(tmp_path: Path, drawn: Drawn, count: int) -> None:
+    table = steps(count)
+    training_figures.training_loss(table, tmp_path / "a.png", "t")
+    (axes,) = drawn[0].axes
+    (line,) = axes.get_lines()
+    assert np.asarray(line.get_ydata()).tolist() == table["training_loss"].tolist()
+    assert axes.get_legend() is None
 
 
 def panels(figure: Figure) -> dict[str, Axes]:
