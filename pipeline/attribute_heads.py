@@ -15,10 +15,11 @@ from pipeline import heads
 from pipeline.crossfit import CrossFit, Images, cross_fit
 from pipeline.features import FeatureStore
 from pipeline.files import write_json
-from pipeline.fitting import Settings, SideBySide
+from pipeline.fitting import Settings
 from pipeline.label_table import LabelTable
 from pipeline.losses import FOCAL_GAMMA, Objective
 from pipeline.params import Params
+from pipeline.side_by_side import SideBySide
 
 EPOCH = 1024
 """Images of an epoch at most: a head has few weights, and with more images than this it needs more

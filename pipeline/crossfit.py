@@ -13,8 +13,9 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from pipeline.fitting import Fit, SideBySide, Task
+from pipeline.fitting import Fit, Task
 from pipeline.resample import balanced_weights, oversample
+from pipeline.side_by_side import SideBySide
 
 
 @dataclass(frozen=True)

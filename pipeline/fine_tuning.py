@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import copy
 from typing import Any
 
 import numpy as np
 
-from pipeline import categories, schedules, validation
+from pipeline import categories, validation
 from pipeline.errors import PipelineError
-from pipeline.fitting import Fit, Settings, Task
+from pipeline.fitting import Course, Fit, Settings, Task
 from pipeline.losses import masked_cross_entropy
 from pipeline.network import Branch, WholeNetwork
 from pipeline.pictures import Pictures
@@ -30,7 +29,7 @@ def fit(
 ) -> list[Fit]:
     """Fit the heads of ``branch``, and its backbone with them; they hold their best weights after.
 
-    The best epoch is chosen as in `fitting.SideBySide.fit`. Heads side by side on a frozen backbone
+    The best epoch is chosen as in `fitting.Course`. Heads side by side on a frozen backbone
     are fitted as if each were alone: they share the pass and nothing else.
 
     Parameters
@@ -90,21 +89,16 @@ def fit(
         return tf.stack(losses)
 
     forward = WholeNetwork([branch], pictures.size)
-    rates = [
-        schedules.Schedule(settings.schedule, settings.learning_rate, settings.epochs)
-        for _ in branch.heads
-    ]
     order = np.random.default_rng([*task.seed, 1])
-    fits = [Fit(weights=copy.deepcopy(head.get_weights())) for head in branch.heads]
-    best = [(-np.inf, -np.inf)] * len(fits)
+    courses = [Course(settings, head.get_weights()) for head in branch.heads]
     backbone = branch.backbone.get_weights() if train_backbone else []
     for epoch in range(settings.epochs):
-        for optimizer, rate in zip(optimizers, rates, strict=True):
-            optimizer.learning_rate.assign(rate.rate(epoch))
+        for optimizer, course in zip(optimizers, courses, strict=True):
+            optimizer.learning_rate.assign(course.rate(epoch))
         losses = _epoch(step, pictures, task, size, order, epoch if views else 0)
         logits = predict(forward, pictures, task.val_rows, outputs)
-        for i, (start, stop) in enumerate(branch.spans):
-            if epoch - fits[i].best_epoch > settings.patience:
+        for i, (course, (start, stop)) in enumerate(zip(courses, branch.spans, strict=True)):
+            if course.ended(epoch):
                 continue
             # The last step's damage shows in no loss of a step.
             if not (np.isfinite(losses[:, i]).all() and np.isfinite(logits[:, start:stop]).all()):
@@ -114,24 +108,17 @@ def fit(
                 )
             odds = categories.log_odds(logits[:, start:stop], parts[i].softmax)
             found = validation.scores(task.val_targets[:, start:stop], odds, parts[i].softmax)
-            fits[i].history.append(
-                {"loss": float(losses[:, i].mean()), **{f"val_{k}": v for k, v in found.items()}}
-            )
-            fits[i].iterations += losses[:, i].tolist()
-            rank = validation.rank_of(found, epoch)
-            rates[i].observe(rank > best[i])
-            if rank > best[i]:
-                best[i] = rank
-                fits[i].best_epoch = epoch
-                fits[i].weights = copy.deepcopy(branch.heads[i].get_weights())
+            of_training = {"loss": float(losses[:, i].mean())}
+            if course.observe(epoch, losses[:, i], of_training, found):
+                course.keep(branch.heads[i].get_weights())
                 backbone = branch.backbone.get_weights() if train_backbone else []
-        if all(epoch - one.best_epoch >= settings.patience for one in fits):
+        if all(course.ended(epoch + 1) for course in courses):
             break
-    for head, one in zip(branch.heads, fits, strict=True):
-        head.set_weights(one.weights)
+    for head, course in zip(branch.heads, courses, strict=True):
+        head.set_weights(course.fit.weights)
     if train_backbone:
         branch.backbone.set_weights(backbone)
-    return fits
+    return [course.fit for course in courses]
 
 
 def predict(

@@ -8,9 +8,10 @@ import pytest
 from pipeline import heads
 from pipeline.crossfit import Images, cross_fit, log_odds
 from pipeline.features import FeatureStore
-from pipeline.fitting import Settings, SideBySide, Task
+from pipeline.fitting import Settings, Task
 from pipeline.metrics import auc
 from pipeline.out_of_fold import out_of_fold
+from pipeline.side_by_side import SideBySide
 
 N, K = 120, 3
 FOLD = np.where(np.arange(N) < 90, np.arange(N) % K, -1)

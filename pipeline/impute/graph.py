@@ -12,7 +12,7 @@ import numpy.typing as npt
 from scipy import sparse
 from sklearn.neighbors import NearestNeighbors
 
-from pipeline.impute.components import Matrix, in_blocks
+from pipeline.impute.components import BLOCK, Matrix, in_blocks
 from pipeline.impute.crossfitting import logit
 
 NEIGHBOURS = 15
@@ -48,15 +48,12 @@ class Graph:
         near.fit(in_blocks(unit, components, pool))
         size = len(components)
         weight, others = np.empty((size, k)), np.empty((size, k), dtype=np.int32)
-
-        def search(rows: np.ndarray) -> np.ndarray:
+        for start in range(0, size, BLOCK):
+            rows = np.arange(start, min(start + BLOCK, size))
             distance, index = near.kneighbors(unit(components[rows]))
             # Unit vectors: half the squared distance is 1 - cosine.
             weight[rows] = np.exp(-5 * distance**2)
             others[rows] = pool[index]
-            return rows
-
-        in_blocks(search, np.arange(size))
         weight[others == np.arange(size)[:, None]] = 0.0
         ends = np.arange(0, size * k + 1, k)
         self.weights = sparse.csr_array((weight.ravel(), others.ravel(), ends), (size, size))

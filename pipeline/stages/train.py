@@ -24,9 +24,10 @@ from pipeline.clean_table import read_clean
 from pipeline.errors import PipelineError, run
 from pipeline.features import FeatureStore
 from pipeline.files import replace_directory, write_csv
-from pipeline.fitting import Settings, SideBySide, Task
+from pipeline.fitting import Settings, Task
 from pipeline.impute.calibration import log_loss
 from pipeline.impute.thresholds import choose_all
+from pipeline.side_by_side import SideBySide
 
 IMPUTED = Path("data/imputed")
 FEATURES = Path("data/features")
