@@ -33,16 +33,19 @@ class Application:
 
     module, constructor : its module there and the constructor's name.
     preprocessing : what its ``preprocess_input`` does, in words, for the model cards.
+    depthwise : whether it has depthwise convolutions.
     """
 
     module: str
     constructor: str
     preprocessing: str
+    depthwise: bool = True
 
 
+MEANS_SUBTRACTED = "BGR order, ImageNet channel means subtracted"
 REGISTRY: dict[str, Application] = {
-    "vgg19": Application("vgg19", "VGG19", "BGR order, ImageNet channel means subtracted"),
-    "resnet50": Application("resnet50", "ResNet50", "BGR order, ImageNet channel means subtracted"),
+    "vgg19": Application("vgg19", "VGG19", MEANS_SUBTRACTED, depthwise=False),
+    "resnet50": Application("resnet50", "ResNet50", MEANS_SUBTRACTED, depthwise=False),
     "mobilenet": Application("mobilenet", "MobileNet", "scaled to [-1, 1]"),
     "mobilenet_v2": Application("mobilenet_v2", "MobileNetV2", "scaled to [-1, 1]"),
     "efficientnet_b0": Application(
@@ -87,6 +90,11 @@ def blocks(name: str) -> list[int]:
 def preprocessing(name: str) -> str:
     """What is done to the samples before the first layer, in words."""
     return "scaled to [-1, 1]" if blocks(name) else REGISTRY[name].preprocessing
+
+
+def depthwise(name: str) -> bool:
+    """Whether it has depthwise convolutions."""
+    return name in REGISTRY and REGISTRY[name].depthwise
 
 
 def build(name: str, image_size: tuple[int, int], weights: str | None = None) -> Any:

@@ -37,6 +37,23 @@ def precision(requested: str) -> str:
     return "bfloat16" if processor_has_bfloat16() else "float32"
 
 
+def training_precision(requested: str, computed: str, depthwise: bool) -> str:
+    """In which precision a whole network is trained.
+
+    On a processor the gradients of depthwise convolutions are slower in bfloat16 than in float32,
+    by more than the other layers gain (``python -m benchmarks.training_precision``). With AMX they
+    may gain more, so there ``auto`` stays what it is.
+
+    Parameters
+    ----------
+    requested : as for `precision`; computed : what that came to for the features.
+    depthwise : whether the network has depthwise convolutions.
+    """
+    if requested == "auto" and depthwise and device() == "cpu" and not processor_has("amx_bf16"):
+        return "float32"
+    return computed
+
+
 def device() -> str:
     """``gpu`` or ``cpu``: what TensorFlow computes on."""
     import tensorflow as tf
@@ -44,11 +61,16 @@ def device() -> str:
     return "gpu" if tf.config.list_physical_devices("GPU") else "cpu"
 
 
-def processor_has_bfloat16(cpuinfo: Path = Path("/proc/cpuinfo")) -> bool:
-    """Whether the processor lists AVX512-BF16 or AMX-BF16 (Linux on x86-64)."""
+def processor_has_bfloat16() -> bool:
+    """Whether the processor computes in bfloat16 by itself, with AVX512 or AMX."""
+    return processor_has("avx512_bf16") or processor_has("amx_bf16")
+
+
+def processor_has(flag: str, cpuinfo: Path = Path("/proc/cpuinfo")) -> bool:
+    """Whether the processor lists ``flag`` (Linux on x86-64)."""
     try:
         text = cpuinfo.read_text(encoding="utf-8")
     except OSError:
         return False
     flags = next((line for line in text.splitlines() if line.startswith("flags")), "").split()
-    return "avx512_bf16" in flags or "amx_bf16" in flags
+    return flag in flags

@@ -246,3 +246,10 @@ def test_a_defect_is_not_taken_for_a_missing_network(monkeypatch: pytest.MonkeyP
     monkeypatch.setattr(backbones, "build", broken)
     with pytest.raises(TypeError, match="a defect"):
         backbones.download_imagenet("vgg19", (32, 32))
+
+
+def test_depthwise_networks_are_told_by_their_layers() -> None:
+    for name in (*backbones.REGISTRY, "cnn-4-8"):
+        network = backbones.build(name, (96, 96)).network
+        kinds = {type(layer).__name__ for layer in network.layers}
+        assert backbones.depthwise(name) == bool(kinds & {"DepthwiseConv2D", "SeparableConv2D"})

@@ -11,19 +11,55 @@ from pipeline import runtime
     ("flags", "expected"),
     [
         ("fpu avx2 avx512_bf16 sse", True),
-        ("fpu amx_bf16", True),
         ("fpu avx2 avx512f", False),
         ("fpu not_avx512_bf16", False),
     ],
 )
-def test_bfloat16_by_the_processors_flags(tmp_path: Path, flags: str, expected: bool) -> None:
+def test_a_processor_has_the_flags_that_it_lists(
+    tmp_path: Path, flags: str, expected: bool
+) -> None:
     cpuinfo = tmp_path / "cpuinfo"
     cpuinfo.write_text(f"processor : 0\nflags\t\t: {flags}\nbugs : none\n")
-    assert runtime.processor_has_bfloat16(cpuinfo) is expected
+    assert runtime.processor_has("avx512_bf16", cpuinfo) is expected
 
 
 def test_no_cpuinfo_means_no(tmp_path: Path) -> None:
-    assert runtime.processor_has_bfloat16(tmp_path / "absent") is False
+    assert runtime.processor_has("avx512_bf16", tmp_path / "absent") is False
+
+
+@pytest.mark.parametrize(
+    ("flags", "expected"),
+    [({"avx512_bf16"}, "bfloat16"), ({"amx_bf16"}, "bfloat16"), ({"avx512f"}, "float32")],
+)
+def test_auto_is_bfloat16_where_the_processor_has_it(
+    monkeypatch: pytest.MonkeyPatch, flags: set[str], expected: str
+) -> None:
+    monkeypatch.setattr(runtime, "device", lambda: "cpu")
+    monkeypatch.setattr(runtime, "processor_has", lambda flag: flag in flags)
+    assert runtime.precision("auto") == expected
+
+
+@pytest.mark.parametrize(
+    ("requested", "depthwise", "device", "flags", "expected"),
+    [
+        ("auto", True, "cpu", {"avx512_bf16"}, "float32"),
+        ("auto", True, "cpu", {"avx512_bf16", "amx_bf16"}, "bfloat16"),
+        ("auto", True, "gpu", {"avx512_bf16"}, "bfloat16"),
+        ("auto", False, "cpu", {"avx512_bf16"}, "bfloat16"),
+        ("bfloat16", True, "cpu", {"avx512_bf16"}, "bfloat16"),
+    ],
+)
+def test_depthwise_networks_are_trained_in_float32_on_a_processor(
+    monkeypatch: pytest.MonkeyPatch,
+    requested: str,
+    depthwise: bool,
+    device: str,
+    flags: set[str],
+    expected: str,
+) -> None:
+    monkeypatch.setattr(runtime, "device", lambda: device)
+    monkeypatch.setattr(runtime, "processor_has", lambda flag: flag in flags)
+    assert runtime.training_precision(requested, "bfloat16", depthwise) == expected
 
 
 def test_a_wish_is_granted_and_auto_is_one_of_both() -> None:
