@@ -2,19 +2,28 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
+import re
+import sys
+import tempfile
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
+
+NEWS = re.compile(r"I\d{4} |WARNING: All log messages before absl::InitializeLog\(\)")
+"""How lines begin that TensorFlow writes on import whatever its log level is."""
 
 
 def prepare(seed: int) -> Any:
     """Import and set up TensorFlow; returns the module.
 
     Every operation is deterministic, so that the same machine writes the same bytes again. GPU
-    memory is taken as needed.
+    memory is taken as needed. With TF_CPP_MIN_LOG_LEVEL=0 in the environment TensorFlow says all.
     """
-    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
-    import tensorflow as tf
+    level = os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+    with contextlib.nullcontext() if level == "0" else without_news():
+        import tensorflow as tf
 
     for gpu in tf.config.list_physical_devices("GPU"):
         tf.config.experimental.set_memory_growth(gpu, True)
@@ -23,6 +32,25 @@ def prepare(seed: int) -> Any:
     tf.get_logger().setLevel("ERROR")
     tf.keras.utils.set_random_seed(seed)
     return tf
+
+
+@contextlib.contextmanager
+def without_news() -> Iterator[None]:
+    """Hold back what is written to standard error, by native code too; pass it on without NEWS."""
+    sys.stderr.flush()
+    earlier = os.dup(2)
+    with tempfile.TemporaryFile() as held:
+        os.dup2(held.fileno(), 2)
+        try:
+            yield
+        finally:
+            sys.stderr.flush()
+            os.dup2(earlier, 2)
+            os.close(earlier)
+            held.seek(0)
+            for line in held.read().decode(errors="replace").splitlines(keepends=True):
+                if not NEWS.match(line):
+                    sys.stderr.write(line)
 
 
 def precision(requested: str) -> str:

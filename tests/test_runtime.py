@@ -1,5 +1,8 @@
 from __future__ import annotations
 
+import os
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -66,3 +69,31 @@ def test_a_wish_is_granted_and_auto_is_one_of_both() -> None:
     assert runtime.precision("float32") == "float32"
     assert runtime.precision("bfloat16") == "bfloat16"
     assert runtime.precision("auto") in ("float32", "bfloat16")
+
+
+def test_what_is_no_news_is_passed_on(capfd: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(ImportError), runtime.without_news():
+        os.write(2, b"WARNING: All log messages before absl::InitializeLog() is called are\n")
+        os.write(2, b"I0000 00:00:1 port.cc:153] oneDNN custom operations are on.\n")
+        os.write(2, b"E0000 00:00:1 cuda.cc:1] the driver is broken\n")
+        print("In Python", file=sys.stderr)
+        raise ImportError
+    os.write(2, b"I0000 later\n")
+    kept = {"E0000 00:00:1 cuda.cc:1] the driver is broken", "In Python", "I0000 later"}
+    assert set(capfd.readouterr().err.splitlines()) == kept
+
+
+@pytest.mark.parametrize(("level", "quiet"), [(None, True), ("0", False)])
+def test_tensorflow_starts_without_a_word_unless_asked(level: str | None, quiet: bool) -> None:
+    environment = {k: v for k, v in os.environ.items() if k != "TF_CPP_MIN_LOG_LEVEL"}
+    if level is not None:
+        environment["TF_CPP_MIN_LOG_LEVEL"] = level
+    done = subprocess.run(
+        [sys.executable, "-c", "from pipeline import runtime; runtime.prepare(0)"],
+        env=environment,
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert done.stdout == ""
+    assert (done.stderr == "") is quiet, done.stderr
