@@ -22,7 +22,17 @@ import pandas as pd
 from tqdm import tqdm
 
 from benchmarks import tables
-from pipeline import assembly, backbones, embedding, parts, passes, quantized, runtime
+from pipeline import (
+    assembly,
+    backbone_weights,
+    backbones,
+    embedding,
+    image_files,
+    parts,
+    passes,
+    quantized,
+    runtime,
+)
 from pipeline import images as pictures
 from pipeline.errors import PipelineError
 from pipeline.features import FeatureStore
@@ -70,7 +80,7 @@ def load(
     backbone: str = "mobilenet_v2",
     weights: str,
     image_size: tuple[int, int] = (224, 224),
-    precision: str = "auto",
+    precision: str = "bfloat16",
     at_least: int = 100,
     views: int = 1,
     cache: Path = CACHE,
@@ -83,7 +93,7 @@ def load(
     images : folder of the images; a name without a suffix gets the one that its file has.
     weights : ``imagenet``, ``random`` or the path of a weights file without the top.
     image_size : (height, width) in pixels.
-    precision : ``float32``, ``bfloat16``, ``int8`` or ``auto``.
+    precision : ``float32``, ``bfloat16`` or ``int8``, whatever the machine is faster in.
     at_least : rows with and without a value that make it a column, of categorical tables.
     views : cached views per image, 1 or more; ``features`` has view 0 only.
 
@@ -100,7 +110,7 @@ def load(
         "backbone": backbone,
         "weights": _fingerprint(weights),
         "image_size": list(image_size),
-        "precision": runtime.precision(precision),
+        "precision": precision,
         "views": views,
         "seed": SEED,
         "format": FORMAT,
@@ -143,7 +153,7 @@ def load(
 
 def _file(folder: Path, name: str) -> str:
     """The image file of a table's name: itself, or with the suffix of a file that is there."""
-    candidates = [name, f"{name}.jpg", *(f"{name}{end}" for end in sorted(pictures.SUFFIXES))]
+    candidates = [name, f"{name}.jpg", *(f"{name}{end}" for end in sorted(image_files.SUFFIXES))]
     return next((one for one in candidates if (folder / one).is_file()), name)
 
 
@@ -152,7 +162,7 @@ def _present(folder: Path, files: dict[str, str]) -> tuple[list[str], dict[str, 
     present, sums = [], {}
     for name, file in files.items():
         try:
-            content = pictures.read(folder, file)
+            content = image_files.read(folder, file)
         except pictures.ImageError:
             continue
         present.append(name)
@@ -180,16 +190,16 @@ def build(name: str, weights: str, image_size: tuple[int, int], precision: str) 
     keras.config.set_dtype_policy("mixed_bfloat16" if precision == "bfloat16" else "float32")
     try:
         if weights == "imagenet":
-            return backbones.download_imagenet(name, image_size)
+            return backbone_weights.download_imagenet(name, image_size)
         model = backbones.build(name, image_size)
-    except backbones.DownloadError as error:
+    except backbone_weights.DownloadError as error:
         raise PipelineError(f"--weights: imagenet can't be downloaded ({error})") from error
     finally:
         keras.config.set_dtype_policy(earlier)
     if weights == "random":
-        backbones.randomise(model, SEED)
+        backbone_weights.randomise(model, SEED)
     else:
-        backbones.load_weights(model, weights)
+        backbone_weights.load_weights(model, weights)
     return model
 
 
@@ -198,7 +208,7 @@ def _brightness(folder: Path, files: Iterable[str]) -> dict[str, float]:
     found = {}
     for file in files:
         try:
-            picture = pictures.decode(pictures.read(folder, file))
+            picture = pictures.decode(image_files.read(folder, file))
         except pictures.ImageError:
             continue
         found[file] = float(np.asarray(picture.convert("L"), dtype=np.float64).mean() / 255)

@@ -18,7 +18,7 @@ import numpy as np
 import pandas as pd
 
 from benchmarks.workshop import machine
-from pipeline import backbones, embedding, images, parts, runtime
+from pipeline import backbone_weights, backbones, embedding, image_files, parts, runtime
 from pipeline.errors import run
 from pipeline.files import write_csv
 from pipeline.passes import Work
@@ -36,19 +36,20 @@ def main() -> None:
     parser.add_argument("--turns", type=int, default=9)
     a = parser.parse_args()
     runtime.prepare(0)
-    size, precision = tuple(a.image_size), runtime.precision("auto")
+    size = tuple(a.image_size)
     rows = []
     for name in a.backbones:
+        precision = runtime.precision("auto", backbones.fast_in_bfloat16(name))
         with tempfile.TemporaryDirectory() as space:
             weights = Path(space) / "backbone"
             weights.mkdir()
             model = backbones.build(name, size)
-            backbones.randomise(model, 0)
+            backbone_weights.randomise(model, 0)
             model.network.save_weights(weights / "backbone.weights.h5")
-            model = backbones.load(name, size, precision, weights)
+            model = backbone_weights.load(name, size, precision, weights)
             encoder = embedding.Encoder(model, size)
             count = encoder.batch * a.batches
-            files = [str(f.relative_to(a.images)) for f in images.list_images(a.images)]
+            files = [str(f.relative_to(a.images)) for f in image_files.list_images(a.images)]
             digests = {f: hashlib.sha256((a.images / f).read_bytes()).hexdigest() for f in files}
             names = [files[i % len(files)] for i in range(count)]
             load = embedding.loader(a.images, size, 0)

@@ -33,9 +33,7 @@ def arguments(argv: list[str] | None = None) -> argparse.Namespace:
     parser.add_argument(
         "--image-size", type=int, nargs=2, default=(224, 224), metavar=("HEIGHT", "WIDTH")
     )
-    parser.add_argument(
-        "--precision", default="auto", choices=("auto", "float32", "bfloat16", "int8")
-    )
+    parser.add_argument("--precision", default="bfloat16", choices=("float32", "bfloat16", "int8"))
     parser.add_argument("--at-least", type=int, default=100, help="rows for and against a value")
     parser.add_argument("--fractions", type=float, nargs="+", default=(0.1, 0.3, 0.5, 0.8, 0.9))
     parser.add_argument("--patterns", nargs="+", choices=masks.PATTERNS, default=("random",))

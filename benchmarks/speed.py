@@ -22,7 +22,7 @@ import numpy as np
 import pandas as pd
 
 from benchmarks.workshop import machine, measure, params
-from pipeline import backbones, heads
+from pipeline import backbone_weights, backbones, heads
 from pipeline.clean_table import read_clean
 from pipeline.files import write_csv
 from pipeline.label_table import LabelTable
@@ -52,7 +52,7 @@ def other_way(folder: Path, table: LabelTable, size: tuple[int, int], steps: int
     import tensorflow as tf
 
     network = backbones.build("vgg19", size)
-    backbones.randomise(network, 42)
+    backbone_weights.randomise(network, 42)
     config = heads.HeadConfig("conv", tuple(network.output_shape[1:]), 1, 0.3)
     augment = keras.Sequential(
         [

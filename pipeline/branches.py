@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from pipeline import backbones, fine_tuning, heads, network
+from pipeline import backbone_weights, fine_tuning, heads, network
 from pipeline.classifier import Card
 from pipeline.fitting import Fit, Settings, Task
 from pipeline.pictures import Pictures
@@ -64,7 +64,7 @@ class Trainer:
     def train(self, span: network.Span, built: Any | None = None) -> network.Branch:
         """A backbone with one head, trained together."""
         card = self.card
-        backbone = backbones.load(card.backbone["name"], card.image_size, card.precision)
+        backbone = backbone_weights.load(card.backbone["name"], card.image_size, card.precision)
         branch = self._branch(backbone, [span], [] if built is None else [built])
         self._fit(branch, train_backbone=True)
         return branch

@@ -18,7 +18,7 @@ from typing import Any, Protocol, TypeVar
 
 import numpy as np
 
-from pipeline import augment, images
+from pipeline import augment, image_files, images
 from pipeline.errors import PipelineError
 from pipeline.features import stored
 from pipeline.passes import Work
@@ -117,7 +117,7 @@ def loader(folder: Path, size: tuple[int, int], seed: int) -> Callable[[Work], n
 
     def load(work: Work) -> np.ndarray:
         try:
-            content = images.read(folder, work.image)
+            content = image_files.read(folder, work.image)
             picture = images.decode(content, images.enough_for(size))
         except images.ImageError as error:
             raise PipelineError(

@@ -1,4 +1,4 @@
-"""Image files: names to paths, bytes of any common format to 8-bit RGB pixels of a fixed size.
+"""Images: bytes of a file of any common format to 8-bit RGB pixels of a fixed size.
 
 Whatever is wrong with a file ends in an `ImageError` with one of the `REASONS`. All functions may
 be called from many threads at once.
@@ -7,22 +7,14 @@ be called from many threads at once.
 from __future__ import annotations
 
 import io
-import os
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
-from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
 from PIL import ExifTags, Image
 
 REASONS = ("missing", "outside_folder", "empty_file", "not_an_image", "truncated", "too_large")
-
-SUFFIXES = frozenset(
-    {".avif", ".bmp", ".gif", ".jfif", ".jp2", ".jpeg", ".jpg"}
-    | {".pgm", ".png", ".ppm", ".tif", ".tiff", ".webp"}
-)
-"""Lower-case endings by which `list_images` knows an image; `decode` looks at the bytes only."""
 
 MAX_PIXELS = 100_000_000
 """Width times height above which an image is refused (300 MB as RGB)."""
@@ -67,64 +59,6 @@ class ImageError(Exception):
 
     def __str__(self) -> str:
         return f"{self.reason}: {self.detail}"
-
-
-def resolve(folder: Path, name: str) -> Path:
-    """The file that an image name stands for.
-
-    Parameters
-    ----------
-    folder : the image folder; may itself be a symbolic link.
-    name : path relative to ``folder``.
-
-    Raises
-    ------
-    ImageError
-        ``outside_folder`` for an absolute name and for one that leaves the folder through ``..``
-        or a symbolic link; ``missing`` where there is no regular file.
-    """
-    if "\0" in name:
-        raise ImageError("missing", f"{name!r}: a file name cannot hold a NUL character")
-    if Path(name).is_absolute():
-        raise ImageError("outside_folder", f"{name!r} is an absolute path")
-    path = folder / name
-    # Not Path.resolve, which raises on a loop of links.
-    root, real = Path(os.path.realpath(folder)), Path(os.path.realpath(path))
-    if not real.is_relative_to(root):
-        lexical = Path(os.path.normpath(root / name))
-        through = "a symbolic link" if lexical.is_relative_to(root) else "'..'"
-        raise ImageError("outside_folder", f"{name!r} leaves the image folder through {through}")
-    try:
-        problem = None if real.is_file() else _why_missing(path)
-    except OSError as error:  # a name that is too long, a folder that may not be searched
-        problem = error.strerror
-    if problem is not None:
-        raise ImageError("missing", f"{name!r}: {problem}")
-    return path
-
-
-def _why_missing(path: Path) -> str:
-    if path.exists():
-        return "is a folder" if path.is_dir() else "is not a regular file"
-    for suffix in sorted(SUFFIXES):
-        if Path(f"{path}{suffix}").is_file():
-            return f"no such file, but there is one that ends in {suffix}"
-    return "no such file"
-
-
-def read(folder: Path, name: str) -> bytes:
-    """The bytes of an image file.
-
-    Raises
-    ------
-    ImageError
-        As `resolve`; ``missing`` also where the file may not be read.
-    """
-    path = resolve(folder, name)
-    try:
-        return path.read_bytes()
-    except (FileNotFoundError, PermissionError) as error:
-        raise ImageError("missing", f"{name!r}: {error.strerror}") from error
 
 
 def decode(data: bytes, at_least: int | None = None) -> Image.Image:
@@ -182,20 +116,6 @@ def resize(image: Image.Image, size: tuple[int, int]) -> npt.NDArray[np.uint8]:
 def enough_for(size: tuple[int, int]) -> int:
     """Pixels in height and width from which a picture can be resized to ``size`` without loss."""
     return 2 * max(size)
-
-
-def list_images(folder: Path) -> list[Path]:
-    """The files below a folder that end in one of `SUFFIXES`, in any case, sorted.
-
-    Hidden files and folders are passed over (``._x.jpg`` and ``.ipynb_checkpoints`` hold no
-    images of the user's), and links to folders are not followed.
-    """
-    found: list[Path] = []
-    for parent, folders, names in os.walk(folder):
-        folders[:] = [name for name in folders if not name.startswith(".")]
-        paths = (Path(parent, name) for name in names if not name.startswith("."))
-        found += [path for path in paths if path.suffix.lower() in SUFFIXES and path.is_file()]
-    return sorted(found)
 
 
 def _open(data: bytes) -> Image.Image:

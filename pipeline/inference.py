@@ -9,7 +9,15 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from pipeline import backbones, classifier, embedding, gradcam, heads, network, quantized
+from pipeline import (
+    backbone_weights,
+    classifier,
+    embedding,
+    gradcam,
+    heads,
+    network,
+    quantized,
+)
 from pipeline.errors import PipelineError
 from pipeline.features import stored
 
@@ -44,7 +52,9 @@ class Classifier:
                 quantized.check_installed()
                 self._encoder = quantized.Encoder(folder)
             else:
-                self._encoder = embedding.Encoder(backbones.load(name, size, precision), size)
+                self._encoder = embedding.Encoder(
+                    backbone_weights.load(name, size, precision), size
+                )
         self.batch = self._encoder.batch
 
     def __call__(self, pictures: np.ndarray) -> npt.NDArray[np.float64]:

@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from pipeline import backbones, embedding, heads
+from pipeline import backbone_weights, embedding, heads
 from pipeline.heads import HeadConfig
 
 Span = tuple[int, int]
@@ -127,7 +127,7 @@ def load(
     branches = []
     for number, own in enumerate(spans):
         place = folder / f"branch_{number}"
-        backbone = backbones.load(name, image_size, precision, place)
+        backbone = backbone_weights.load(name, image_size, precision, place)
         branch = make_branch(backbone, config, own)
         for index, head in enumerate(branch.heads):
             head.load_weights(place / f"head_{index}.weights.h5")

@@ -14,7 +14,7 @@ from typing import IO, Any
 import numpy as np
 import numpy.typing as npt
 
-from pipeline import categories, embedding, gradcam, images, runtime
+from pipeline import categories, embedding, gradcam, image_files, images, runtime
 from pipeline.errors import PipelineError, run
 from pipeline.inference import Classifier
 
@@ -43,7 +43,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     if not files:
         raise PipelineError(
             f"{options.paths[0]}: no image in it; expected files that end in "
-            f"{', '.join(sorted(images.SUFFIXES))}"
+            f"{', '.join(sorted(image_files.SUFFIXES))}"
         )
     runtime.prepare(seed=0)
     predictor = Predictor()
@@ -61,7 +61,7 @@ def expand(paths: Sequence[Path]) -> list[Path]:
     """
     files: list[Path] = []
     for path in paths:
-        files += images.list_images(path) if path.is_dir() else [path]
+        files += image_files.list_images(path) if path.is_dir() else [path]
     return files
 
 

@@ -17,7 +17,7 @@ from typing import Any
 
 import numpy as np
 
-from pipeline import backbones, embedding, parts, runtime
+from pipeline import backbone_weights, embedding, parts, runtime
 from pipeline.errors import PipelineError
 from pipeline.passes import Work
 
@@ -51,7 +51,7 @@ class Worker:
                 f"compute.engine: ray: a worker computes on a {runtime.device()}, the machine that "
                 f"runs embed on a {job.device}; use machines of one kind"
             )
-        model = backbones.load(job.backbone, job.image_size, job.precision, job.weights)
+        model = backbone_weights.load(job.backbone, job.image_size, job.precision, job.weights)
         self._encoder = embedding.Encoder(model, job.image_size)
         self._load = embedding.loader(job.images, job.image_size, job.seed)
         self._write = partial(parts.write, job.parts)

@@ -53,33 +53,17 @@ def without_news() -> Iterator[None]:
                     sys.stderr.write(line)
 
 
-def precision(requested: str) -> str:
-    """What is ``requested``; for ``auto``, ``float32`` or ``bfloat16`` by the machine.
+def precision(requested: str, fast_in_bfloat16: bool = True) -> str:
+    """What is ``requested``; for ``auto``, ``float32`` or ``bfloat16``, the faster one.
 
-    bfloat16 is emulated, and slower than float32, where the processor has no instructions for it.
+    On a processor that is bfloat16 where it has instructions for it (elsewhere it is emulated) and
+    the network gains by them, see `backbones.Application`.
     """
     if requested != "auto":
         return requested
     if device() == "gpu":
         return "bfloat16"
-    return "bfloat16" if processor_has_bfloat16() else "float32"
-
-
-def training_precision(requested: str, computed: str, depthwise: bool) -> str:
-    """In which precision a whole network is trained.
-
-    On a processor the gradients of depthwise convolutions are slower in bfloat16 than in float32,
-    by more than the other layers gain (``python -m benchmarks.training_precision``). With AMX they
-    may gain more, so there ``auto`` stays what it is.
-
-    Parameters
-    ----------
-    requested : as for `precision`; computed : what that came to for the features.
-    depthwise : whether the network has depthwise convolutions.
-    """
-    if requested == "auto" and depthwise and device() == "cpu" and not processor_has("amx_bf16"):
-        return "float32"
-    return computed
+    return "bfloat16" if fast_in_bfloat16 and processor_has_bfloat16() else "float32"
 
 
 def device() -> str:

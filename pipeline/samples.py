@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 from PIL import Image
 
-from pipeline import categories, images
+from pipeline import categories, image_files, images
 from pipeline.categories import Attribute
 from pipeline.label_table import LabelTable
 
@@ -82,6 +82,6 @@ def _text(clean: LabelTable, one: Attribute, row: int) -> str:
 
 def _thumbnail(folder: Path, name: str) -> np.ndarray:
     """uint8 [h, w, 3], the picture in its own proportions."""
-    picture = images.decode(images.read(folder, name))
+    picture = images.decode(image_files.read(folder, name))
     picture.thumbnail((LONGEST_SIDE, LONGEST_SIDE), Image.Resampling.BILINEAR)
     return np.asarray(picture)

@@ -11,6 +11,7 @@ import numpy as np
 import numpy.typing as npt
 
 from pipeline import (
+    backbone_weights,
     backbones,
     categories,
     embedding,
@@ -94,7 +95,7 @@ class Trainer:
             backbone = backbones.build(choice.backbone, self.pictures.size)
         finally:
             keras.config.set_dtype_policy(earlier)
-        backbones.randomise(backbone, self.seed)
+        backbone_weights.randomise(backbone, self.seed)
         outputs = self.task.targets.shape[1]
         shape = tuple(backbone.output_shape[1:])
         config = heads.HeadConfig("dense", shape, outputs, choice.dropout, choice.dense_units)

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from pipeline import backbones, fine_tuning, heads, network
+from pipeline import backbone_weights, backbones, fine_tuning, heads, network
 from pipeline.branches import Trainer, floored
 from pipeline.classifier import Card
 from pipeline.fitting import Fit, Settings, Task
@@ -39,10 +39,10 @@ def fits(monkeypatch: pytest.MonkeyPatch) -> Fits:
     def load(name: str, size: tuple[int, int], precision: str) -> Any:
         assert (name, size, precision) == (f"cnn-4-{CHANNELS}", SIZE, "float32")
         backbone = backbones.build(name, size)
-        backbones.randomise(backbone, 1)
+        backbone_weights.randomise(backbone, 1)
         return backbone
 
-    monkeypatch.setattr(backbones, "load", load)
+    monkeypatch.setattr(backbone_weights, "load", load)
     instead = Fits()
     monkeypatch.setattr(fine_tuning, "fit", instead)
     return instead

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from pipeline import backbones, classifier, fine_tuning, heads, network, schedules
+from pipeline import backbone_weights, backbones, classifier, fine_tuning, heads, network, schedules
 from pipeline.categories import Attribute
 from pipeline.errors import PipelineError
 from pipeline.fitting import Fit, Settings, Task
@@ -46,7 +46,7 @@ def pictures(tmp_path_factory: pytest.TempPathFactory) -> Pictures:
 def branch(*spans: tuple[int, int], kind: str = "conv") -> Branch:
     """The same backbone each time, and heads with seeds of their own."""
     backbone = backbones.build("cnn-4-8", SIZE)
-    backbones.randomise(backbone, 1)
+    backbone_weights.randomise(backbone, 1)
     shape = (8,) if kind == "linear" else (8, 8, 8)
     config = heads.HeadConfig(kind, shape, outputs=9, dropout=0.2, units=8)
     made = network.make_branch(backbone, config, spans)

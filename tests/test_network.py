@@ -5,7 +5,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from pipeline import backbones, embedding, heads, network
+from pipeline import backbone_weights, backbones, embedding, heads, network
 from pipeline.network import Branch, WholeNetwork
 
 SIZE = (32, 32)
@@ -20,7 +20,7 @@ def config(kind: str = "conv", outputs: int = 4) -> heads.HeadConfig:
 
 def branch(spans: list[tuple[int, int]], seed: int = 1, kind: str = "conv") -> Branch:
     backbone = backbones.build("cnn-4-8", SIZE)
-    backbones.randomise(backbone, seed)
+    backbone_weights.randomise(backbone, seed)
     made = network.make_branch(backbone, config(kind), spans)
     for head, (start, _) in zip(made.heads, spans, strict=True):
         heads.reset(head, (seed, start), UNIT)

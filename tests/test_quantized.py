@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 import yaml
 
-from pipeline import backbones, embedding, params, quantized
+from pipeline import backbone_weights, backbones, embedding, params, quantized
 from pipeline.errors import PipelineError
 from pipeline.stages import check, embed
 from tests.test_embed import base, edit, environment, index, passes, store
@@ -34,7 +34,7 @@ def pictures(count: int, seed: int = 0) -> np.ndarray:
 @pytest.fixture(scope="module")
 def model() -> Any:
     out = backbones.build("mobilenet_v2", SIZE)
-    backbones.randomise(out, 0)
+    backbone_weights.randomise(out, 0)
     return out
 
 

@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from pipeline import backbones, embedding, parts, passes, ray_engine, runtime
+from pipeline import backbone_weights, backbones, embedding, parts, passes, ray_engine, runtime
 from pipeline.errors import PipelineError
 from pipeline.parts import Parts
 from pipeline.passes import Work
@@ -76,7 +76,7 @@ def job(tmp_path: Path) -> Job:
         pixels = rng.integers(0, 256, (9, 9, 3), dtype=np.uint8)
         Image.fromarray(pixels).resize((80, 70)).save(tmp_path / f"images/{number}.png")
     model = backbones.build("mobilenet_v2", SIZE)
-    backbones.randomise(model, 1)
+    backbone_weights.randomise(model, 1)
     model.network.save_weights(tmp_path / "backbone/backbone.weights.h5")
     return Job(
         backbone="mobilenet_v2",
@@ -113,7 +113,7 @@ def test_a_machine_lost_in_the_middle_loses_nothing(
     assert len(counted) > 2
 
     encoder = embedding.Encoder(
-        backbones.load(job.backbone, SIZE, job.precision, job.weights), SIZE
+        backbone_weights.load(job.backbone, SIZE, job.precision, job.weights), SIZE
     )
     load = embedding.loader(job.images, SIZE, job.seed)
     embedding.compute(encoder, work, load, partial(parts.write, tmp_path / "local"))

@@ -31,38 +31,21 @@ def test_no_cpuinfo_means_no(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("flags", "expected"),
-    [({"avx512_bf16"}, "bfloat16"), ({"amx_bf16"}, "bfloat16"), ({"avx512f"}, "float32")],
-)
-def test_auto_is_bfloat16_where_the_processor_has_it(
-    monkeypatch: pytest.MonkeyPatch, flags: set[str], expected: str
-) -> None:
-    monkeypatch.setattr(runtime, "device", lambda: "cpu")
-    monkeypatch.setattr(runtime, "processor_has", lambda flag: flag in flags)
-    assert runtime.precision("auto") == expected
-
-
-@pytest.mark.parametrize(
-    ("requested", "depthwise", "device", "flags", "expected"),
+    ("flags", "fast", "device", "expected"),
     [
-        ("auto", True, "cpu", {"avx512_bf16"}, "float32"),
-        ("auto", True, "cpu", {"avx512_bf16", "amx_bf16"}, "bfloat16"),
-        ("auto", True, "gpu", {"avx512_bf16"}, "bfloat16"),
-        ("auto", False, "cpu", {"avx512_bf16"}, "bfloat16"),
-        ("bfloat16", True, "cpu", {"avx512_bf16"}, "bfloat16"),
+        ({"avx512_bf16"}, True, "cpu", "bfloat16"),
+        ({"amx_bf16"}, True, "cpu", "bfloat16"),
+        ({"avx512f"}, True, "cpu", "float32"),
+        ({"avx512_bf16"}, False, "cpu", "float32"),
+        ({"avx512f"}, False, "gpu", "bfloat16"),
     ],
 )
-def test_depthwise_networks_are_trained_in_float32_on_a_processor(
-    monkeypatch: pytest.MonkeyPatch,
-    requested: str,
-    depthwise: bool,
-    device: str,
-    flags: set[str],
-    expected: str,
+def test_auto_is_bfloat16_where_that_is_faster(
+    monkeypatch: pytest.MonkeyPatch, flags: set[str], fast: bool, device: str, expected: str
 ) -> None:
     monkeypatch.setattr(runtime, "device", lambda: device)
     monkeypatch.setattr(runtime, "processor_has", lambda flag: flag in flags)
-    assert runtime.training_precision(requested, "bfloat16", depthwise) == expected
+    assert runtime.precision("auto", fast) == expected
 
 
 def test_a_wish_is_granted_and_auto_is_one_of_both() -> None:

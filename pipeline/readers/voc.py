@@ -20,7 +20,7 @@ from pathlib import Path
 
 from pipeline.delimited import fail
 from pipeline.errors import run
-from pipeline.images import SUFFIXES
+from pipeline.image_files import SUFFIXES
 from pipeline.readers import table, voc_annotations, voc_sets
 from pipeline.readers.voc_sets import ImageSet
 

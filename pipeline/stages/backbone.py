@@ -6,7 +6,7 @@ import hashlib
 import logging
 from pathlib import Path
 
-from pipeline import backbones, demo_paths, params, runtime
+from pipeline import backbone_weights, backbones, demo_paths, params, runtime
 from pipeline.errors import PipelineError, run
 from pipeline.files import replace_directory, write_json
 
@@ -22,8 +22,8 @@ def main() -> None:
     note = ""
     if source == "imagenet":
         try:
-            model = backbones.download_imagenet(name, p.image_size)
-        except backbones.DownloadError as error:
+            model = backbone_weights.download_imagenet(name, p.image_size)
+        except backbone_weights.DownloadError as error:
             if not demo_paths.is_demo(p.data):
                 raise PipelineError(
                     f"params.yaml: backbone.weights: imagenet can't be downloaded ({error}); give "
@@ -36,9 +36,9 @@ def main() -> None:
     if source != "imagenet":
         model = backbones.build(name, p.image_size)
         if source == "random":
-            backbones.randomise(model, p.seed)
+            backbone_weights.randomise(model, p.seed)
         else:
-            backbones.load_weights(model, source)
+            backbone_weights.load_weights(model, source)
     with replace_directory(OUTPUT) as folder:
         file = folder / "backbone.weights.h5"
         model.network.save_weights(file)

@@ -12,7 +12,7 @@ from pathlib import Path
 
 from tqdm import tqdm
 
-from pipeline import cleaning, corrections, images, labels, params, plots
+from pipeline import cleaning, corrections, image_files, images, labels, params, plots
 from pipeline.clean_table import write_clean
 from pipeline.cleaning import Cleaned, Unusable
 from pipeline.errors import PipelineError, run
@@ -92,7 +92,7 @@ def _examine_all(folder: Path, names: Sequence[str]) -> Iterator[str | Unusable]
 
     def examine(name: str) -> str | Unusable:
         try:
-            content = images.read(folder, name)
+            content = image_files.read(folder, name)
             images.decode(content)  # all pixels: a truncated file has a sound header
         except images.ImageError as error:
             return Unusable(error.reason, error.detail)
@@ -110,7 +110,7 @@ def _check_any_found(
     if "missing" not in reasons or set(reasons) - {"missing", "outside_folder"}:
         return
     tried = folder / names[reasons.index("missing")]
-    files = images.list_images(folder)
+    files = image_files.list_images(folder)
     holds = f"it holds {len(files)} others, as {files[0].name}" if files else "it holds no image"
     raise PipelineError(
         f"{folder}: none of the {len(names)} images that {table} names is there (tried "

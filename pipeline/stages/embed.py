@@ -27,6 +27,7 @@ from tqdm import tqdm
 from pipeline import (
     assembly,
     augment,
+    backbone_weights,
     backbones,
     embedding,
     features,
@@ -55,8 +56,10 @@ def main() -> None:
     p = params.load()
     logging.basicConfig(level="INFO", format="%(name)s: %(message)s")
     runtime.prepare(p.seed)
-    precision = runtime.precision(p.backbone.precision)
     backbone = json.loads((BACKBONE / "backbone.json").read_text(encoding="utf-8"))
+    precision = runtime.precision(
+        p.backbone.precision, backbones.fast_in_bfloat16(backbone["name"])
+    )
     meta = {
         "backbone": {"name": backbone["name"], "sha256": backbone["sha256"]},
         "image_size": list(p.image_size),
@@ -140,7 +143,7 @@ def _compute(
         if precision == quantized.PRECISION:
             encoder = quantized.Encoder(folder / NETWORK)
         else:
-            model = backbones.load(name, p.image_size, precision)
+            model = backbone_weights.load(name, p.image_size, precision)
             encoder = embedding.Encoder(model, p.image_size)
         load = embedding.loader(images_folder, p.image_size, p.seed)
         write = partial(parts.write, folder)
@@ -155,7 +158,7 @@ def _quantized(p: params.Params, name: str, sample: pd.DataFrame, folder: Path) 
     load = embedding.loader(Path(p.data.images), p.image_size, p.seed)
     rows = zip(sample["image"], sample["sha256"], strict=True)
     pictures = np.concatenate([load(Work(image, digest, (0,), ())) for image, digest in rows])
-    model = backbones.load(name, p.image_size, "float32")
+    model = backbone_weights.load(name, p.image_size, "float32")
     with replace_directory(folder / NETWORK) as staging:
         quantized.quantize(model, pictures, staging)
     log.info(
@@ -168,7 +171,7 @@ def _circumstances() -> dict[str, str]:
     """What else decides over the features: a run must not continue what another code, version or
     kind of device began."""
     code = hashlib.sha256()
-    for module in (augment, backbones, embedding, features, images):
+    for module in (augment, backbones, backbone_weights, embedding, features, images):
         code.update(Path(str(module.__file__)).read_bytes())
     versions = {name: version(name) for name in ("tensorflow", "keras", "pillow", "numpy")}
     return {"code": code.hexdigest(), "device": runtime.device(), **versions}

@@ -10,7 +10,6 @@ from pathlib import Path
 import numpy as np
 
 from pipeline import (
-    backbones,
     categories,
     classifier,
     final_targets,
@@ -48,12 +47,6 @@ def main() -> None:
     runtime.prepare(p.seed)
     clean = read_clean(CLEAN / "labels.csv")
     head, card = classifier.load()
-    card = dataclasses.replace(
-        card,
-        precision=runtime.training_precision(
-            p.backbone.precision, card.precision, backbones.depthwise(card.backbone["name"])
-        ),
-    )
     split = np.array(clean.split)
     training, validation = np.flatnonzero(split == "train"), np.flatnonzero(split == "val")
     pictures = Pictures(
