@@ -42,7 +42,9 @@ def trained(backbone: Any, size: tuple[int, int]) -> Callable[[np.ndarray], None
     import keras
     import tensorflow as tf
 
-    branch = make_branch(backbone, HeadConfig("linear", backbone.output_shape[-1:], 1, 0.0), [(0, 1)])
+    branch = make_branch(
+        backbone, HeadConfig("linear", backbone.output_shape[-1:], 1, 0.0), [(0, 1)]
+    )
     backbone.network.trainable = True
     variables = [*backbone.trainable_variables, *branch.heads[0].trainable_variables]
     optimizer = keras.optimizers.Adam(1e-5)

@@ -18,7 +18,8 @@ from benchmarks.scoring import POOLED
 PAGES = (Path("README.md"), Path("benchmarks/README.md"))
 RESULTS = Path("benchmarks/results")
 RECIPES = Path("reports/recipes.csv")
-MEASURED = [Path(f"benchmarks/{name}.csv") for name in ("cost", "embed", "grid", "scale", "speed")]
+TABLES = ("cost", "embed", "grid", "rates", "scale", "speed")
+MEASURED = [Path(f"benchmarks/{name}.csv") for name in TABLES]
 START, END = "<!-- figures: {} -->\n", "<!-- end of figures -->"
 
 
