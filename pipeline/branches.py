@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -14,6 +15,7 @@ from pipeline.classifier import Card
 from pipeline.fitting import Fit, Settings, Task
 from pipeline.pictures import Pictures
 
+log = logging.getLogger("fine_tune")
 Moments = tuple[npt.NDArray[np.float32], npt.NDArray[np.float32]]
 
 
@@ -91,6 +93,12 @@ class Trainer:
         return branch
 
     def _fit(self, branch: network.Branch, train_backbone: bool) -> None:
+        names = [name for start, stop in branch.spans for name in self.card.attributes[start:stop]]
+        log.info(
+            "%s for %s",
+            "a backbone with its head" if train_backbone else "heads on a frozen backbone",
+            names[0] if len(names) == 1 else f"{names[0]} and {len(names) - 1} more",
+        )
         self.spans += branch.spans
         self.fits += fine_tuning.fit(
             branch,

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import logging
+import time
 from typing import Any
 
 import numpy as np
@@ -13,6 +15,7 @@ from pipeline.losses import masked_cross_entropy
 from pipeline.network import Branch, WholeNetwork
 from pipeline.pictures import Pictures
 
+log = logging.getLogger("fine_tune")
 MOMENTUM = 0.9
 """Of the running moments where batches give them. Keras' own, up to 0.999, wants thousands of
 steps; after a few dozen the network would be scored with moments that it never trained with."""
@@ -29,8 +32,9 @@ def fit(
 ) -> list[Fit]:
     """Fit the heads of ``branch``, and its backbone with them; they hold their best weights after.
 
-    The best epoch is chosen as in `fitting.Course`. Heads side by side on a frozen backbone
-    are fitted as if each were alone: they share the pass and nothing else.
+    The best epoch is chosen as in `fitting.Course`; each is logged, since it may take minutes.
+    Heads side by side on a frozen backbone are fitted as if each were alone: they share the pass
+    and nothing else.
 
     Parameters
     ----------
@@ -93,6 +97,7 @@ def fit(
     courses = [Course(settings, head.get_weights()) for head in branch.heads]
     backbone = branch.backbone.get_weights() if train_backbone else []
     for epoch in range(settings.epochs):
+        started = time.perf_counter()
         for optimizer, course in zip(optimizers, courses, strict=True):
             optimizer.learning_rate.assign(course.rate(epoch))
         losses = _epoch(step, pictures, task, size, order, epoch if views else 0)
@@ -112,6 +117,12 @@ def fit(
             if course.observe(epoch, losses[:, i], of_training, found):
                 course.keep(branch.heads[i].get_weights())
                 backbone = branch.backbone.get_weights() if train_backbone else []
+        areas = [course.fit.history[-1]["val_auc"] for course in courses]
+        log.info(
+            "epoch %d of at most %d: loss %.4f, validation AUC %.3f, %.0f s",
+            *(epoch + 1, settings.epochs, losses.mean()),
+            *(np.mean(areas), time.perf_counter() - started),
+        )
         if all(course.ended(epoch + 1) for course in courses):
             break
     for head, course in zip(branch.heads, courses, strict=True):

@@ -88,6 +88,15 @@ def test_a_single_network_has_one_head_for_all_columns(fits: Fits) -> None:
     assert (call["train_backbone"], call["batch_statistics"], call["views"]) == (True, True, True)
 
 
+def test_what_is_being_trained_is_logged(fits: Fits, caplog: pytest.LogCaptureFixture) -> None:
+    with caplog.at_level("INFO", "fine_tune"):
+        trainer().of_kind("shared", ATTRIBUTES)
+    assert caplog.messages == [
+        "a backbone with its head for a",
+        "heads on a frozen backbone for b=x and 2 more",
+    ]
+
+
 def test_a_single_network_starts_from_the_head_that_it_is_given(fits: Fits) -> None:
     built = heads.build(HEAD)
     (branch,) = trainer().of_kind("single", ATTRIBUTES, built)

@@ -116,6 +116,17 @@ def test_history_and_steps(pictures: Pictures) -> None:
     assert found.history[1]["loss"] == pytest.approx(np.mean(found.iterations[4:]))
 
 
+def test_every_epoch_is_logged(pictures: Pictures, caplog: pytest.LogCaptureFixture) -> None:
+    with caplog.at_level("INFO", "fine_tune"):
+        (found,) = fit(branch((0, 2)), pictures, task(), epochs=2)
+    assert len(caplog.messages) == 2
+    last = found.history[1]
+    expected = (
+        f"epoch 2 of at most 2: loss {last['loss']:.4f}, validation AUC {last['val_auc']:.3f}"
+    )
+    assert caplog.messages[1].startswith(f"{expected}, ")
+
+
 def test_best_weights_of_head_and_backbone_are_kept(pictures: Pictures) -> None:
     made = branch((0, 2))
     # A rate that swings past the best epoch.
