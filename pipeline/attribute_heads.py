@@ -1,7 +1,4 @@
-"""The attribute heads of one table: what stages ``classify`` and ``impute`` share.
-
-Both fit heads on the same features, folds and settings; only the pseudo-labels differ.
-"""
+"""The attribute heads of one table: a bank of heads, cross-fitted for one attribute at a time."""
 
 from __future__ import annotations
 
@@ -52,7 +49,8 @@ class AttributeHeads:
             fold=fold,
             validation=np.array(table.split) == "val",
         )
-        config = heads.configure(p.head, store, outputs=1, dropout=p.dropout, units=p.dense_units)
+        kind = p.frozen_head
+        config = heads.configure(kind, store, outputs=1, dropout=p.dropout, units=p.dense_units)
         settings = Settings(
             epochs=p.epochs,
             batch_size=p.batch_size,
@@ -61,11 +59,11 @@ class AttributeHeads:
             objective=Objective(gamma=FOCAL_GAMMA if p.imbalance == "focal" else 0.0),
             most_steps=-(-EPOCH // p.batch_size),
         )
-        moments = heads.moments(p.head, store, images.rows[fold >= 0])
+        moments = heads.moments(kind, store, images.rows[fold >= 0])
         bank = SideBySide(store, config, images.folds, settings, moments)
         return AttributeHeads(bank, config, images, table, p)
 
-    def fit(self, attribute: str, pseudo: np.ndarray | None = None) -> CrossFit:
+    def fit(self, attribute: str) -> CrossFit:
         """Cross-fit ``attribute``; afterwards the bank holds its heads."""
         column = self.table.attributes.index(attribute)
         return cross_fit(
@@ -74,7 +72,6 @@ class AttributeHeads:
             self.table.values[:, column],
             attribute_seed(self.params.seed, attribute),
             self.params.imbalance,
-            pseudo,
         )
 
 

@@ -68,7 +68,7 @@ class Trainer:
         card = self.card
         backbone = backbone_weights.load(card.backbone["name"], card.image_size, card.precision)
         branch = self._branch(backbone, [span], [] if built is None else [built])
-        self._fit(branch, train_backbone=True)
+        self._fit(branch, train_backbone=True, fitted=built is not None)
         return branch
 
     def join(self, first: network.Branch, spans: Sequence[network.Span]) -> network.Branch:
@@ -92,7 +92,7 @@ class Trainer:
                 heads.reset(head, (*self.task.seed, start), self.moments)
         return branch
 
-    def _fit(self, branch: network.Branch, train_backbone: bool) -> None:
+    def _fit(self, branch: network.Branch, train_backbone: bool, fitted: bool = False) -> None:
         names = [name for start, stop in branch.spans for name in self.card.attributes[start:stop]]
         log.info(
             "%s for %s",
@@ -108,6 +108,7 @@ class Trainer:
             train_backbone=train_backbone,
             batch_statistics=train_backbone and self.batch_statistics,
             views=self.views,
+            fitted=fitted,
         )
 
 

@@ -65,7 +65,6 @@ def cross_fit(
     labels: np.ndarray,
     seed: Sequence[int],
     imbalance: str,
-    pseudo: np.ndarray | None = None,
 ) -> CrossFit:
     """Fit the heads of all folds on ``labels`` and score what each was not fitted on.
 
@@ -74,11 +73,7 @@ def cross_fit(
     labels : [N], 1, 0 or NaN for unknown.
     seed : of the attribute; the fold is added to it.
     imbalance : as in params.yaml.
-    pseudo
-        [K, N] pseudo-labels 1, 0 or NaN that join head k's training; none may belong to an image
-        of fold k, of validation or test, nor replace a known label.
     """
-    pseudo = np.full((images.folds, len(labels)), np.nan) if pseudo is None else pseudo
     validation = np.flatnonzero(images.validation & ~np.isnan(labels))
     tasks: list[Task] = []
     trained: list[np.ndarray] = []
@@ -86,9 +81,8 @@ def cross_fit(
     constant: dict[int, float] = {}
     for k in range(images.folds):
         inside = (images.fold >= 0) & (images.fold != k)
-        targets = np.where(np.isnan(labels), pseudo[k], labels)
-        fitted = np.flatnonzero(inside & ~np.isnan(targets))
-        y = targets[fitted]
+        fitted = np.flatnonzero(inside & ~np.isnan(labels))
+        y = labels[fitted]
         trained.append(fitted)
         chosen, weights = np.arange(len(y)), None
         if len(np.unique(y)) < 2:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import time
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -11,7 +12,7 @@ import numpy as np
 from pipeline import categories, validation
 from pipeline.errors import PipelineError
 from pipeline.fitting import Course, Fit, Settings, Task
-from pipeline.losses import masked_cross_entropy
+from pipeline.losses import Objective, masked_cross_entropy
 from pipeline.network import Branch, WholeNetwork
 from pipeline.pictures import Pictures
 
@@ -29,6 +30,7 @@ def fit(
     train_backbone: bool,
     batch_statistics: bool,
     views: bool,
+    fitted: bool = False,
 ) -> list[Fit]:
     """Fit the heads of ``branch``, and its backbone with them; they hold their best weights after.
 
@@ -42,6 +44,7 @@ def fit(
     train_backbone : takes a branch with a single head, whose validation decides for both.
     batch_statistics : see `network.Branch.logits`; off keeps pretrained moments as they are.
     views : whether each epoch sees another augmented view of every picture.
+    fitted : whether ``branch`` is good already: it stays as it is where no epoch is better.
 
     Returns
     -------
@@ -96,6 +99,11 @@ def fit(
     order = np.random.default_rng([*task.seed, 1])
     courses = [Course(settings, head.get_weights()) for head in branch.heads]
     backbone = branch.backbone.get_weights() if train_backbone else []
+    if fitted:
+        logits = predict(forward, pictures, task.val_rows, outputs)
+        for course, (found, _) in zip(courses, _scored(logits, branch, task, parts), strict=True):
+            course.begin(found)
+        log.info("as it begins: validation AUC %.3f", np.mean([c.fit.best_auc for c in courses]))
     for epoch in range(settings.epochs):
         started = time.perf_counter()
         for optimizer, course in zip(optimizers, courses, strict=True):
@@ -103,25 +111,26 @@ def fit(
         losses = _epoch(step, pictures, task, size, order, epoch if views else 0)
         logits = predict(forward, pictures, task.val_rows, outputs)
         for i, (course, (start, stop)) in enumerate(zip(courses, branch.spans, strict=True)):
-            if course.ended(epoch):
-                continue
             # The last step's damage shows in no loss of a step.
-            if not (np.isfinite(losses[:, i]).all() and np.isfinite(logits[:, start:stop]).all()):
+            finite = np.isfinite(losses[:, i]).all() and np.isfinite(logits[:, start:stop]).all()
+            if not finite and not course.ended(epoch):
                 raise PipelineError(
                     f"params.yaml: fine_tune.learning_rate: {settings.learning_rate:g} let the fit "
                     f"diverge in epoch {epoch + 1}; try a tenth of it"
                 )
-            odds = categories.log_odds(logits[:, start:stop], parts[i].softmax)
-            found = validation.scores(task.val_targets[:, start:stop], odds, parts[i].softmax)
+        scored = _scored(logits, branch, task, parts)
+        for i, (course, (found, val_loss)) in enumerate(zip(courses, scored, strict=True)):
+            if course.ended(epoch):
+                continue
             of_training = {"loss": float(losses[:, i].mean())}
-            if course.observe(epoch, losses[:, i], of_training, found):
+            if course.observe(epoch, losses[:, i], of_training, found, val_loss):
                 course.keep(branch.heads[i].get_weights())
                 backbone = branch.backbone.get_weights() if train_backbone else []
-        areas = [course.fit.history[-1]["val_auc"] for course in courses]
         log.info(
             "epoch %d of at most %d: loss %.4f, validation AUC %.3f, %.0f s",
             *(epoch + 1, settings.epochs, losses.mean()),
-            *(np.mean(areas), time.perf_counter() - started),
+            np.mean([found["auc"] for found, _ in scored]),
+            time.perf_counter() - started,
         )
         if all(course.ended(epoch + 1) for course in courses):
             break
@@ -143,6 +152,19 @@ def predict(
         out[done : done + len(batch), : logits.shape[1]] = logits
         done += len(batch)
     return out
+
+
+def _scored(
+    logits: np.ndarray, branch: Branch, task: Task, parts: Sequence[Objective]
+) -> list[tuple[dict[str, float], float]]:
+    """Scores and objective of each head, of logits [m, outputs] of the validation pictures."""
+    found = []
+    for (start, stop), part in zip(branch.spans, parts, strict=True):
+        odds = categories.log_odds(logits[:, start:stop], part.softmax)
+        known = task.val_targets[:, start:stop]
+        scores = validation.scores(known, odds, part.softmax)
+        found.append((scores, validation.objective_loss(known, odds, part)))
+    return found
 
 
 def _epoch(

@@ -59,16 +59,27 @@ class Task:
 class Fit:
     """What a fit left behind: the best epoch's weights and the curves.
 
-    history : per epoch ``loss`` (training, with dropout), ``val_loss``, ``val_auc`` and
-        ``val_binary_accuracy``, and with ``training_scores`` ``auc`` and ``binary_accuracy``; a
-        value that is undefined is NaN. With categorical attributes see `validation.scores`, too.
+    history : per epoch ``loss`` (training, with dropout) and ``val_loss``, both of the objective,
+        ``val_auc`` and ``val_binary_accuracy``, and with ``training_scores`` ``auc`` and
+        ``binary_accuracy``; NaN where undefined. With categorical attributes see
+        `validation.scores`, too.
     iterations : training loss of each step.
+    best_epoch : counted from 0; -1 where none was better than what a fit began with.
+    before : of `validation.scores`, where that counts (`Course.begin`).
     """
 
     weights: list[np.ndarray] = field(default_factory=list)
     best_epoch: int = 0
     history: list[dict[str, float]] = field(default_factory=list)
     iterations: list[float] = field(default_factory=list)
+    before: dict[str, float] = field(default_factory=dict)
+
+    @property
+    def best_auc(self) -> float:
+        """The validation AUC of the weights."""
+        if self.best_epoch < 0:
+            return self.before["auc"]
+        return self.history[self.best_epoch]["val_auc"]
 
 
 class Course:
@@ -91,6 +102,11 @@ class Course:
             settings.schedule, settings.learning_rate, settings.epochs
         )
 
+    def begin(self, of_validation: Mapping[str, float]) -> None:
+        """Let the weights before the first step count: they stay where no epoch is better."""
+        self.fit.before = dict(of_validation)
+        self._best, self.fit.best_epoch = validation.rank_of(of_validation, -1), -1
+
     def rate(self, epoch: int) -> float:
         """The learning rate of ``epoch``."""
         return self._schedule.rate(epoch)
@@ -105,6 +121,7 @@ class Course:
         iterations: np.ndarray,
         of_training: Mapping[str, float],
         of_validation: Mapping[str, float],
+        val_loss: float,
     ) -> bool:
         """Note what an epoch brought; True for the best so far, whose weights are to be kept.
 
@@ -112,10 +129,10 @@ class Course:
         ----------
         iterations : [steps], the training loss of each.
         of_training : ``loss``, and what else belongs into the history.
-        of_validation : of `validation.scores`.
+        of_validation : of `validation.scores`; val_loss : of `validation.objective_loss`.
         """
         named = {f"val_{name}": value for name, value in of_validation.items()}
-        self.fit.history.append({**of_training, **named})
+        self.fit.history.append({**of_training, **named, "val_loss": val_loss})
         self.fit.iterations += iterations.tolist()
         rank = validation.rank_of(of_validation, epoch)
         better = rank > self._best

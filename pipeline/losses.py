@@ -10,6 +10,8 @@ import numpy as np
 
 CROSS_ENTROPY, WEIGHTED, FOCAL = "cross_entropy", "weighted", "focal"
 LOSSES = (CROSS_ENTROPY, WEIGHTED, FOCAL)
+CALIBRATED = CROSS_ENTROPY
+"""The one whose minimum is the true probability; the others trade that for the rare class."""
 CATEGORICAL_LOSSES = (CROSS_ENTROPY, FOCAL)
 """Those that a categorical attribute can have: it has no positive class to be weighted."""
 FOCAL_GAMMA = 2.0

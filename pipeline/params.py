@@ -13,7 +13,7 @@ import yaml
 from pipeline import param_checks as checks
 from pipeline.errors import PipelineError
 from pipeline.losses import CATEGORICAL_LOSSES, LOSSES
-from pipeline.schedules import SCHEDULES
+from pipeline.schedules import PLATEAU, SCHEDULES, WAIT
 
 
 def _param(check: checks.Check) -> Any:
@@ -113,6 +113,12 @@ class Params:
     split: Split
     demo: Demo
 
+    @property
+    def frozen_head(self) -> str:
+        """The kind of head that is fitted on the frozen backbone. A fresh network leaves that
+        backbone behind: a linear head then says as well what can be learned, and costs little."""
+        return "linear" if self.fine_tune.start == "fresh" else self.head
+
 
 def load(path: str | Path = "params.yaml") -> Params:
     """Read and validate ``path``.
@@ -148,10 +154,25 @@ def _check_together(p: Params, path: str | Path) -> None:
             f"({', '.join(p.categorical.columns)}), which have no positive class to weight; "
             f"expected one of {', '.join(CATEGORICAL_LOSSES)}"
         )
+    patience = {"patience": p.patience}
+    if p.fine_tune.epochs:
+        patience["fine_tune.patience"] = p.fine_tune.patience
+    for key, epochs in patience.items():
+        if p.schedule == PLATEAU and epochs <= WAIT:
+            raise PipelineError(
+                f"{path}: {key}: got {epochs} with schedule {PLATEAU}, which lowers the rate after "
+                f"{WAIT} epochs without a better score, when the fit has ended; expected more than "
+                f"{WAIT}, or another schedule"
+            )
     if p.fine_tune.network != "single" and not p.fine_tune.epochs:
         raise PipelineError(
             f"{path}: fine_tune.network: got {p.fine_tune.network!r} with fine_tune.epochs 0, "
             "which leaves the backbone frozen; expected single, or epochs above 0"
+        )
+    if p.fine_tune.start == "fresh" and not p.fine_tune.epochs:
+        raise PipelineError(
+            f"{path}: fine_tune.start: got 'fresh' with fine_tune.epochs 0, which trains no "
+            "network; expected head, or epochs above 0"
         )
     if p.fine_tune.network != "single" and p.fine_tune.start != "fresh":
         raise PipelineError(
@@ -159,10 +180,12 @@ def _check_together(p: Params, path: str | Path) -> None:
             f"{p.fine_tune.network}, whose heads are not the one that was fitted on the frozen "
             "backbone; expected fresh"
         )
-    if p.fine_tune.epochs and p.features.grid is not None:
+    # A linear head reads the mean of the map, which no grid changes.
+    if p.fine_tune.epochs and p.features.grid is not None and p.head != "linear":
         raise PipelineError(
             f"{path}: features.grid: got {p.features.grid} with fine_tune.epochs "
-            f"{p.fine_tune.epochs}; expected null, as the network is trained on its whole map"
+            f"{p.fine_tune.epochs} and head {p.head}; expected null, as the network is trained on "
+            "its whole map, or head linear"
         )
     if p.fine_tune.epochs and p.backbone.precision == "int8":
         raise PipelineError(

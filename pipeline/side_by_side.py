@@ -103,10 +103,11 @@ class SideBySide:
             for i, (task, course) in enumerate(zip(tasks, courses, strict=True)):
                 if course.ended(epoch):
                     continue
-                softmax = self.settings.objective.softmax
-                found = validation.scores(task.val_targets, logits[i], softmax)
+                objective = self.settings.objective
+                found = validation.scores(task.val_targets, logits[i], objective.softmax)
+                val_loss = validation.objective_loss(task.val_targets, logits[i], objective)
                 of_training = {"loss": float(training_loss[i]), **seen[i]}
-                if course.observe(epoch, iterations[:, i], of_training, found):
+                if course.observe(epoch, iterations[:, i], of_training, found, val_loss):
                     course.keep(self.models[i].get_weights())
             if all(course.ended(epoch + 1) for course in courses):
                 break

@@ -13,7 +13,7 @@ from matplotlib.ticker import MaxNLocator
 from pipeline.figures import BLUE, MUTED, ORANGE, grid, picture, short
 
 PANELS = {
-    "loss": "Loss (cross-entropy, nats)",
+    "loss": "Loss (as minimised, nats)",
     "binary_accuracy": "Binary accuracy",
     "auc": "AUC (mean over attributes)",
 }

@@ -6,13 +6,32 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 
-from pipeline import categories, metrics
+from pipeline import categories, losses, metrics
 
 
 def rank_of(found: Mapping[str, float], epoch: int) -> tuple[float, float]:
     """What the best epoch has most of: AUC, then a small loss; without either, a late epoch."""
     area, loss = found["auc"], found["loss"]
     return (0.0 if np.isnan(area) else area, float(epoch) if np.isnan(loss) else -loss)
+
+
+def objective_loss(targets: np.ndarray, log_odds: np.ndarray, objective: losses.Objective) -> float:
+    """The objective over the known cells, to stand beside that of training; NaN without any.
+
+    Parameters
+    ----------
+    targets : [n, K] of 1, 0 and NaN.
+    log_odds : [n, K], of categorical attributes as of `categories.log_odds`.
+    """
+    if np.isnan(targets).all():
+        return float("nan")
+    logits = np.array(log_odds, dtype=np.float64)
+    for start, stop in objective.softmax:
+        # Logarithms of probabilities are logits with the same softmax.
+        logits[:, start:stop] = -np.logaddexp(0.0, -logits[:, start:stop])
+    known = np.asarray(targets, dtype=np.float32)
+    found = losses.masked_cross_entropy(known, logits.astype(np.float32), objective=objective)
+    return float(found.numpy())
 
 
 def scores(

@@ -13,6 +13,8 @@ ROOT = Path(__file__).resolve().parent.parent
 DVC: dict[str, Any] = yaml.safe_load((ROOT / "dvc.yaml").read_text(encoding="utf-8"))
 PARAMS: dict[str, Any] = yaml.safe_load((ROOT / "params.yaml").read_text(encoding="utf-8"))
 STAGES = sorted(DVC["stages"])
+FROZEN_HEAD = {"head", "fine_tune.start"}
+"""What `Params.frozen_head` reads."""
 TAKES_PARAMS = {"pipeline/attribute_heads.py", "pipeline/demo_paths.py"}
 """Library modules that are handed Params and read some of them."""
 
@@ -53,6 +55,8 @@ def params_read(module: str) -> set[str]:
     keys = set()
     for node in ast.walk(ast.parse((ROOT / module).read_text(encoding="utf-8"))):
         names = attribute_chain(node)
+        if names == ["p", "frozen_head"]:
+            keys |= FROZEN_HEAD
         if names[:2] == ["self", "params"]:
             names = names[1:]
         if names[0] == "data":

@@ -523,3 +523,28 @@ def test_predict_refuses_another_backbone(project: Path) -> None:
     path.write_text(good)
     assert done.returncode == 2
     assert "not the one that the classifier was trained on" in done.stderr
+
+
+def test_fresh_networks_learn_from_the_filled_table(
+    project: Path, edit_params: Callable[[str, str], None]
+) -> None:
+    content = yaml.safe_load((project / "params.yaml").read_text())["fine_tune"]
+    fresh = content | {"epochs": 2, "start": "fresh", "network": "shared", "learning_rate": 0.001}
+    old, new = (yaml.safe_dump({"fine_tune": one}) for one in (content, fresh))
+    edit_params(old, new)
+    done = _run(project, "dvc", "repro")
+    assert done.returncode == 0, done.stdout[-2000:] + done.stderr[-2000:]
+    assert "a backbone with its head for hat" in done.stderr + done.stdout
+    # What is left behind has a linear head, the networks have the one that was asked for.
+    for folder, head in (("attributes/heads", "linear"), ("fine_tuned/model", "conv")):
+        card = json.loads((project / f"models/{folder}.json").read_text())
+        assert card["head"]["kind"] == head
+    for course in ("history.csv", "iterations.csv"):
+        shown = (project / "reports" / course).read_bytes()
+        assert shown == (project / "models/fine_tuned" / course).read_bytes()
+    filled = _read(project / "data/imputed/labels.csv")
+    assert filled[ATTRIBUTES].isin(["0", "1"]).all(axis=None)
+    table = _read(project / "reports/missing.csv")
+    assert table["model"].tolist() == ["impute", "mask", "negative", "fine_tuned"]
+    out = _run(project, sys.executable, "-m", "pipeline.predict", "mine/images/image_1.jpg")
+    assert out.returncode == 0, out.stderr

@@ -66,6 +66,7 @@ def fit(
     of: Task,
     train_backbone: bool = True,
     views: bool = False,
+    fitted: bool = False,
     **settings: Any,
 ) -> list[Fit]:
     return fine_tuning.fit(
@@ -76,6 +77,7 @@ def fit(
         train_backbone=train_backbone,
         batch_statistics=train_backbone,
         views=views,
+        fitted=fitted,
     )
 
 
@@ -141,6 +143,21 @@ def test_best_weights_of_head_and_backbone_are_kept(pictures: Pictures) -> None:
     shorter = branch((0, 2))
     fit(shorter, pictures, task(), epochs=found.best_epoch + 1, learning_rate=0.05)
     assert same(weights(made), weights(shorter))
+
+
+def test_what_was_good_already_stays_where_no_epoch_is_better(pictures: Pictures) -> None:
+    made = branch((0, 2))
+    (first,) = fit(made, pictures, task(), epochs=6, learning_rate=0.01)
+    before = weights(made)
+    # On wrong labels it can but get worse.
+    wrong = dataclasses.replace(task(), targets=1 - LABELS[:TRAINING])
+    (found,) = fit(made, pictures, wrong, epochs=2, learning_rate=0.05, fitted=True)
+    assert found.best_epoch == -1
+    assert found.best_auc == first.best_auc
+    assert same(weights(made), before)
+    (again,) = fit(made, pictures, wrong, epochs=2, learning_rate=0.05)
+    assert again.best_epoch >= 0
+    assert not same(weights(made), before)
 
 
 def test_patience_ends_it(pictures: Pictures) -> None:

@@ -23,7 +23,9 @@ def run(one: Course, scores: list[tuple[float, float]]) -> list[bool]:
         if one.ended(epoch):
             break
         better.append(
-            one.observe(epoch, np.array([epoch + 0.5]), {"loss": 9.0}, {"auc": auc, "loss": loss})
+            one.observe(
+                epoch, np.array([epoch + 0.5]), {"loss": 9.0}, {"auc": auc, "loss": loss}, 7.0
+            )
         )
         if better[-1]:
             one.keep([np.full(2, epoch + 1.0)])
@@ -64,10 +66,22 @@ def test_the_history_names_what_is_of_validation() -> None:
     one = course()
     run(one, [(0.6, 0.1), (0.7, 0.2)])
     assert one.fit.history == [
-        {"loss": 9.0, "val_auc": 0.6, "val_loss": 0.1},
-        {"loss": 9.0, "val_auc": 0.7, "val_loss": 0.2},
+        {"loss": 9.0, "val_auc": 0.6, "val_loss": 7.0},
+        {"loss": 9.0, "val_auc": 0.7, "val_loss": 7.0},
     ]
     assert one.fit.iterations == [0.5, 1.5]
+
+
+def test_where_no_epoch_is_better_the_beginning_stays() -> None:
+    one = course()
+    one.begin({"auc": 0.9, "loss": 0.1})
+    assert run(one, [(0.8, 0.1), (0.85, 0.1), (0.7, 0.1)]) == [False, False]
+    assert (one.fit.best_epoch, one.fit.best_auc) == (-1, 0.9)
+    assert one.fit.weights[0].tolist() == [0.0, 0.0]
+    other = course()
+    other.begin({"auc": 0.6, "loss": 0.1})
+    assert run(other, [(0.5, 0.1), (0.7, 0.1)]) == [False, True]
+    assert (other.fit.best_epoch, other.fit.best_auc) == (1, 0.7)
 
 
 def test_weights_are_kept_as_they_were() -> None:
@@ -85,5 +99,5 @@ def test_a_plateau_halves_the_rate_and_a_better_epoch_puts_it_off() -> None:
     assert one.rate(0) == 0.5
     run(one, [(0.6, 0.1), (0.5, 0.1), (0.5, 0.1), (0.7, 0.1), (0.5, 0.1), (0.5, 0.1)])
     assert one.rate(6) == 0.5
-    one.observe(6, np.zeros(1), {"loss": 9.0}, {"auc": 0.5, "loss": 0.1})
+    one.observe(6, np.zeros(1), {"loss": 9.0}, {"auc": 0.5, "loss": 0.1}, 7.0)
     assert one.rate(7) == 0.25

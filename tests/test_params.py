@@ -139,7 +139,19 @@ COLOUR = {"categorical.columns": ["colour", "shape"]}
         ),
         (
             {**TUNED, "features.grid": 4},
-            ["features.grid: got 4 with fine_tune.epochs 3", "expected null"],
+            ["features.grid: got 4 with fine_tune.epochs 3 and head conv", "expected null"],
+        ),
+        (
+            {"fine_tune.start": "fresh"},
+            ["fine_tune.start: got 'fresh' with fine_tune.epochs 0", "expected head, or epochs"],
+        ),
+        (
+            {"schedule": "plateau", "patience": 3},
+            ["patience: got 3 with schedule plateau", "expected more than 3"],
+        ),
+        (
+            {**TUNED, "schedule": "plateau", "fine_tune.patience": 2},
+            ["fine_tune.patience: got 2 with schedule plateau", "expected more than 3"],
         ),
         (
             {**TUNED, "backbone.precision": "int8"},
@@ -173,7 +185,8 @@ def test_values_that_do_not_go_together_are_named(
         {**TUNED, "fine_tune.start": "fresh", "fine_tune.network": "shared"},
         {**TUNED, "fine_tune.start": "fresh", "fine_tune.network": "independent"},
         {"features.grid": 4, "backbone.precision": "int8"},
-        {"fine_tune.start": "fresh"},
+        {**TUNED, "features.grid": 1, "head": "linear"},
+        {"schedule": "plateau", "fine_tune.patience": 2},
         {**TUNED, "head": "dense", "schedule": "plateau", "clip_norm": 1},
     ],
 )
@@ -183,6 +196,14 @@ def test_values_that_go_together_are_accepted(
     p = params.load(write_params(values))
     assert p.fine_tune.epochs == values.get("fine_tune.epochs", 0)
     assert p.categorical.columns == tuple(values.get("categorical.columns", ()))
+
+
+def test_a_fresh_network_leaves_the_frozen_one_a_linear_head(
+    write_params: Callable[[dict[str, Any]], Path],
+) -> None:
+    dense = {**TUNED, "head": "dense"}
+    assert params.load(write_params(dense)).frozen_head == "dense"
+    assert params.load(write_params({**dense, "fine_tune.start": "fresh"})).frozen_head == "linear"
 
 
 def test_no_such_file_and_no_yaml(tmp_path: Path) -> None:

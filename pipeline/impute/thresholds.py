@@ -13,6 +13,7 @@ def choose(
     probability: np.ndarray,
     labels: np.ndarray,
     weights: np.ndarray | None = None,
+    calibrated: bool = True,
 ) -> float:
     """A threshold t; a cell is positive when its probability is at least t.
 
@@ -22,8 +23,11 @@ def choose(
         ``prevalence``: as many positives as the probabilities lead one to expect, their sum (the
         class-aware rule of Xie et al. 2023, CAP, arXiv:2305.02795);
         ``balanced``, ``f1``, ``accuracy``: the maximum of that score; or the threshold itself.
-    probability, labels : [n] calibrated out-of-fold probabilities and the known labels, 0 and 1.
+    probability, labels : [n] held-out probabilities and the known labels, 0 and 1.
     weights : [n], how often each label counts for ``f1`` and ``accuracy``; None = once.
+    calibrated
+        Whether the probabilities are to be believed. Where the loss has moved them, ``prevalence``
+        takes as many positives as there are among the labels.
     """
     if not isinstance(rule, str):
         return float(rule)
@@ -35,7 +39,7 @@ def choose(
     # Cut c predicts the first c as positive; only between different probabilities can one cut.
     cuts = np.flatnonzero(np.r_[True, ranked[1:] < ranked[:-1], True])
     if rule == "prevalence":
-        best = _expected_cut(ranked, cuts)
+        best = _nearest(cuts, ranked.sum() if calibrated else positives)
     else:
         mass = np.ones(len(labels)) if weights is None else weights[order]
         hit = labels[order] == 1
@@ -54,21 +58,26 @@ def choose(
     return _between(ranked, int(best))
 
 
-def choose_all(rule: str | float, probability: np.ndarray, labels: np.ndarray) -> tuple[float, ...]:
+def choose_all(
+    rule: str | float, probability: np.ndarray, labels: np.ndarray, calibrated: bool = True
+) -> tuple[float, ...]:
     """The threshold of each column [n, A], by its known labels (not NaN)."""
     known = ~np.isnan(labels)
-    return tuple(choose(rule, probability[own, a], labels[own, a]) for a, own in enumerate(known.T))
+    return tuple(
+        choose(rule, probability[own, a], labels[own, a], calibrated=calibrated)
+        for a, own in enumerate(known.T)
+    )
 
 
 def expected(probability: np.ndarray) -> float:
     """The threshold that leaves as many positives as the probabilities [n] lead one to expect."""
     ranked = -np.sort(-probability.astype(np.float64))
     cuts = np.flatnonzero(np.r_[True, ranked[1:] < ranked[:-1], True])
-    return _between(ranked, _expected_cut(ranked, cuts))
+    return _between(ranked, _nearest(cuts, ranked.sum()))
 
 
-def _expected_cut(ranked: np.ndarray, cuts: np.ndarray) -> int:
-    return int(cuts[np.argmin(np.abs(cuts - ranked.sum()))])
+def _nearest(cuts: np.ndarray, positives: float) -> int:
+    return int(cuts[np.argmin(np.abs(cuts - positives))])
 
 
 def _between(ranked: np.ndarray, cut: int) -> float:

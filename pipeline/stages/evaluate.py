@@ -38,7 +38,7 @@ REPORTS = Path("reports")
 SCORES = Path("data/imputed/scores.npy")
 HEADLINES = (
     *("binary_accuracy", "auc_macro", "auc_micro", "map", "f1_macro", "f1_samples"),
-    *("hamming_loss", "jaccard", "cosine_similarity", "subset_accuracy"),
+    *("accuracy_macro", "hamming_loss", "jaccard", "cosine_similarity", "subset_accuracy"),
     *("n_cells", "n_scored_attributes"),
 )
 FINE_TUNED = "fine_tuned"
@@ -90,6 +90,8 @@ def main() -> None:
     write_csv(variants, REPORTS / "missing.csv")
     write_csv(by_category, REPORTS / "categories.csv")
     shutil.copyfile("data/imputed/review.csv", REPORTS / "review.csv")
+    for course in (histories.CURVES, histories.STEPS):
+        shutil.copyfile(classifier.current() / course, REPORTS / course)
     write_csv(heads_table, REPORTS / "attributes.csv")
     write_csv(truth, REPORTS / "imputation_truth.csv")
     write_csv(test_table, REPORTS / "test.csv")

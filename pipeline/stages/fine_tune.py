@@ -69,6 +69,9 @@ def main() -> None:
     )
     names = [clean.images[row] for row in training]
     store = FeatureStore("data/features")
+    if p.fine_tune.start == "fresh":
+        config = heads.configure(p.head, store, card.head.outputs, p.dropout, p.dense_units)
+        card = dataclasses.replace(card, head=config)
     moments = heads.moments(card.head.kind, store, store.rows(names))
     trainer = Trainer(
         card,
@@ -91,7 +94,10 @@ def main() -> None:
     probability = classifier.of_logits(logits, clean.categories)
     card = dataclasses.replace(
         card,
-        thresholds=choose_all(p.impute.threshold, probability, clean.values[validation]),
+        thresholds=choose_all(
+            *(p.impute.threshold, probability, clean.values[validation]),
+            calibrated=p.loss == losses.CALIBRATED,
+        ),
         branches=tuple(tuple(branch.spans) for branch in branches),
         parameters=sum(branch.parameters for branch in branches),
         trainable=sum(branch.trainable for branch in branches),
@@ -107,10 +113,9 @@ def main() -> None:
         write_csv(histories.mean(curves), folder / histories.CURVES)
         steps = [histories.steps(fit) for fit in trainer.fits]
         write_csv(histories.joined(steps), folder / histories.STEPS)
-    areas = [fit.history[fit.best_epoch]["val_auc"] for fit in trainer.fits]
-    best = [area for area in areas if not np.isnan(area)]
+    best = [fit.best_auc for fit in trainer.fits if not np.isnan(fit.best_auc)]
     log.info(
-        "%d branch(es), %d head(s), best epochs %s, validation AUC %.3f",
+        "%d branch(es), %d head(s), best epochs %s (0: as it began), validation AUC %.3f",
         *(len(branches), len(trainer.fits)),
         *([fit.best_epoch + 1 for fit in trainer.fits], np.mean(best) if best else np.nan),
     )

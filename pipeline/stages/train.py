@@ -50,7 +50,8 @@ def main() -> None:
     training, validation = split == "train", split == "val"
     known = clean.values[validation]
     judged = final_targets.judged(known, np.load(IMPUTED / "learnable.npy"))
-    config = heads.configure(p.head, store, len(clean.attributes), p.dropout, p.dense_units)
+    kind = p.frozen_head
+    config = heads.configure(kind, store, len(clean.attributes), p.dropout, p.dense_units)
     softmax = categories.spans(clean.categories)
     settings = Settings(
         p.epochs,
@@ -62,7 +63,7 @@ def main() -> None:
         clip_norm=p.clip_norm,
         training_scores=True,
     )
-    moments = heads.moments(p.head, store, rows[training])
+    moments = heads.moments(kind, store, rows[training])
     bank = SideBySide(store, config, len(final_targets.VARIANTS), settings, moments)
     tasks = []
     for variant in final_targets.VARIANTS:
@@ -104,7 +105,9 @@ def main() -> None:
             card = classifier.Card(
                 head=config,
                 attributes=tuple(clean.attributes),
-                thresholds=choose_all(p.impute.threshold, outputs[variant], known),
+                thresholds=choose_all(
+                    p.impute.threshold, outputs[variant], known, p.loss == losses.CALIBRATED
+                ),
                 image_size=p.image_size,
                 backbone=store.meta["backbone"],
                 precision=store.meta["precision"],
@@ -133,7 +136,7 @@ def main() -> None:
             "missing=%s: best epoch %d of %d, validation labels of learnable attributes: AUC %.3f, "
             "log-loss %.4f%s",
             *(name, fit.best_epoch + 1, len(fit.history)),
-            *(fit.history[fit.best_epoch]["val_auc"], held_out[name].mean()),
+            *(fit.best_auc, held_out[name].mean()),
             " (kept)" if name == kept else "",
         )
     if kept != p.missing:
