@@ -62,6 +62,7 @@ RECIPES = (
             "fine_tune.start": "fresh",
             "fine_tune.epochs": 8,
             "fine_tune.learning_rate": 0.00001,
+            "fine_tune.patience": 8,
             "title": "Aimonk_multilabel_problem",
         },
     ),
@@ -86,7 +87,8 @@ RECIPES = (
     ),
     Recipe(
         "self-training-vgg19",
-        "Frozen VGG19, a conv head per attribute on over-sampled labels, self-training, 40 epochs",
+        "Frozen VGG19, conv heads on over-sampled labels, self-training among what fills holes, "
+        "40 epochs",
         {
             "backbone.name": "vgg19",
             "image_size": [450, 350],
@@ -97,11 +99,13 @@ RECIPES = (
     ),
     Recipe(
         "unbalanced-vgg19",
-        "The same on unbalanced data, with tuned thresholds in place of over-sampling",
+        "The same on unbalanced data: tuned thresholds in place of over-sampling; and a schedule",
         {
             "backbone.name": "vgg19",
             "image_size": [450, 350],
             "epochs": 40,
+            "learning_rate": 0.00001,
+            "impute.soft_targets": False,
             "imbalance": "none",
             "schedule": "cosine",
             "impute.threshold": "balanced",
@@ -140,17 +144,17 @@ RECIPES = (
     Recipe(
         "independent-cnns",
         "A plain network for each attribute",
-        {**PLAIN, "fine_tune.network": "independent", "image_size": [96, 96]},
+        {**PLAIN, "dense_units": 512, "fine_tune.network": "independent", "image_size": [96, 96]},
     ),
     Recipe(
         "shared-cnn",
         "One plain network, trained with the first attribute and then frozen under a head for each",
-        {**PLAIN, "fine_tune.network": "shared", "image_size": [96, 96]},
+        {**PLAIN, "dense_units": 512, "fine_tune.network": "shared", "image_size": [96, 96]},
     ),
     Recipe(
         "single-cnn",
         "One plain network with an output for each attribute",
-        {**PLAIN, "fine_tune.network": "single", "image_size": [96, 96]},
+        {**PLAIN, "dense_units": 512, "fine_tune.network": "single", "image_size": [96, 96]},
     ),
     Recipe(
         "fashion-efficientnet",

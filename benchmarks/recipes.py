@@ -6,8 +6,11 @@ stage has seen. Differences to the first recipe are paired over images. Writes
 reports/recipes.csv, reports/recipes.md and reports/recipes.png, again after each recipe; --resume
 keeps those that are there.
 
-The budget: --side for networks that are trained whole or were not told a size, --epochs as upper
-bound of every fit. Without them each recipe runs as its author states, which may take hours.
+The budget: --side for networks without weights, --epochs as upper bound of every fit. Without them
+fits are as each author states, which may take hours. In any case a backbone without a file of
+weights gets random ones, the first recipe gets the first backbone that has one, and recipes that
+mask unknown cells fill the table with two folds and no rounds, since they use no more of it than
+which attributes can be learned: their seconds to impute are not those of the line.
 """
 
 from __future__ import annotations
@@ -24,7 +27,7 @@ import pandas as pd
 
 from benchmarks import recipe_report
 from benchmarks.recipe_list import BY_NAME, Recipe
-from benchmarks.workshop import machine, measure, params, timed
+from benchmarks.workshop import machine, measure, params, run_in
 from pipeline import comparison, metrics
 from pipeline.clean_table import read_clean
 from pipeline.files import write_csv
@@ -33,8 +36,6 @@ from pipeline.labels import read_table
 
 RESULT = Path("reports/recipes.csv")
 STAGES = ("check", "clean", "backbone", "embed", "classify", "impute", "train", "fine_tune")
-RUNS = 3
-"""Of the command line, for the time per image."""
 BINARY = [name for name in BY_NAME if name != "fashion-efficientnet"]
 
 
@@ -77,30 +78,25 @@ def run(folder: Path, images: Path, changes: dict[str, Any]) -> dict[str, float]
     return {
         "embed_seconds": seconds["embed"],
         "impute_seconds": seconds["classify"] + seconds["impute"],
-        "train_seconds": seconds["train"] + seconds["fine_tune"],
+        # The heads of a fresh network's start are no part of it.
+        "train_seconds": seconds["fine_tune"]
+        + (0.0 if changes.get("fine_tune.start") == "fresh" else seconds["train"]),
         "peak_mb": megabytes,
     }
 
 
 def predictions(folder: Path, images: Path, table: LabelTable) -> tuple[np.ndarray, float]:
-    """Probabilities [n, A] of the table's images, and milliseconds of each, start-up left out."""
-    for name, chosen in (("one", table.images[:1]), ("all", table.images)):
-        place = folder / name
-        place.mkdir()
-        for image in chosen:
-            (place / image).parent.mkdir(parents=True, exist_ok=True)
-            (place / image).symlink_to(images.absolute() / image)
-    command = ["python", "-m", "pipeline.predict"]
-    # The least of some runs: start-up varies by more than small networks take for all images.
-    start_up, whole = (
-        min(timed([*command, name, "--out", f"{name}.csv"], folder)[0] for _ in range(RUNS))
-        for name in ("one", "all")
-    )
+    """Probabilities [n, A] of the table's images by the command line, and milliseconds of each."""
+    place = folder / "all"
+    for image in table.images:
+        (place / image).parent.mkdir(parents=True, exist_ok=True)
+        (place / image).symlink_to(images.absolute() / image)
+    run_in(folder, "pipeline.predict", "all", "--out", "all.csv")
     found = pd.read_csv(folder / "all.csv", dtype={"image": str}).set_index("image")
     found.index = [str(Path(name).relative_to("all")) for name in found.index]
     columns = [f"{attribute}_probability" for attribute in table.attributes]
     probability = found.loc[table.images, columns].to_numpy(dtype=np.float64)
-    return probability, 1e3 * (whole - start_up) / max(len(table.images) - 1, 1)
+    return probability, float(run_in(folder, "benchmarks.latency", "all"))
 
 
 def scores(folder: Path, truth: np.ndarray, probability: np.ndarray) -> dict[str, Any]:
@@ -147,7 +143,8 @@ def main() -> None:
     a = parser.parse_args()
     weights = dict(item.split("=", 1) for item in a.weights)
     table = read_table(a.labels)
-    rows, outputs = ([], {}) if not a.resume else recipe_report.earlier(RESULT)
+    setting = f"{a.labels.resolve()} {a.hide} {a.seed} {a.side} {a.epochs}"
+    rows, outputs = ([], {}) if not a.resume else recipe_report.earlier(RESULT, setting)
     for name in a.recipes:
         if name in outputs:
             continue
@@ -174,7 +171,7 @@ def main() -> None:
         rows.append(row)
         outputs[name] = probability
         compared = comparison.compare(truth, outputs, next(iter(outputs)), a.seed)
-        recipe_report.write(pd.DataFrame(rows), compared, outputs, RESULT)
+        recipe_report.write(pd.DataFrame(rows), compared, outputs, RESULT, setting)
         print(f"{name}: done", flush=True)
     print(RESULT.with_suffix(".md").read_text(encoding="utf-8"))
 

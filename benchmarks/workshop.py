@@ -47,6 +47,27 @@ def timed(command: list[str], folder: Path) -> tuple[float, float]:
     return time.perf_counter() - started, usage.ru_maxrss / 1024
 
 
+def run_in(folder: Path, module: str, *arguments: str) -> str:
+    """What a module of this project prints when it is run in ``folder``.
+
+    Raises
+    ------
+    SystemExit
+        With what it says of the error, where it fails.
+    """
+    done = subprocess.run(
+        [sys.executable, "-m", module, *arguments],
+        cwd=folder,
+        env={**os.environ, "PYTHONPATH": str(Path.cwd())},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    if done.returncode:
+        raise SystemExit(f"error: {module} failed: {done.stderr[-1000:]}")
+    return done.stdout
+
+
 def measure(folder: Path, stage: str) -> tuple[float, float]:
     """`timed` for a stage."""
     return timed([sys.executable, "-m", f"pipeline.stages.{stage}"], folder)

@@ -86,17 +86,19 @@ def test_the_page_has_the_best_first_and_resume_finds_it(
     outputs = {"default": rng.random((60, 3)), "single-cnn": 0.8 * truth + 0.1}
     compared = comparison.compare(truth, outputs, "default", seed=0)
     path = tmp_path / "reports/recipes.csv"
-    recipe_report.write(pd.DataFrame([row(n) for n in outputs]), compared, outputs, path)
+    recipe_report.write(pd.DataFrame([row(n) for n in outputs]), compared, outputs, path, "a.csv 0")
     text = path.with_suffix(".md").read_text(encoding="utf-8")
     assert text.index("| single-cnn |") < text.index("| default |")
     assert "180 cells, 3 attributes" in text
     assert path.with_suffix(".png").read_bytes()[:4] == b"\x89PNG"
-    rows, again = recipe_report.earlier(path)
+    rows, again = recipe_report.earlier(path, "a.csv 0")
     assert [one["recipe"] for one in rows] == ["default", "single-cnn"]
     assert "map" not in rows[0]
     assert rows[0]["auc_macro"] == 0.8
     np.testing.assert_array_equal(again["single-cnn"], outputs["single-cnn"])
+    with pytest.raises(SystemExit, match=r"is of a.csv 0 .*, not of b.csv 0; run without --resume"):
+        recipe_report.earlier(path, "b.csv 0")
 
 
 def test_nothing_to_resume(tmp_path: Path) -> None:
-    assert recipe_report.earlier(tmp_path / "recipes.csv") == ([], {})
+    assert recipe_report.earlier(tmp_path / "recipes.csv", "") == ([], {})
