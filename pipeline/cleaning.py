@@ -48,6 +48,7 @@ def clean(
     test: float,
     val: float,
     seed: int,
+    fold: int | None = None,
     source: str = "the label table",
 ) -> Cleaned:
     """Keep the usable rows, find duplicates and split.
@@ -58,6 +59,9 @@ def clean(
         For each of the table's N images the hash of its bytes, or why it is unusable.
     test, val
         Shares of the usable images; the rest is for training.
+    fold
+        Which of round(1 / test) parts of about equal size is for testing; None draws one of its
+        own. All folds of a table and seed together test every image once.
     seed
         Of the split. It depends on the usable rows alone, not on their order.
     source
@@ -96,9 +100,7 @@ def clean(
             "and 0, or leave it out with the param attributes"
         )
     groups = duplicate_groups(hashes)
-    subset = iterative_split(
-        usable.values, groups, [1 - test - val, val, test], np.random.default_rng(seed)
-    )
+    subset = _subsets(usable.values, groups, test, val, fold, np.random.default_rng(seed))
     _check_sizes(subset, groups, test, val)
     usable = replace(usable, split=[SPLITS[number] for number in subset])
     return Cleaned(
@@ -199,6 +201,26 @@ def without_labels(table: LabelTable) -> list[str]:
     """Attributes of which no label is known."""
     known = (~np.isnan(table.values)).sum(axis=0)
     return [name for name, count in zip(table.attributes, known, strict=True) if not count]
+
+
+def _subsets(
+    values: np.ndarray,
+    groups: Indices,
+    test: float,
+    val: float,
+    fold: int | None,
+    rng: np.random.Generator,
+) -> Indices:
+    """int64 [N]: the index in SPLITS of each row."""
+    if fold is None:
+        return iterative_split(values, groups, [1 - test - val, val, test], rng)
+    parts = round(1 / test)
+    # The same division for every fold, which is why it comes first.
+    tested = iterative_split(values, groups, [1 / parts] * parts, rng) == fold
+    subset = np.full(len(values), SPLITS.index("test"), dtype=np.int64)
+    share = val / (1 - test)
+    subset[~tested] = iterative_split(values[~tested], groups[~tested], [1 - share, share], rng)
+    return subset
 
 
 def _example(drops: list[tuple[str, str, str]]) -> str:

@@ -131,6 +131,14 @@ def grid(value: Any) -> int | None:
         raise ValueError(f"null or {error}") from None
 
 
+def fold(value: Any) -> int | None:
+    """The number of a fold, or None."""
+    try:
+        return None if value is None else int(whole(0, 1_000)(value))
+    except ValueError as error:
+        raise ValueError(f"null or {error}") from None
+
+
 def address(value: Any) -> str | None:
     """A text, or None."""
     try:

@@ -35,6 +35,7 @@ class Demo:
 class Split:
     test: float = _param(checks.number(0, 0.9, open_low=True))
     val: float = _param(checks.number(0, 0.9, open_low=True))
+    fold: int | None = _param(checks.fold)
 
 
 @dataclass(frozen=True)
@@ -153,6 +154,13 @@ def _check_together(p: Params, path: str | Path) -> None:
             f"{path}: loss: got {p.loss!r} with categorical columns "
             f"({', '.join(p.categorical.columns)}), which have no positive class to weight; "
             f"expected one of {', '.join(CATEGORICAL_LOSSES)}"
+        )
+    parts = round(1 / p.split.test)
+    if p.split.fold is not None and (p.split.fold >= parts or parts < 2):
+        allowed = f"a whole number from 0 to {parts - 1}" if parts > 1 else "split.test up to 0.5"
+        raise PipelineError(
+            f"{path}: split.fold: got {p.split.fold} with split.test {p.split.test:g}, which makes "
+            f"{parts} fold{'s' * (parts > 1)}; expected null or {allowed}"
         )
     patience = {"patience": p.patience}
     if p.fine_tune.epochs:

@@ -147,7 +147,7 @@ def test_command_line(project: Path) -> None:
         ),
         ({"attributes": None}, ["no label of empty is known", "leave it out"]),
         ({"attributes": ["a", "bb"]}, ["no column 'bb'", "a, b, same, empty"]),
-        ({"split": {"test": 0.2, "val": 0.01}}, ["split.val: got 0.01"]),
+        ({"split": {"test": 0.2, "val": 0.01, "fold": None}}, ["split.val: got 0.01"]),
     ],
 )
 def test_bad_input_is_one_line_and_the_earlier_output_stays(

@@ -41,6 +41,25 @@ def test_drops_unusable_rows_with_their_reason() -> None:
     assert [(cleaned.table.split or []).count(name) for name in SPLITS] == [20, 3, 5]
 
 
+def test_the_folds_test_every_image_once_and_keep_twins_together() -> None:
+    table = label_table(60)
+    found = hashes(table)
+    found[7] = found[8]
+    test, val = SPLITS.index("test"), SPLITS.index("val")
+    splits = []
+    for fold in range(4):
+        cleaned = cleaning.clean(table, found, 0.25, 0.15, seed=3, fold=fold)
+        split = cleaned.table.split or []
+        assert split[7] == split[8]
+        splits.append([SPLITS.index(name) for name in split])
+    of = np.array(splits)
+    assert ((of == test).sum(axis=0) == 1).all()
+    assert [int((one == test).sum()) for one in of] == pytest.approx([15] * 4, abs=1)
+    assert [int((one == val).sum()) for one in of] == pytest.approx([9] * 4, abs=1)
+    again = cleaning.clean(table, found, 0.25, 0.15, seed=3, fold=1).table.split
+    assert [SPLITS.index(name) for name in again or []] == splits[1]
+
+
 def test_nothing_dropped_and_no_duplicates_leave_empty_frames() -> None:
     table = label_table(12)
     cleaned = cleaning.clean(table, hashes(table), 0.2, 0.1, seed=1)

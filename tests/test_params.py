@@ -142,6 +142,11 @@ COLOUR = {"categorical.columns": ["colour", "shape"]}
             ["features.grid: got 4 with fine_tune.epochs 3 and head conv", "expected null"],
         ),
         (
+            {"split.fold": 0, "split.test": 0.8},
+            ["split.fold: got 0 with", "makes 1 fold;", "null or split.test up to"],
+        ),
+        ({"split.fold": 5}, ["split.fold: got 5 with split.test 0.2", "number from 0 to 4"]),
+        (
             {"fine_tune.start": "fresh"},
             ["fine_tune.start: got 'fresh' with fine_tune.epochs 0", "expected head, or epochs"],
         ),
@@ -187,6 +192,7 @@ def test_values_that_do_not_go_together_are_named(
         {"features.grid": 4, "backbone.precision": "int8"},
         {**TUNED, "features.grid": 1, "head": "linear"},
         {"schedule": "plateau", "fine_tune.patience": 2},
+        {"split.fold": 4},
         {**TUNED, "head": "dense", "schedule": "plateau", "clip_norm": 1},
     ],
 )

@@ -51,7 +51,9 @@ def main() -> None:
     )
     _check_any_found(p.data.labels, folder, table.images, results)
     cleaned = cleaning.clean(
-        table, results, p.split.test, p.split.val, p.seed, source=p.data.labels
+        *(table, results, p.split.test, p.split.val, p.seed),
+        fold=p.split.fold,
+        source=p.data.labels,
     )
     # After the split, which a correction leaves as it is: the test images stay the same ones.
     corrected, changed = corrections.apply(
