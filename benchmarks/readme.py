@@ -17,6 +17,8 @@ from benchmarks.scoring import POOLED
 PAGES = (Path("README.md"), Path("benchmarks/README.md"))
 RESULTS = Path("benchmarks/results")
 RECIPES = Path("reports/recipes.csv")
+FASHION = RESULTS / "fashion_efficientnet.csv"
+"""reports/categories.csv of the line `fashion-efficientnet`."""
 TABLES = ("cost", "embed", "grid", "rates", "scale", "speed")
 MEASURED = [Path(f"benchmarks/{name}.csv") for name in TABLES]
 START, END = "<!-- figures: {} -->\n", "<!-- end of figures -->"
@@ -148,6 +150,8 @@ def measured() -> dict[str, str]:
                 parts["estimate"] = table(estimate(frame))
     if RECIPES.exists():
         parts["recipes"] = table(recipes(pd.read_csv(RECIPES)))
+    if FASHION.exists():
+        parts["fashion"] = table(fashion(pd.read_csv(FASHION)))
     precision = sorted(RESULTS.parent.glob("precision_*.csv"))
     if precision:
         frame = pd.concat([pd.read_csv(path) for path in precision])
@@ -155,6 +159,20 @@ def measured() -> dict[str, str]:
         shown = frame.drop(columns="machine").rename(columns=lambda c: c.replace("_", " "))
         parts["precision"] = where + table(shown)
     return parts
+
+
+def fashion(frame: pd.DataFrame) -> pd.DataFrame:
+    """Each categorical attribute: what was expected of filled cells, and the test images."""
+    return pd.DataFrame(
+        {
+            "attribute": frame["attribute"],
+            "values": frame["values"],
+            "expected of filled cells": interval(frame, "expected_accuracy"),
+            "test accuracy (95 %)": interval(frame, "accuracy"),
+            "macro F1": frame["f1_macro"].round(3),
+            "the most frequent value's accuracy": frame["majority_test_accuracy"].round(3),
+        }
+    )
 
 
 def recipe_lines() -> pd.DataFrame:

@@ -66,7 +66,7 @@ def test_texts_keep_a_value_without_a_column() -> None:
     assert encoding.texts(np.empty((0, 2)), ["a", "b"], cells()).tolist() == []
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=100)
 @given(given=st.lists(TEXTS | st.sampled_from(["", "NA", "nan", "?"]), max_size=12))
 def test_codes_round_trip(given: list[str]) -> None:
     numbers, texts = encoding.codes(cells(*given))
@@ -75,7 +75,7 @@ def test_codes_round_trip(given: list[str]) -> None:
     assert texts == sorted(set(expected) - {""})
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=100)
 @given(given=st.lists(VALUES | st.just(""), max_size=12), min_count=st.integers(1, 3))
 def test_one_hot_round_trip(given: list[str], min_count: int) -> None:
     values = encoding.frequent(cells(*given), min_count)
@@ -91,7 +91,7 @@ def test_one_hot_round_trip(given: list[str], min_count: int) -> None:
     assert (columns[known].sum(axis=1) == told[known]).all()
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(
     vocabulary=st.dictionaries(
         VALUES, st.lists(VALUES, min_size=1, max_size=4, unique=True), max_size=4

@@ -233,7 +233,7 @@ def test_hashes_come_in_the_order_of_the_images(tmp_path: Path) -> None:
     assert read_hashes(tmp_path, ["c.png", "NA"]) == ["2", "0a"]
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150)
 @given(table=clean_tables())
 def test_clean_round_trip(tmp_path_factory: pytest.TempPathFactory, table: LabelTable) -> None:
     path = tmp_path_factory.mktemp("clean") / "labels.csv"
@@ -247,7 +247,7 @@ def test_clean_round_trip(tmp_path_factory: pytest.TempPathFactory, table: Label
     np.testing.assert_array_equal(again.values, table.values[order])
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(
     rows=st.lists(
         st.lists(st.sampled_from([*CELLS, "NA", "NaN"]), min_size=3, max_size=3), min_size=1
@@ -498,7 +498,7 @@ def tables_with_categories(draw: st.DrawFn) -> LabelTable:
     )
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150)
 @given(table=tables_with_categories())
 def test_clean_round_trip_of_categories(
     tmp_path_factory: pytest.TempPathFactory, table: LabelTable

@@ -58,7 +58,7 @@ def test_better_balanced_than_a_random_split() -> None:
     assert worst(split(values)) < worst(random) / 3
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(
     rows=st.integers(20, 400),
     attributes=st.integers(0, 6),
@@ -77,7 +77,7 @@ def test_sizes_are_as_asked_to_a_row(
     assert np.abs(off).max() <= 1.5
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(sizes=st.lists(st.integers(1, 6), min_size=10, max_size=80), seed=st.integers(0, 2**31 - 1))
 def test_groups_are_never_divided(sizes: list[int], seed: int) -> None:
     rng = np.random.default_rng(seed)

@@ -122,7 +122,7 @@ def test_columns_that_are_not_there(write: Write, tmp_path: Path) -> None:
 CELL = st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\0"), max_size=12)
 
 
-@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(st.lists(st.tuples(CELL, CELL), min_size=1, max_size=8))
 def test_the_pipeline_reads_what_was_written(tmp_path: Path, cells: list[tuple[str, str]]) -> None:
     source, out = tmp_path / "styles.csv", tmp_path / "labels.csv"
