@@ -77,7 +77,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
     parser.add_argument("--backbones", nargs="+", default=[*backbones.REGISTRY, "cnn-32-64-128"])
     parser.add_argument("--image-size", type=int, nargs=2, default=(224, 224))
-    parser.add_argument("--batches", type=int, default=4, help="of each turn")
+    parser.add_argument("--batches", type=int, default=1, help="of each turn")
     parser.add_argument("--turns", type=int, default=3)
     a = parser.parse_args()
     runtime.prepare(0)

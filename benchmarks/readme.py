@@ -167,7 +167,7 @@ def fashion(frame: pd.DataFrame) -> pd.DataFrame:
         {
             "attribute": frame["attribute"],
             "values": frame["values"],
-            "expected of filled cells": interval(frame, "expected_accuracy"),
+            "imputation, expected accuracy": interval(frame, "expected_accuracy"),
             "test accuracy (95 %)": interval(frame, "accuracy"),
             "macro F1": frame["f1_macro"].round(3),
             "the most frequent value's accuracy": frame["majority_test_accuracy"].round(3),
