@@ -15,26 +15,16 @@ from typing import Any
 
 import numpy as np
 
+from benchmarks import datasets
 from benchmarks.workshop import record
 from pipeline import backbones, embedding, runtime
 from pipeline.errors import run
 from pipeline.heads import HeadConfig
 from pipeline.network import make_branch
 
-PRECISIONS = {"float32": "float32", "bfloat16": "mixed_bfloat16"}
+PRECISIONS = ("float32", "bfloat16")
 BATCH = 16
 """Pictures of a training step."""
-
-
-def built(name: str, size: tuple[int, int], policy: str) -> Any:
-    """The backbone with Keras' initial weights."""
-    import keras
-
-    keras.config.set_dtype_policy(policy)
-    try:
-        return backbones.build(name, size)
-    finally:
-        keras.config.set_dtype_policy("float32")
 
 
 def trained(backbone: Any, size: tuple[int, int]) -> Callable[[np.ndarray], None]:
@@ -85,7 +75,7 @@ def main() -> None:
     rng = np.random.default_rng(0)
     rows = []
     for name in a.backbones:
-        networks = {p: built(name, size, policy) for p, policy in PRECISIONS.items()}
+        networks = {p: datasets.build(name, "random", size, p) for p in PRECISIONS}
         encoders = {p: embedding.Encoder(network, size) for p, network in networks.items()}
         batch = encoders["float32"].batch
         pictures = rng.integers(0, 256, (max(batch, BATCH), *size, 3), dtype=np.uint8)
