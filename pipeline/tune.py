@@ -39,7 +39,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         )
     logging.basicConfig(level="INFO", format="%(name)s: %(message)s")
     seed = p.seed if options.seed is None else options.seed
-    runtime.prepare(seed)
+    runtime.prepare(seed, to_train=True)
     train = scratch.trainer(p, options.epochs, seed)
     options.out.parent.mkdir(parents=True, exist_ok=True)
     results: list[Result] = []

@@ -44,7 +44,7 @@ def main() -> None:
         with replace_directory(classifier.FINE_TUNED) as folder:
             write_json({"epochs": 0}, folder / "fine_tune.json")
         return
-    runtime.prepare(p.seed)
+    runtime.prepare(p.seed, to_train=True)
     clean = read_clean(CLEAN / "labels.csv")
     head, card = classifier.load()
     split = np.array(clean.split)

@@ -37,7 +37,7 @@ log = logging.getLogger("train")
 def main() -> None:
     p = params.load()
     logging.basicConfig(level="INFO", format="%(name)s: %(message)s")
-    runtime.prepare(p.seed)
+    runtime.prepare(p.seed, to_train=True)
     clean, imputed = read_clean("data/clean/labels.csv"), read_clean(IMPUTED / "labels.csv")
     if clean.images != imputed.images or clean.attributes != imputed.attributes:
         raise PipelineError(
