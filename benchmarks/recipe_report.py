@@ -58,9 +58,10 @@ def write(
     """
     OUTPUTS.parent.mkdir(exist_ok=True)
     np.savez(OUTPUTS, **outputs, **{SETTING: np.array(setting)})
-    frame = rows.merge(compared.rename(columns={"model": "recipe"}), on="recipe")
+    # Rounded once: the README shows the table's figures, and must round them as the page does.
+    frame = rows.merge(compared.rename(columns={"model": "recipe"}), on="recipe").round(4)
     path.parent.mkdir(exist_ok=True)
-    write_csv(frame.round(4), path)
+    write_csv(frame, path)
     path.with_suffix(".md").write_text(page(frame), encoding="utf-8")
     figure(frame, path.with_suffix(".png"))
 
