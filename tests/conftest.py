@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +14,8 @@ import pandas as pd
 import pytest
 import yaml
 from hypothesis import settings
+
+from pipeline import runtime
 
 # A busy machine is no failure: an example may take as long as it takes.
 settings.register_profile("unhurried", deadline=None)
@@ -25,6 +27,15 @@ ROOT = Path(__file__).resolve().parent.parent
 @pytest.fixture(scope="session")
 def root() -> Path:
     return ROOT
+
+
+@pytest.fixture(scope="session", autouse=True)
+def threads_stay_as_they_are() -> Iterator[None]:
+    """In the tests' process TensorFlow may be under way, and takes no other setting any more."""
+    prepare = runtime.prepare
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(runtime, "prepare", lambda seed, to_train=False: prepare(seed))
+        yield
 
 
 @pytest.fixture

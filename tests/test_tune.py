@@ -18,7 +18,7 @@ import pytest
 import yaml
 from PIL import Image
 
-from pipeline import fine_tuning, params, runtime, scratch, search_space, tune, tuning_figure
+from pipeline import fine_tuning, params, scratch, search_space, tune, tuning_figure
 from pipeline.clean_table import write_clean
 from pipeline.errors import EXIT_INTERRUPTED, PipelineError
 from pipeline.fitting import Fit
@@ -29,13 +29,6 @@ COLUMNS = ["trial", "filters", "dense_units", "dropout", "learning_rate", "param
 COLUMNS += ["best_epoch", "val_auc", "val_loss", "seconds"]
 USUAL = Choice((32, 64), 128, 0.3, 0.001)
 SMALL = Choice((8,), 16, 0.2, 0.005)
-
-
-@pytest.fixture(autouse=True)
-def threads_stay_as_they_are(monkeypatch: pytest.MonkeyPatch) -> None:
-    """In the tests' process TensorFlow may be under way, and takes no other setting any more."""
-    prepare = runtime.prepare
-    monkeypatch.setattr(runtime, "prepare", lambda seed, to_train: prepare(seed))
 
 
 @pytest.fixture
