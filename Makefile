@@ -21,15 +21,14 @@ repro: $(VENV)/.runtime  ## Run the pipeline: dvc repro
 	dvc repro
 
 test: $(VENV)/.dev  ## Lint, type-check and run the test suite
-	ruff check .
-	ruff format --check .
-	mypy
+	$(MAKE) --no-print-directory lint
 	pytest -n 2 --dist loadfile
 
-lint: $(VENV)/.dev  ## Lint and type-check only
+lint: $(VENV)/.dev  ## Lint, type-check and hold imports to their direction
 	ruff check .
 	ruff format --check .
 	mypy
+	lint-imports --no-logo
 
 format: $(VENV)/.dev  ## Format the code and fix what ruff can fix
 	ruff check --fix .

@@ -16,10 +16,10 @@ import numpy as np
 import pandas as pd
 
 from benchmarks.workshop import measure, record
-from pipeline.clean_table import write_clean
-from pipeline.features import FeatureWriter, stored
+from pipeline.data.clean_table import write_clean
+from pipeline.data.labels import SPLITS, LabelTable
+from pipeline.features.store import FeatureWriter, stored
 from pipeline.files import write_csv
-from pipeline.label_table import SPLITS, LabelTable
 
 RESULT = Path("benchmarks/cost.csv")
 MAP = (4, 3, 512)

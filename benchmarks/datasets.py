@@ -22,23 +22,18 @@ import pandas as pd
 from tqdm import tqdm
 
 from benchmarks import tables
-from pipeline import (
-    assembly,
-    backbone_weights,
-    backbones,
-    embedding,
-    image_files,
-    parts,
-    passes,
-    quantized,
-    runtime,
-)
-from pipeline import images as pictures
+from pipeline import runtime
+from pipeline.data.images import SUFFIXES, ImageError, decode, read_file
+from pipeline.data.labels import LabelTable
+from pipeline.data.loading import loader
 from pipeline.errors import PipelineError
-from pipeline.features import FeatureStore
+from pipeline.features import backbones, int8
+from pipeline.features.cache import Parts, Work, assemble, keys, missing
+from pipeline.features.cache import write as write_part
+from pipeline.features.extract import Encoder, Network, compute
+from pipeline.features.store import FeatureStore
+from pipeline.features.weights import DownloadError, download_imagenet, load_weights, randomise
 from pipeline.files import replace_directory
-from pipeline.label_table import LabelTable
-from pipeline.passes import Work
 
 CACHE = Path(".benchmarks")
 FORMAT = 2
@@ -153,7 +148,7 @@ def load(
 
 def _file(folder: Path, name: str) -> str:
     """The image file of a table's name: itself, or with the suffix of a file that is there."""
-    candidates = [name, f"{name}.jpg", *(f"{name}{end}" for end in sorted(image_files.SUFFIXES))]
+    candidates = [name, f"{name}.jpg", *(f"{name}{end}" for end in sorted(SUFFIXES))]
     return next((one for one in candidates if (folder / one).is_file()), name)
 
 
@@ -162,8 +157,8 @@ def _present(folder: Path, files: dict[str, str]) -> tuple[list[str], dict[str, 
     present, sums = [], {}
     for name, file in files.items():
         try:
-            content = image_files.read(folder, file)
-        except pictures.ImageError:
+            content = read_file(folder, file)
+        except ImageError:
             continue
         present.append(name)
         sums[file] = hashlib.sha256(content).hexdigest()
@@ -190,16 +185,16 @@ def build(name: str, weights: str, image_size: tuple[int, int], precision: str) 
     keras.config.set_dtype_policy("mixed_bfloat16" if precision == "bfloat16" else "float32")
     try:
         if weights == "imagenet":
-            return backbone_weights.download_imagenet(name, image_size)
+            return download_imagenet(name, image_size)
         model = backbones.build(name, image_size)
-    except backbone_weights.DownloadError as error:
+    except DownloadError as error:
         raise PipelineError(f"--weights: imagenet can't be downloaded ({error})") from error
     finally:
         keras.config.set_dtype_policy(earlier)
     if weights == "random":
-        backbone_weights.randomise(model, SEED)
+        randomise(model, SEED)
     else:
-        backbone_weights.load_weights(model, weights)
+        load_weights(model, weights)
     return model
 
 
@@ -208,8 +203,8 @@ def _brightness(folder: Path, files: Iterable[str]) -> dict[str, float]:
     found = {}
     for file in files:
         try:
-            picture = pictures.decode(image_files.read(folder, file))
-        except pictures.ImageError:
+            picture = decode(read_file(folder, file))
+        except ImageError:
             continue
         found[file] = float(np.asarray(picture.convert("L"), dtype=np.float64).mean() / 255)
     return found
@@ -221,16 +216,16 @@ def network(
     work: Sequence[Work],
     load: Callable[[Work], np.ndarray],
     folder: Path,
-) -> embedding.Network:
+) -> Network:
     """The model compiled in its precision; for ``int8`` quantised on the first pictures of
     ``work``, the network's files going to ``folder``."""
     size: tuple[int, int] = tuple(model.input_shape[1:3])
-    if precision != quantized.PRECISION:
-        return embedding.Encoder(model, size)
-    quantized.check_installed()
-    pictures = np.concatenate([load(one)[:1] for one in work[: quantized.SAMPLE]])
-    quantized.quantize(model, pictures, folder)
-    return quantized.Encoder(folder)
+    if precision != int8.PRECISION:
+        return Encoder(model, size)
+    int8.check_installed()
+    pictures = np.concatenate([load(one)[:1] for one in work[: int8.SAMPLE]])
+    int8.quantize(model, pictures, folder)
+    return int8.Encoder(folder)
 
 
 def _embed(
@@ -246,16 +241,16 @@ def _embed(
     model = build(settings["backbone"], weights, size, settings["precision"])
     index = pd.DataFrame({"image": files, "sha256": [sums[file] for file in files]})
     digests = index["sha256"].tolist()
-    named = passes.keys(digests, views, SEED)
-    work = list(passes.missing(files, digests, named, np.zeros(named.shape, dtype=bool)))
+    named = keys(digests, views, SEED)
+    work = list(missing(files, digests, named, np.zeros(named.shape, dtype=bool)))
     with (
         replace_directory(folder) as staging,
         tempfile.TemporaryDirectory(dir=folder.parent) as space,
         tqdm(total=named.size, unit="image", desc="embed", disable=not sys.stderr.isatty()) as bar,
     ):
-        load = embedding.loader(images, size, SEED)
+        load = loader(images, size, SEED)
         encoder = network(model, settings["precision"], work, load, Path(space))
-        write = partial(parts.write, Path(space))
-        embedding.compute(encoder, work, load, write, bar.update)
-        assembly.assemble(parts.Parts(Path(space)), named, index, settings, staging)
+        write = partial(write_part, Path(space))
+        compute(encoder, work, load, write, bar.update)
+        assemble(Parts(Path(space)), named, index, settings, staging)
         np.save(staging / "brightness.npy", np.array(list(brightness.values()), np.float32))

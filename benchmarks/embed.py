@@ -18,10 +18,15 @@ import numpy as np
 import pandas as pd
 
 from benchmarks.workshop import machine
-from pipeline import backbone_weights, backbones, embedding, image_files, parts, runtime
+from pipeline import runtime
+from pipeline.data import images
+from pipeline.data.loading import loader
 from pipeline.errors import run
+from pipeline.features import backbones, cache
+from pipeline.features import weights as backbone_weights
+from pipeline.features.cache import Work
+from pipeline.features.extract import Encoder, compute
 from pipeline.files import write_csv
-from pipeline.passes import Work
 
 RESULT = Path("benchmarks/embed.csv")
 CASE = ["backbone", "size"]
@@ -47,12 +52,12 @@ def main() -> None:
             backbone_weights.randomise(model, 0)
             model.network.save_weights(weights / "backbone.weights.h5")
             model = backbone_weights.load(name, size, precision, weights)
-            encoder = embedding.Encoder(model, size)
+            encoder = Encoder(model, size)
             count = encoder.batch * a.batches
-            files = [str(f.relative_to(a.images)) for f in image_files.list_images(a.images)]
+            files = [str(f.relative_to(a.images)) for f in images.list_images(a.images)]
             digests = {f: hashlib.sha256((a.images / f).read_bytes()).hexdigest() for f in files}
             names = [files[i % len(files)] for i in range(count)]
-            load = embedding.loader(a.images, size, 0)
+            load = loader(a.images, size, 0)
             rng = np.random.default_rng(0)
             batch = rng.integers(0, 256, (encoder.batch, *size, 3), dtype=np.uint8)
             encoder(batch)
@@ -68,7 +73,7 @@ def main() -> None:
                     for i, file in enumerate(names)
                 ]
                 started = time.perf_counter()
-                embedding.compute(encoder, work, load, partial(parts.write, Path(space) / "parts"))
+                compute(encoder, work, load, partial(cache.write, Path(space) / "parts"))
                 whole.append(count / (time.perf_counter() - started))
         # Of neighbouring turns, since a machine is not equally fast all the time.
         ratio = np.median(np.divide(whole, bare))

@@ -30,8 +30,8 @@ from benchmarks.missing_results import DRAWS, Results
 from benchmarks.missing_scores import SCORES, both_classes, scores, weighted_scores
 from benchmarks.missing_tables import difference
 from benchmarks.significance import image_weights
+from pipeline.data.splits import iterative_split
 from pipeline.errors import run
-from pipeline.splits import iterative_split
 
 SHARES = (0.7, 0.1, 0.2)
 FRACTIONS = (0.3, 0.5, 0.8, 0.9)

@@ -28,7 +28,7 @@ Candidate = tuple[np.ndarray, Loss]
 
 def product_imputer(features: np.ndarray, labels: np.ndarray, *, seed: int) -> Any:
     """The pipeline's own imputation; imported late, for it may bring TensorFlow with it."""
-    from pipeline.impute.procedure import impute
+    from pipeline.impute.imputer import impute
 
     return impute(features, labels, seed=seed)
 
@@ -178,7 +178,7 @@ def _best_of(candidates: Callable[[Setting], Iterator[Candidate]]) -> Callable[[
 def _checked(s: Setting) -> Head:
     """`impute` where its log-loss on validation cells is lower than that of `mask`, else `mask`.
 
-    As the pipeline chooses (`pipeline.final_targets.keep`): with few cells AP is noisier.
+    As the pipeline chooses (`pipeline.training.targets.keep`): with few cells AP is noisier.
     """
     masked, imputed = s.head("mask"), s.head("impute")
     return imputed if imputed.rank[1] > masked.rank[1] else masked

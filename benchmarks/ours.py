@@ -16,10 +16,10 @@ AUDITED = ("accuracy", "accuracy_low", "accuracy_high", "auc", "mcc", "brier")
 
 
 def impute(features: np.ndarray, labels: np.ndarray, seed: int) -> Any:
-    """`pipeline.impute.procedure.impute`; its warnings go to standard error."""
-    from pipeline.impute import procedure
+    """`pipeline.impute.imputer.impute`; its warnings go to standard error."""
+    from pipeline.impute import imputer
 
-    imputation = procedure.impute(features, labels, seed=seed)
+    imputation = imputer.impute(features, labels, seed=seed)
     for warning in imputation.warnings:
         print(f"  {NAME}: {warning}", file=sys.stderr)
     return imputation

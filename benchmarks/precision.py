@@ -19,9 +19,9 @@ import pandas as pd
 
 from benchmarks import datasets, masks, ours, scoring
 from benchmarks.workshop import record
-from pipeline import embedding, runtime
+from pipeline import runtime
+from pipeline.data.loading import Request, loader
 from pipeline.errors import run
-from pipeline.passes import Work
 
 PRECISIONS = ("float32", "bfloat16", "int8")
 SCORES = ["auc", "ap", "mcc", "brier"]
@@ -30,9 +30,9 @@ SCORES = ["auc", "ap", "mcc", "brier"]
 def rates(a: argparse.Namespace, files: list[str]) -> dict[str, float]:
     """Passes per second of the network in each precision, medians over turns."""
     size = tuple(a.image_size)
-    load = embedding.loader(a.images, size, 0)
+    load = loader(a.images, size, 0)
     work = [
-        Work(file, hashlib.sha256((a.images / file).read_bytes()).hexdigest(), (0,), ())
+        Request(file, hashlib.sha256((a.images / file).read_bytes()).hexdigest(), (0,))
         for file in files[:128]
     ]
     found: dict[str, list[float]] = {name: [] for name in PRECISIONS}

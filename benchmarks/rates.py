@@ -17,10 +17,11 @@ import numpy as np
 
 from benchmarks import datasets
 from benchmarks.workshop import record
-from pipeline import backbones, embedding, runtime
+from pipeline import runtime
 from pipeline.errors import run
-from pipeline.heads import HeadConfig
-from pipeline.network import make_branch
+from pipeline.features import backbones, extract
+from pipeline.training.heads import HeadConfig
+from pipeline.training.network import make_branch
 
 PRECISIONS = ("float32", "bfloat16")
 BATCH = 16
@@ -76,7 +77,7 @@ def main() -> None:
     rows = []
     for name in a.backbones:
         networks = {p: datasets.build(name, "random", size, p) for p in PRECISIONS}
-        encoders = {p: embedding.Encoder(network, size) for p, network in networks.items()}
+        encoders = {p: extract.Encoder(network, size) for p, network in networks.items()}
         batch = encoders["float32"].batch
         pictures = rng.integers(0, 256, (max(batch, BATCH), *size, 3), dtype=np.uint8)
         frozen = measure(encoders, pictures[:batch], a)

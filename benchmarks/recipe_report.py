@@ -9,8 +9,8 @@ import numpy as np
 import pandas as pd
 
 from benchmarks.recipe_list import BY_NAME
-from pipeline.figures import BLUE, MUTED, ORANGE, picture
 from pipeline.files import write_csv
+from pipeline.plots.style import BLUE, MUTED, ORANGE, picture
 
 OUTPUTS = Path(".benchmarks/recipes.npz")
 """Probabilities of the recipes done so far, for --resume."""
@@ -53,7 +53,7 @@ def write(
 
     Parameters
     ----------
-    rows : one per recipe; compared : of `comparison.compare`, in the same order.
+    rows : one per recipe; compared : of `bootstrap.compare`, in the same order.
     setting : what all of them have in common, in words.
     """
     OUTPUTS.parent.mkdir(exist_ok=True)

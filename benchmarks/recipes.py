@@ -28,11 +28,12 @@ import pandas as pd
 from benchmarks import recipe_report
 from benchmarks.recipe_list import BY_NAME, Recipe
 from benchmarks.workshop import machine, measure, params, run_in
-from pipeline import comparison, metrics
-from pipeline.clean_table import read_clean
+from pipeline.data.clean_table import read_clean
+from pipeline.data.labels import LabelTable
+from pipeline.data.read_table import read_table
 from pipeline.files import write_csv
-from pipeline.label_table import LabelTable
-from pipeline.labels import read_table
+from pipeline.metrics import bootstrap
+from pipeline.metrics.scores import multilabel_scores
 
 RESULT = Path("reports/recipes.csv")
 STAGES = ("check", "clean", "backbone", "embed", "classify", "impute", "train", "fine_tune")
@@ -103,7 +104,7 @@ def scores(folder: Path, truth: np.ndarray, probability: np.ndarray) -> dict[str
     """Quality on the test images, and size of the model."""
     card = json.loads((classifier_of(folder) / "model.json").read_text(encoding="utf-8"))
     backbone = json.loads((folder / "models/backbone/backbone.json").read_text(encoding="utf-8"))
-    found = metrics.multilabel_scores(truth, probability, np.array(card["thresholds"]))
+    found = multilabel_scores(truth, probability, np.array(card["thresholds"]))
     decided = probability >= np.array(card["thresholds"])
     right = np.where(np.isnan(truth), np.nan, decided == truth)
     accuracy = pd.Series(np.nanmean(right, axis=0), card["attributes"])
@@ -170,7 +171,7 @@ def main() -> None:
         row["pretrained"] = "no" if changes["backbone.weights"] == "random" else "yes"
         rows.append(row)
         outputs[name] = probability
-        compared = comparison.compare(truth, outputs, next(iter(outputs)), a.seed)
+        compared = bootstrap.compare(truth, outputs, next(iter(outputs)), a.seed)
         recipe_report.write(pd.DataFrame(rows), compared, outputs, RESULT, setting)
         print(f"{name}: done", flush=True)
     print(RESULT.with_suffix(".md").read_text(encoding="utf-8"))

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pandas as pd
 
-from pipeline.metrics import auc, average_precision, expected_calibration_error
+from pipeline.metrics.scores import auc, average_precision, expected_calibration_error
 
 BINS = 15
 POOLED = "(all)"

@@ -22,10 +22,11 @@ import numpy as np
 import pandas as pd
 
 from benchmarks.workshop import machine, measure, params
-from pipeline import backbone_weights, backbones, heads
-from pipeline.clean_table import read_clean
+from pipeline.data.clean_table import read_clean
+from pipeline.data.labels import LabelTable
+from pipeline.features import backbones, weights
 from pipeline.files import write_csv
-from pipeline.label_table import LabelTable
+from pipeline.training import heads
 
 RESULT = Path("benchmarks/speed.csv")
 ATTRIBUTES = ["has_long_trousers", "has_sleeves", "has_pattern", "has_hat"]
@@ -52,7 +53,7 @@ def other_way(folder: Path, table: LabelTable, size: tuple[int, int], steps: int
     import tensorflow as tf
 
     network = backbones.build("vgg19", size)
-    backbone_weights.randomise(network, 42)
+    weights.randomise(network, 42)
     config = heads.HeadConfig("conv", tuple(network.output_shape[1:]), 1, 0.3)
     augment = keras.Sequential(
         [

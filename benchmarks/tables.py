@@ -7,9 +7,9 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from pipeline.delimited import fail, read_rows
-from pipeline.label_table import CELLS, LabelTable
-from pipeline.labels import read_table
+from pipeline.data.labels import CELLS, LabelTable
+from pipeline.data.read_table import read_rows, read_table
+from pipeline.errors import fail
 
 
 def read(path: Path) -> LabelTable | pd.DataFrame:

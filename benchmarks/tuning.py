@@ -7,7 +7,7 @@ from typing import TypeVar
 
 import numpy as np
 
-from pipeline.metrics import average_precision
+from pipeline.metrics.scores import average_precision
 
 S = TypeVar("S")
 SHARE = 0.2

@@ -6,6 +6,7 @@ import errno
 import os
 import sys
 from collections.abc import Callable
+from pathlib import Path
 from typing import NoReturn
 
 EXIT_BAD_INPUT = 2
@@ -19,6 +20,16 @@ class PipelineError(Exception):
     The message is one line: the file, row, column or param, the value found, what is allowed and
     what to do about it.
     """
+
+
+def fail(path: str | Path, what: str) -> NoReturn:
+    """Raise the PipelineError about ``path``."""
+    raise PipelineError(f"{path}: {what}") from None
+
+
+def one_line(error: BaseException) -> str:
+    """The message of ``error`` without line breaks."""
+    return " ".join(str(error).split())
 
 
 def run(main: Callable[[], int | None]) -> NoReturn:

@@ -12,8 +12,8 @@ import yaml
 
 from pipeline import param_checks as checks
 from pipeline.errors import PipelineError
-from pipeline.losses import CATEGORICAL_LOSSES, LOSSES
-from pipeline.schedules import PLATEAU, SCHEDULES, WAIT
+from pipeline.training.losses import CATEGORICAL_LOSSES, LOSSES
+from pipeline.training.schedules import PLATEAU, SCHEDULES, WAIT
 
 
 def _param(check: checks.Check) -> Any:

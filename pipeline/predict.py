@@ -14,9 +14,11 @@ from typing import IO, Any
 import numpy as np
 import numpy.typing as npt
 
-from pipeline import categories, embedding, gradcam, image_files, images, runtime
+from pipeline import runtime
+from pipeline.data import categories, images
+from pipeline.data.loading import ahead
 from pipeline.errors import PipelineError, run
-from pipeline.inference import Classifier
+from pipeline.training.inference import Classifier, HeadInput
 
 EXIT_SOME_FAILED = 1
 UNDECODABLE = "backslashreplace"
@@ -43,7 +45,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     if not files:
         raise PipelineError(
             f"{options.paths[0]}: no image in it; expected files that end in "
-            f"{', '.join(sorted(image_files.SUFFIXES))}"
+            f"{', '.join(sorted(images.SUFFIXES))}"
         )
     runtime.prepare(seed=0)
     predictor = Predictor()
@@ -61,7 +63,7 @@ def expand(paths: Sequence[Path]) -> list[Path]:
     """
     files: list[Path] = []
     for path in paths:
-        files += image_files.list_images(path) if path.is_dir() else [path]
+        files += images.list_images(path) if path.is_dir() else [path]
     return files
 
 
@@ -79,7 +81,7 @@ class Predictor:
         Only one batch of pictures is in memory at a time.
         """
         batch: list[tuple[Path, np.ndarray | str]] = []
-        decoded = embedding.ahead(self.load, files, threads=2, depth=2 * self._classifier.batch)
+        decoded = ahead(self.load, files, threads=2, depth=2 * self._classifier.batch)
         for file, picture in decoded:
             batch.append((file, picture))
             if len(batch) == self._classifier.batch:
@@ -92,7 +94,7 @@ class Predictor:
         """uint8 [n, h, w, 3] of the classifier's own size -> float64 [n, attributes]."""
         return self._classifier(pictures)
 
-    def heads_on_map(self, picture: np.ndarray) -> list[gradcam.Part]:
+    def heads_on_map(self, picture: np.ndarray) -> list[HeadInput]:
         """See `inference.Classifier.heads_on_map`."""
         return self._classifier.heads_on_map(picture)
 

@@ -86,7 +86,7 @@ def run_module(tmp_path: Path) -> Callable[..., subprocess.CompletedProcess[str]
 @pytest.fixture
 def make_store(tmp_path: Path) -> Callable[..., Any]:
     """A finished feature store of given maps, [views, N, h, w, C]."""
-    from pipeline.features import FeatureStore, FeatureWriter, stored
+    from pipeline.features.store import FeatureStore, FeatureWriter, stored
 
     def make(maps: np.ndarray, name: str = "features") -> FeatureStore:
         folder = tmp_path / name

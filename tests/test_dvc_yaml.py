@@ -15,7 +15,7 @@ PARAMS: dict[str, Any] = yaml.safe_load((ROOT / "params.yaml").read_text(encodin
 STAGES = sorted(DVC["stages"])
 FROZEN_HEAD = {"head", "fine_tune.start"}
 """What `Params.frozen_head` reads."""
-TAKES_PARAMS = {"pipeline/attribute_heads.py", "pipeline/demo_paths.py"}
+TAKES_PARAMS = {"pipeline/training/attribute_heads.py", "pipeline/demo/paths.py"}
 """Library modules that are handed Params and read some of them."""
 
 
@@ -42,6 +42,15 @@ def closure(module: Path) -> set[str]:
         seen.add(path)
         todo |= imported(path) - seen
     return {path.relative_to(ROOT).as_posix() for path in seen}
+
+
+def units(modules: set[str]) -> set[str]:
+    """What stands for ``modules`` among the dependencies: their packages, and modules of no package
+    but the stages' themselves."""
+    paths = map(Path, modules)
+    return {
+        str(path if path.parent.name in ("pipeline", "stages") else path.parent) for path in paths
+    }
 
 
 def attribute_chain(node: ast.AST) -> list[str]:
@@ -101,9 +110,9 @@ def test_command_and_description(stage: str) -> None:
 
 
 @pytest.mark.parametrize("stage", STAGES)
-def test_every_imported_module_is_a_dependency(stage: str) -> None:
+def test_every_imported_package_is_a_dependency(stage: str) -> None:
     declared = {dep for dep in DVC["stages"][stage]["deps"] if dep.startswith("pipeline/")}
-    assert declared == closure(ROOT / f"pipeline/stages/{stage}.py")
+    assert declared == units(closure(ROOT / f"pipeline/stages/{stage}.py"))
 
 
 @pytest.mark.parametrize("stage", [s for s in STAGES if s != "check"])
@@ -112,11 +121,11 @@ def test_every_param_read_is_declared_and_the_other_way_round(stage: str) -> Non
     read = params_read(f"pipeline/stages/{stage}.py")
     for module in modules:
         read |= params_read(module)
-    if "pipeline/demo_paths.py" in modules and "is_demo" in (
+    if "pipeline/demo/paths.py" in modules and "is_demo" in (
         ROOT / f"pipeline/stages/{stage}.py"
     ).read_text(encoding="utf-8"):
         read |= {"data.labels", "data.images"}
-    elif "pipeline/demo_paths.py" in modules:
+    elif "pipeline/demo/paths.py" in modules:
         read -= {"data.labels", "data.images"}
     assert declared_params(stage) == read
 
@@ -139,7 +148,8 @@ def test_stages_do_not_import_each_other_and_nothing_imports_a_stage() -> None:
 def test_imputation_knows_neither_images_nor_backbones() -> None:
     for path in (ROOT / "pipeline/impute").glob("*.py"):
         known = closure(path)
-        assert not known & {"pipeline/images.py", "pipeline/backbones.py", "pipeline/augment.py"}
+        assert not known & {"pipeline/data/images.py", "pipeline/data/augment.py"}
+        assert not [module for module in known if module.startswith("pipeline/features/")]
 
 
 @pytest.mark.parametrize("stage", ["check", "demo", "clean"])

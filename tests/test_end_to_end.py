@@ -17,8 +17,9 @@ import pandas as pd
 import pytest
 import yaml
 
-from pipeline import demo, final_targets
-from pipeline.clean_table import read_clean
+from pipeline.data.clean_table import read_clean
+from pipeline.demo import generate
+from pipeline.training import targets
 
 ROOT = Path(__file__).resolve().parent.parent
 ATTRIBUTES = ["hat", "None", "always"]
@@ -37,16 +38,16 @@ TRACKED = (
 
 def _data(folder: Path) -> None:
     """Pictures and a table: holes, a missing and a truncated file, two identical, one class."""
-    table = demo.generate(NUMBER, seed=3)
+    table = generate.generate(NUMBER, seed=3)
     (folder / "images").mkdir(parents=True)
     rng = np.random.default_rng(0)
-    hat, sleeves = (demo.ATTRIBUTES.index(name) for name in ("has_hat", "has_sleeves"))
+    hat, sleeves = (generate.ATTRIBUTES.index(name) for name in ("has_hat", "has_sleeves"))
     rows = []
     for i, name in enumerate(table.images):
         truth = table.truth[i].copy()
         truth[hat] = i % 3 == 0
         file = folder / "images" / name
-        file.write_bytes(demo.jpeg(demo.picture(truth.tolist(), 3, i)))
+        file.write_bytes(generate.jpeg(generate.picture(truth.tolist(), 3, i)))
         cells = [str(truth[hat]), str(truth[sleeves]), "1"]
         cells.append("capped" if truth[hat] else "sleeved" if truth[sleeves] else "plain")
         rows.append([name, *("" if rng.random() < 0.2 else cell for cell in cells)])
@@ -366,7 +367,7 @@ def test_three_treatments_of_unknown_cells_are_compared(project: Path) -> None:
     clean = read_clean(project / "data/clean/labels.csv")
     told = _read(project / "reports/attributes.csv")["learnable"] == "yes"
     known = clean.values[np.array(clean.split) == "test"]
-    cells = (~np.isnan(final_targets.judged(known, told.to_numpy()))).sum()
+    cells = (~np.isnan(targets.judged(known, told.to_numpy()))).sum()
     assert set(table["cells"]) == {str(cells)}
     assert float(table.loc["mask", "map_gain"]) == 0
     for row in table.itertuples():
@@ -474,16 +475,16 @@ def test_predict_goes_on_after_a_broken_file(project: Path) -> None:
 
 
 def test_predict_agrees_with_the_classifier_on_cached_features(project: Path) -> None:
-    from pipeline import classifier
-    from pipeline.features import FeatureStore
+    from pipeline.features.store import FeatureStore
+    from pipeline.training import saved_model
 
     done = _run(project, sys.executable, "-m", "pipeline.predict", "mine/images/image_1.jpg")
     assert done.returncode == 0, done.stderr
     printed = dict(zip(*(line.split(",") for line in done.stdout.split()), strict=True))
-    head, card = classifier.load(project / "models/multilabel")
+    head, card = saved_model.load(project / "models/multilabel")
     store = FeatureStore(project / "data/features")
     rows = store.rows(["image_1.jpg"])
-    (expected,) = classifier.probabilities(head, card, store, rows)
+    (expected,) = saved_model.probabilities(head, card, store, rows)
     for attribute, p in zip(ATTRIBUTES, expected, strict=False):
         assert float(printed[f"{attribute}_probability"]) == pytest.approx(p, abs=2e-3)
     (kind,) = card.categories

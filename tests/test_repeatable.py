@@ -20,9 +20,10 @@ def weights_of_two_fits(folder: Path) -> list[str]:
     runtime.prepare(0, to_train=True)
     import keras
 
-    from pipeline import backbone_weights, backbones, fine_tuning, heads, network
-    from pipeline.fitting import Settings, Task
-    from pipeline.pictures import Pictures
+    from pipeline.data.loading import Pictures
+    from pipeline.features import backbones, weights
+    from pipeline.training import fine_tuning, heads, network
+    from pipeline.training.fitting import Settings, Task
 
     rng = np.random.default_rng(0)
     names, sha256 = [], []
@@ -41,7 +42,7 @@ def weights_of_two_fits(folder: Path) -> list[str]:
         keras.config.set_dtype_policy("mixed_bfloat16")
         backbone = backbones.build("resnet50", (SIDE, SIDE))
         keras.config.set_dtype_policy("float32")
-        backbone_weights.randomise(backbone, 1)
+        weights.randomise(backbone, 1)
         config = heads.HeadConfig("linear", (2048,), outputs=1, dropout=0.3, units=8)
         branch = network.make_branch(backbone, config, [(0, 1)])
         heads.reset(branch.heads[0], (1, 0), (np.zeros(2048, "f4"), np.ones(2048, "f4")))

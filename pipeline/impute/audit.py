@@ -12,7 +12,7 @@ import numpy.typing as npt
 import pandas as pd
 
 from pipeline.impute.fill import Filled
-from pipeline.metrics import auc, auc_interval
+from pipeline.metrics.scores import auc, auc_interval
 
 DRAWS = 2000
 MOST_DRAWN = 2_000_000

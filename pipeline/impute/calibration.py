@@ -10,7 +10,7 @@ from scipy.optimize import minimize
 from scipy.special import expit
 from sklearn.isotonic import IsotonicRegression
 
-from pipeline.impute.crossfitting import log_odds, logit
+from pipeline.impute.cross_fitting import log_odds, logit
 
 Floats = npt.NDArray[np.float64]
 Calibrator = Callable[[np.ndarray], Floats]

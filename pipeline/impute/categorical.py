@@ -13,9 +13,8 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-from pipeline.categories import Attribute, chosen, macro_f1, truth
-from pipeline.impute.fill import ONE_CLASS, PRIOR, Filled
-from pipeline.impute.trust import supported
+from pipeline.data.categories import Attribute, chosen, macro_f1, truth
+from pipeline.impute.fill import ONE_CLASS, PRIOR, Filled, supported
 
 ENOUGH = 20
 """Known cells that got a value from which on its correctness is judged by them alone."""

@@ -14,7 +14,7 @@ import numpy as np
 import numpy.typing as npt
 from sklearn.decomposition import PCA
 
-from pipeline.rowfile import RowFile
+from pipeline.npy import RowFile
 
 MOST = 400
 """Components kept at most."""

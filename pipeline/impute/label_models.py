@@ -14,16 +14,10 @@ import numpy.typing as npt
 from scipy.special import expit
 from sklearn.linear_model import LogisticRegression, Ridge
 
-from pipeline.impute import latent
+from pipeline.impute import latent_classes
 from pipeline.impute.components import Matrix, in_blocks
-from pipeline.impute.crossfitting import (
-    cross_fit,
-    fold_count,
-    in_world,
-    log_odds,
-    logit,
-)
-from pipeline.impute.graph import unit
+from pipeline.impute.cross_fitting import cross_fit, fold_count, in_world, log_odds, logit
+from pipeline.impute.neighbours import unit
 from pipeline.impute.parallel import each
 
 Logits = npt.NDArray[np.float64]
@@ -35,7 +29,7 @@ class Inputs:
 
     components : [N, d] of the features.
     image_logits : [K + 1, N, A] scores from the pictures in every world, see
-        `pipeline.impute.crossfitting`.
+        `pipeline.impute.cross_fitting`.
     labels : [N, A] of 1, 0 and NaN, as they are.
     fold : [N], -1 outside training.
     seed : of the table.
@@ -57,7 +51,7 @@ def chained_logistic(inputs: Inputs, context: np.ndarray, target: int) -> Logits
 
     Parameters
     ----------
-    context : [N, A] labels to be read, see `pipeline.impute.patterns`.
+    context : [N, A] labels to be read, see `pipeline.impute.masking`.
     """
 
     def read(world: int) -> np.ndarray:
@@ -132,7 +126,7 @@ class ClassModels:
 
     Parameters
     ----------
-    classes, trust : see `pipeline.impute.latent`.
+    classes, trust : see `pipeline.impute.latent_classes`.
     """
 
     def __init__(self, inputs: Inputs, classes: int, trust: float):
@@ -148,14 +142,14 @@ class ClassModels:
             self._prior[world] = logit(prevalence)
             evidence = self._evidence(inputs, world, inputs.labels)[rows]
             tasks.append((evidence, prevalence, classes, (*inputs.seed, classes, world)))
-        self._models = each(latent.fit, tasks, 50.0 * inputs.labels.size * classes)
+        self._models = each(latent_classes.fit, tasks, 50.0 * inputs.labels.size * classes)
         self._context_of_all = self._models[folds].context(
             self._evidence(inputs, folds, inputs.labels)
         )
 
     def _evidence(self, inputs: Inputs, world: int, labels: np.ndarray) -> np.ndarray:
         image = inputs.image_logits[world]
-        return latent.evidence_of(image, labels, self._prior[world], self._trust)
+        return latent_classes.evidence_of(image, labels, self._prior[world], self._trust)
 
     def __call__(self, inputs: Inputs, context: np.ndarray, target: int) -> Logits:
         """Logits [N]: what the classes expect, plus what the picture says of the target."""

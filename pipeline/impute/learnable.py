@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 from scipy.stats import rankdata
 
-from pipeline.metrics import auc, auc_interval
+from pipeline.metrics.scores import auc, auc_interval
 
 ERROR_RATE = 0.05
 """Error rate of the verdicts of a table, see `judge_all`."""

@@ -13,7 +13,7 @@ import numpy.typing as npt
 from sklearn.linear_model import LogisticRegression, Ridge
 
 from pipeline.impute.components import Matrix, in_blocks
-from pipeline.impute.crossfitting import MOST_FITTED, fold_count, log_odds, some
+from pipeline.impute.cross_fitting import MOST_FITTED, fold_count, log_odds, some
 
 PENALTIES = {
     "logistic": (3e-4, 3e-3, 3e-2, 3e-1),
@@ -34,7 +34,7 @@ def path(
     ----------
     model : of `PENALTIES`.
     components : [N, d], see `pipeline.impute.components`.
-    labels, fold : [N], as in `pipeline.impute.crossfitting.cross_fit`.
+    labels, fold : [N], as in `pipeline.impute.cross_fitting.cross_fit`.
     """
     left_out = [*((k,) for k in range(fold_count(fold))), ()]
     scores = [_score(model, components, labels, fold, one, PENALTIES[model]) for one in left_out]

@@ -14,7 +14,7 @@ from scipy.stats import fisher_exact
 from sklearn.linear_model import LogisticRegression
 
 from pipeline.impute.components import Matrix, in_blocks
-from pipeline.impute.crossfitting import cross_fit
+from pipeline.impute.cross_fitting import cross_fit
 from pipeline.impute.learnable import judge_all
 
 LEVEL = 0.02

@@ -14,8 +14,8 @@ import io
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
-from pipeline.delimited import Row, fail, one_line
-from pipeline.errors import PipelineError, run
+from pipeline.data.read_table import Row
+from pipeline.errors import PipelineError, fail, one_line, run
 from pipeline.readers import table
 
 ID = "id"

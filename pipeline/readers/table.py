@@ -14,10 +14,9 @@ from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
-from pipeline.clean_table import RESERVED
-from pipeline.delimited import fail
-from pipeline.errors import PipelineError
-from pipeline.label_table import CELLS
+from pipeline.data.clean_table import RESERVED
+from pipeline.data.labels import CELLS
+from pipeline.errors import PipelineError, fail
 
 UNKNOWN_TEXTS = frozenset(text for text, value in CELLS.items() if math.isnan(value))
 """Lower-case spellings of an unknown cell, the empty one among them."""

@@ -18,9 +18,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from pipeline.delimited import fail
-from pipeline.errors import run
-from pipeline.image_files import SUFFIXES
+from pipeline.data.images import SUFFIXES
+from pipeline.errors import fail, run
 from pipeline.readers import table, voc_annotations, voc_sets
 from pipeline.readers.voc_sets import ImageSet
 

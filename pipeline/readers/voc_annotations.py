@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from xml.etree import ElementTree
 
-from pipeline.delimited import fail, one_line
+from pipeline.errors import fail, one_line
 from pipeline.readers.table import read_bytes
 
 MAX_BYTES = 16 * 2**20

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import NamedTuple
 
-from pipeline.delimited import fail
+from pipeline.errors import fail
 from pipeline.readers.table import check_image, is_folder, list_folder, read_text
 
 FOLDER = Path("ImageSets/Main")

@@ -6,8 +6,10 @@ import hashlib
 import logging
 from pathlib import Path
 
-from pipeline import backbone_weights, backbones, demo_paths, params, runtime
+from pipeline import params, runtime
+from pipeline.demo import paths
 from pipeline.errors import PipelineError, run
+from pipeline.features import backbones, weights
 from pipeline.files import replace_directory, write_json
 
 OUTPUT = "models/backbone"
@@ -22,9 +24,9 @@ def main() -> None:
     note = ""
     if source == "imagenet":
         try:
-            model = backbone_weights.download_imagenet(name, p.image_size)
-        except backbone_weights.DownloadError as error:
-            if not demo_paths.is_demo(p.data):
+            model = weights.download_imagenet(name, p.image_size)
+        except weights.DownloadError as error:
+            if not paths.is_demo(p.data):
                 raise PipelineError(
                     f"params.yaml: backbone.weights: imagenet can't be downloaded ({error}); give "
                     "the path of a weights file saved without the top instead, as in "
@@ -36,9 +38,9 @@ def main() -> None:
     if source != "imagenet":
         model = backbones.build(name, p.image_size)
         if source == "random":
-            backbone_weights.randomise(model, p.seed)
+            weights.randomise(model, p.seed)
         else:
-            backbone_weights.load_weights(model, source)
+            weights.load_weights(model, source)
     with replace_directory(OUTPUT) as folder:
         file = folder / "backbone.weights.h5"
         model.network.save_weights(file)

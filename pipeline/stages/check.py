@@ -9,8 +9,10 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from pipeline import backbones, demo_paths, params, quantized
+from pipeline import params
+from pipeline.demo import paths
 from pipeline.errors import PipelineError, run
+from pipeline.features import backbones, int8
 
 OUTPUT = Path("data/checked.txt")
 
@@ -18,12 +20,12 @@ OUTPUT = Path("data/checked.txt")
 def check_paths(p: params.Params) -> None:
     """Raise a `PipelineError` that names the param whose path is not there."""
     labels, images = Path(p.data.labels), Path(p.data.images)
-    if labels != demo_paths.LABELS and not labels.is_file():
+    if labels != paths.LABELS and not labels.is_file():
         raise PipelineError(
             f"params.yaml: data.labels: {labels}: no such file; expected a table of labels, for "
-            f"example {demo_paths.LABELS}, the demo's"
+            f"example {paths.LABELS}, the demo's"
         )
-    if images != demo_paths.IMAGES and not images.is_dir():
+    if images != paths.IMAGES and not images.is_dir():
         raise PipelineError(
             f"params.yaml: data.images: {images}: no such folder; expected the folder of the "
             "images that the table names"
@@ -38,13 +40,13 @@ def check_paths(p: params.Params) -> None:
 
 def check_precision(p: params.Params) -> None:
     """Raise a `PipelineError` where the precision can't be had."""
-    if p.backbone.precision != quantized.PRECISION:
+    if p.backbone.precision != int8.PRECISION:
         return
-    quantized.check_installed()
+    int8.check_installed()
     if p.compute.engine != "local":
         raise PipelineError(
             f"params.yaml: compute.engine: got {p.compute.engine!r} with backbone.precision "
-            f"{quantized.PRECISION}, which runs on this machine alone; expected local"
+            f"{int8.PRECISION}, which runs on this machine alone; expected local"
         )
 
 

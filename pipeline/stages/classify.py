@@ -10,13 +10,16 @@ import numpy as np
 import pandas as pd
 from tqdm import tqdm
 
-from pipeline import attribute_heads, folds, heads, metrics, params, runtime, splits
-from pipeline.clean_table import read_clean, read_hashes
+from pipeline import params, runtime
+from pipeline.data import splits
+from pipeline.data.clean_table import read_clean, read_hashes
+from pipeline.data.labels import LabelTable
+from pipeline.data.splits import out_of_fold
 from pipeline.errors import run
-from pipeline.features import FeatureStore
+from pipeline.features.store import FeatureStore
 from pipeline.files import replace_directory, write_csv
-from pipeline.label_table import LabelTable
-from pipeline.out_of_fold import out_of_fold
+from pipeline.metrics import scores
+from pipeline.training import attribute_heads, heads
 
 log = logging.getLogger("classify")
 
@@ -33,7 +36,7 @@ def main() -> None:
     history: list[dict[str, object]] = []
     logits = np.empty((len(table.attributes), p.impute.folds, len(fold)), dtype=np.float32)
     places: dict[str, str] = {}
-    with replace_directory(folds.FOLDER) as folder:
+    with replace_directory(splits.FOLDS) as folder:
         progress = tqdm(
             table.attributes, desc="classify", unit="attribute", disable=not sys.stderr.isatty()
         )
@@ -51,13 +54,13 @@ def main() -> None:
                     for epoch, values in enumerate(fitted.fits[k].history)
                 ]
             cells = known[:, number] & (fold >= 0)
-            area = metrics.auc(table.values[cells, number], out_of_fold(fitted.logits, fold)[cells])
+            area = scores.auc(table.values[cells, number], out_of_fold(fitted.logits, fold)[cells])
             log.info(
                 "%s: %d known training labels, AUC out of fold %.3f, best epochs %s",
                 *(attribute, cells.sum(), area, [fit.best_epoch + 1 for fit in fitted.fits]),
             )
         np.save(folder / "logits.npy", logits)
-        folds.write(table, fold, folder)
+        splits.write_folds(table, fold, folder)
         attribute_heads.write_card(folder, ensemble.config, places, store.meta["backbone"])
         write_csv(pd.DataFrame(history), folder / "history.csv")
 

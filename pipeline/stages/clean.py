@@ -12,12 +12,14 @@ from pathlib import Path
 
 from tqdm import tqdm
 
-from pipeline import cleaning, corrections, image_files, images, labels, params, plots
-from pipeline.clean_table import write_clean
-from pipeline.cleaning import Cleaned, Unusable
+from pipeline import params
+from pipeline.data import cleaning, corrections, images, read_table
+from pipeline.data.clean_table import write_clean
+from pipeline.data.cleaning import Cleaned, Unusable
+from pipeline.data.labels import SPLITS, LabelTable
 from pipeline.errors import PipelineError, run
 from pipeline.files import replace_directory, write_csv
-from pipeline.label_table import SPLITS, LabelTable
+from pipeline.plots import evaluation
 
 OUTPUT = "data/clean"
 NAMED = 5  # images or attributes that a line of the log names
@@ -28,7 +30,7 @@ log = logging.getLogger("clean")
 def main() -> None:
     p = params.load()
     logging.basicConfig(level="INFO", format="%(name)s: %(message)s")
-    table = labels.read_table(
+    table = read_table.read_table(
         p.data.labels, p.attributes, p.categorical.columns, p.categorical.min_count
     )
     binary = [name for name in table.attributes if name not in _columns(table)]
@@ -66,9 +68,9 @@ def main() -> None:
             write_csv(getattr(cleaned, name), staging / f"{name}.csv")
         counts = cleaning.class_counts(cleaned.attributes)
         write_csv(counts, staging / "class_distribution.csv")
-        plots.class_distribution(cleaned.table, staging / "class_distribution.png")
+        evaluation.class_distribution(cleaned.table, staging / "class_distribution.png")
         if cleaned.table.categories:
-            plots.pies(cleaned.table, staging / "pies.png")
+            evaluation.pies(cleaned.table, staging / "pies.png")
     _report(table, cleaned)
     if changed:
         log.info("%d cells changed by %s", changed, corrections.PATH)
@@ -94,7 +96,7 @@ def _examine_all(folder: Path, names: Sequence[str]) -> Iterator[str | Unusable]
 
     def examine(name: str) -> str | Unusable:
         try:
-            content = image_files.read(folder, name)
+            content = images.read_file(folder, name)
             images.decode(content)  # all pixels: a truncated file has a sound header
         except images.ImageError as error:
             return Unusable(error.reason, error.detail)
@@ -112,7 +114,7 @@ def _check_any_found(
     if "missing" not in reasons or set(reasons) - {"missing", "outside_folder"}:
         return
     tried = folder / names[reasons.index("missing")]
-    files = image_files.list_images(folder)
+    files = images.list_images(folder)
     holds = f"it holds {len(files)} others, as {files[0].name}" if files else "it holds no image"
     raise PipelineError(
         f"{folder}: none of the {len(names)} images that {table} names is there (tried "

@@ -10,7 +10,8 @@ import numpy.typing as npt
 import pandas as pd
 from tqdm import tqdm
 
-from pipeline import demo, demo_paths, params
+from pipeline import params
+from pipeline.demo import generate, paths
 from pipeline.errors import run
 from pipeline.files import replace_directory, write_csv
 
@@ -20,16 +21,16 @@ log = logging.getLogger("demo")
 def main() -> None:
     p = params.load()
     logging.basicConfig(level="INFO", format="%(name)s: %(message)s")
-    table = demo.generate(p.demo.rows, p.seed)
-    with replace_directory(demo_paths.IMAGES) as folder:
+    table = generate.generate(p.demo.rows, p.seed)
+    with replace_directory(paths.IMAGES) as folder:
         for i, name in enumerate(
             tqdm(table.images, unit="image", desc="demo", disable=not sys.stderr.isatty())
         ):
             if name not in table.missing:
-                image = demo.picture(table.truth[i].tolist(), p.seed, i)
-                (folder / name).write_bytes(demo.jpeg(image))
-    write_csv(_frame(table.images, table.labels), demo_paths.LABELS)
-    write_csv(_frame(table.images, table.truth), demo_paths.TRUTH)
+                image = generate.picture(table.truth[i].tolist(), p.seed, i)
+                (folder / name).write_bytes(generate.jpeg(image))
+    write_csv(_frame(table.images, table.labels), paths.LABELS)
+    write_csv(_frame(table.images, table.truth), paths.TRUTH)
     log.info(
         "%d rows, %d cells hidden, %d images missing",
         len(table.images),
@@ -42,7 +43,7 @@ def _frame(
     images: list[str], values: npt.NDArray[np.int64] | npt.NDArray[np.float32]
 ) -> pd.DataFrame:
     """``image,<attributes>``, cells 1, 0 or NA."""
-    frame = pd.DataFrame(values, columns=list(demo.ATTRIBUTES)).astype("Int64")
+    frame = pd.DataFrame(values, columns=list(generate.ATTRIBUTES)).astype("Int64")
     frame.insert(0, "image", images)
     return frame
 

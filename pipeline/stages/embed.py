@@ -24,25 +24,13 @@ import numpy as np
 import pandas as pd
 from tqdm import tqdm
 
-from pipeline import (
-    assembly,
-    augment,
-    backbone_weights,
-    backbones,
-    embedding,
-    features,
-    images,
-    params,
-    parts,
-    passes,
-    quantized,
-    ray_engine,
-    runtime,
-)
+from pipeline import params, runtime
+from pipeline.data import augment, images, loading
+from pipeline.data.loading import Request
 from pipeline.errors import PipelineError, run
+from pipeline.features import backbones, cache, extract, int8, ray_engine, store, weights
+from pipeline.features.cache import Parts, Work
 from pipeline.files import replace_directory
-from pipeline.parts import Parts
-from pipeline.passes import Work
 
 OUTPUT = Path("data/features")
 CACHE = Path(".cache/features")
@@ -68,41 +56,41 @@ def main() -> None:
     }
     index = pd.read_csv("data/clean/images.csv", dtype=str, keep_default_na=False)
     circumstances = _circumstances()
-    if precision == quantized.PRECISION:
-        sample = index.drop_duplicates("sha256").head(quantized.SAMPLE)
-        circumstances |= quantized.circumstances(sample["sha256"].tolist())
+    if precision == int8.PRECISION:
+        sample = index.drop_duplicates("sha256").head(int8.SAMPLE)
+        circumstances |= int8.circumstances(sample["sha256"].tolist())
     index = index.sort_values("image", ignore_index=True)
     sha256 = index["sha256"].tolist()
-    named = passes.keys(sha256, p.features.views, p.seed)
+    named = cache.keys(sha256, p.features.views, p.seed)
     folder = CACHE / _digest({**meta, **circumstances})
     folder.mkdir(parents=True, exist_ok=True)
     with _alone(folder):
-        parts.sweep(folder)
+        cache.sweep(folder)
         earlier = Parts(folder)
         found = earlier.has(named)
-        work = list(passes.missing(index["image"].tolist(), sha256, named, found))
+        work = list(cache.missing(index["image"].tolist(), sha256, named, found))
         due = sum(len(one.views) for one in work)
-        shape = features.stored_shape(backbone["map"], p.features.grid)
-        _check_disk(features.bytes_needed(1, 1, shape) * (named.size + due))
-        if precision == quantized.PRECISION:
+        shape = store.stored_shape(backbone["map"], p.features.grid)
+        _check_disk(store.bytes_needed(1, 1, shape) * (named.size + due))
+        if precision == int8.PRECISION:
             _quantized(p, backbone["name"], sample, folder)
         started = time.perf_counter()
         if work:
             _compute(p, backbone["name"], precision, work, folder, due)
         took = time.perf_counter() - started
         with replace_directory(OUTPUT) as staging:
-            assembly.assemble(Parts(folder), named, index, {**meta, "seed": p.seed}, staging)
-            if precision == quantized.PRECISION:
-                quantized.copy(folder / NETWORK, staging)
-        if not assembly.remember(OUTPUT, named, folder):
+            cache.assemble(Parts(folder), named, index, {**meta, "seed": p.seed}, staging)
+            if precision == int8.PRECISION:
+                int8.copy(folder / NETWORK, staging)
+        if not cache.remember(OUTPUT, named, folder):
             log.warning("%s: no hard links here: computed features are kept twice", CACHE)
-    assembly.forget(CACHE)
+    cache.forget(CACHE)
     numbers = len(index), p.features.views
     log.info(
         "%d images x %d views through %s in %s: %d passes computed in %.1f s, %.1f per second; "
         "%d found from earlier runs; %.0f MB of features",
         *(*numbers, backbone["name"], precision, due, took, due / took if took else 0.0),
-        *(int(found.sum()), features.bytes_needed(*numbers, shape) / 1e6),
+        *(int(found.sum()), store.bytes_needed(*numbers, shape) / 1e6),
     )
 
 
@@ -139,15 +127,15 @@ def _compute(
             )
             ray_engine.compute(job, work, bar.update, p.compute.address)
             return
-        encoder: embedding.Network
-        if precision == quantized.PRECISION:
-            encoder = quantized.Encoder(folder / NETWORK)
+        encoder: extract.Network
+        if precision == int8.PRECISION:
+            encoder = int8.Encoder(folder / NETWORK)
         else:
-            model = backbone_weights.load(name, p.image_size, precision)
-            encoder = embedding.Encoder(model, p.image_size)
-        load = embedding.loader(images_folder, p.image_size, p.seed)
-        write = partial(parts.write, folder)
-        embedding.compute(encoder, work, load, write, bar.update, p.features.grid)
+            model = weights.load(name, p.image_size, precision)
+            encoder = extract.Encoder(model, p.image_size)
+        load = loading.loader(images_folder, p.image_size, p.seed)
+        write = partial(cache.write, folder)
+        extract.compute(encoder, work, load, write, bar.update, p.features.grid)
 
 
 def _quantized(p: params.Params, name: str, sample: pd.DataFrame, folder: Path) -> None:
@@ -155,12 +143,12 @@ def _quantized(p: params.Params, name: str, sample: pd.DataFrame, folder: Path) 
     if (folder / NETWORK).is_dir():
         return
     started = time.perf_counter()
-    load = embedding.loader(Path(p.data.images), p.image_size, p.seed)
+    load = loading.loader(Path(p.data.images), p.image_size, p.seed)
     rows = zip(sample["image"], sample["sha256"], strict=True)
-    pictures = np.concatenate([load(Work(image, digest, (0,), ())) for image, digest in rows])
-    model = backbone_weights.load(name, p.image_size, "float32")
+    pictures = np.concatenate([load(Request(image, digest, (0,))) for image, digest in rows])
+    model = weights.load(name, p.image_size, "float32")
     with replace_directory(folder / NETWORK) as staging:
-        quantized.quantize(model, pictures, staging)
+        int8.quantize(model, pictures, staging)
     log.info(
         "%s quantised to 8 bits on %d pictures in %.0f s",
         *(name, len(pictures), time.perf_counter() - started),
@@ -171,7 +159,7 @@ def _circumstances() -> dict[str, str]:
     """What else decides over the features: a run must not continue what another code, version or
     kind of device began."""
     code = hashlib.sha256()
-    for module in (augment, backbones, backbone_weights, embedding, features, images):
+    for module in (augment, backbones, weights, extract, loading, store, images):
         code.update(Path(str(module.__file__)).read_bytes())
     versions = {name: version(name) for name in ("tensorflow", "keras", "pillow", "numpy")}
     return {"code": code.hexdigest(), "device": runtime.device(), **versions}

@@ -11,28 +11,20 @@ from typing import Any, cast
 import numpy as np
 import pandas as pd
 
-from pipeline import (
-    categories,
-    classifier,
-    comparison,
-    demo_paths,
-    final_targets,
-    headlines,
-    histories,
-    metrics,
-    params,
-    plots,
-    report,
-    runtime,
-    samples,
-)
-from pipeline.clean_table import read_clean, read_hashes
+from pipeline import params, runtime
+from pipeline.data import categories
+from pipeline.data.clean_table import read_clean, read_hashes
+from pipeline.data.labels import LabelTable
+from pipeline.data.loading import Pictures
+from pipeline.demo import paths
 from pipeline.errors import run
-from pipeline.features import FeatureStore
+from pipeline.features.store import FeatureStore
 from pipeline.files import write_csv, write_json
-from pipeline.inference import Classifier
-from pipeline.label_table import LabelTable
-from pipeline.pictures import Pictures
+from pipeline.metrics import bootstrap, tables
+from pipeline.metrics.scores import multilabel_scores, pr_curve_points, roc_curve_points
+from pipeline.plots import evaluation, gallery
+from pipeline.training import fitting, saved_model, targets
+from pipeline.training.inference import Classifier
 
 REPORTS = Path("reports")
 SCORES = Path("data/imputed/scores.npy")
@@ -60,7 +52,7 @@ def main() -> None:
     of_columns = provenance[provenance["attribute"].isin(clean.attributes)]
     truth = _demo_truth(p.data, of_columns)
     store = FeatureStore("data/features")
-    card = classifier.read_card(classifier.current())
+    card = saved_model.read_card(saved_model.current())
     test = np.flatnonzero(np.array(clean.split) == "test")
     known = clean.values[test]
     rows = store.rows([clean.images[i] for i in test])
@@ -71,41 +63,41 @@ def main() -> None:
     thresholds = np.array(card.thresholds)
     softmax = categories.spans(clean.categories)
     decided = categories.decide(probability, thresholds, softmax)
-    test_table = report.attribute_table(
+    test_table = tables.attribute_table(
         clean.attributes, known, probability, thresholds, decided=decided
     )
-    scores = metrics.multilabel_scores(known, probability, thresholds, softmax)
+    scores = multilabel_scores(known, probability, thresholds, softmax)
 
     # As train had it: the columns of a categorical attribute are learnable if one of them is.
     learnable = np.load("data/imputed/learnable.npy")
-    judged = final_targets.judged(known, learnable)
+    judged = targets.judged(known, learnable)
     attributes = categories.attributes(clean.attributes, clean.categories)
     unlearnable = [one.name for one in attributes if not learnable[one.start]]
-    variants = comparison.compare(judged, outputs, final_targets.MASK, p.seed)
+    variants = bootstrap.compare(judged, outputs, targets.MASK, p.seed)
     expected = _cells("categorical.csv")
-    by_category = report.category_table(clean, known, probability, expected)
+    by_category = tables.category_table(clean, known, probability, expected)
 
     for table in (heads_table, test_table, truth, variants, by_category):
         table["pretrained"] = "yes" if backbone["pretrained"] else "no"
     write_csv(variants, REPORTS / "missing.csv")
     write_csv(by_category, REPORTS / "categories.csv")
     shutil.copyfile("data/imputed/review.csv", REPORTS / "review.csv")
-    for course in (histories.CURVES, histories.STEPS):
-        shutil.copyfile(classifier.current() / course, REPORTS / course)
+    for course in (fitting.CURVES, fitting.STEPS):
+        shutil.copyfile(saved_model.current() / course, REPORTS / course)
     write_csv(heads_table, REPORTS / "attributes.csv")
     write_csv(truth, REPORTS / "imputation_truth.csv")
     write_csv(test_table, REPORTS / "test.csv")
     for name, points in (
-        ("roc", metrics.roc_curve_points),
-        ("precision_recall", metrics.pr_curve_points),
+        ("roc", roc_curve_points),
+        ("precision_recall", pr_curve_points),
     ):
-        curves = report.curve_table(clean.attributes, known, probability, points)
+        curves = tables.curve_table(clean.attributes, known, probability, points)
         write_csv(curves, REPORTS / f"{name}.csv")
     _pictures(clean, known, probability, test_table, held_out, p.title)
-    items = samples.choose(
+    items = gallery.choose(
         clean, test, provenance, probability, thresholds, Path(p.data.images), p.seed
     )
-    plots.gallery(items, REPORTS / "gallery.png")
+    evaluation.gallery(items, REPORTS / "gallery.png")
 
     content = {
         "backbone": {"pretrained": backbone["pretrained"]},
@@ -125,27 +117,27 @@ def main() -> None:
             "brier_learnable": heads_table["brier"][learnable].mean(),
         },
         "expected": {
-            "accuracy": headlines.weighted(heads_table, "expected_accuracy"),
-            "brier": headlines.weighted(heads_table, "expected_brier"),
+            "accuracy": tables.weighted(heads_table, "expected_accuracy"),
+            "brier": tables.weighted(heads_table, "expected_brier"),
             "not_missing_at_random": int(heads_table["missing_at_random"].eq("no").sum()),
         },
-        "demo_truth": headlines.of_demo(truth),
+        "demo_truth": tables.of_demo(truth),
         "test": {name: scores.get(name) for name in HEADLINES},
         "categories": {
             "expected_accuracy": by_category["expected_accuracy"].mean(),
             "accuracy": by_category["accuracy"].mean(),
             "f1_macro": by_category["f1_macro"].mean(),
         },
-        "missing": headlines.of_variants(variants, card.missing),
+        "missing": tables.of_variants(variants, card.missing),
     }
-    write_json(report.finite(content), REPORTS / "metrics.json")
+    write_json(tables.finite(content), REPORTS / "metrics.json")
     if not backbone["pretrained"]:
         log.warning("the backbone's weights are random, not pretrained: scores are a demo's")
     for name in unlearnable:
         log.warning("%s: not learnable from the pictures; its filled cells are a guess", name)
     for warning in summary["warnings"]:
         log.warning("%s", warning)
-    log.info("%s", headlines.bought(variants, card.missing))
+    log.info("%s", tables.bought(variants, card.missing))
     log.info("test: %s", ", ".join(f"{k} {v:.4g}" for k, v in scores.items()))
 
 
@@ -178,16 +170,16 @@ def _attribute_heads(
     cells = _cells("held_out.csv")
     training = [i for i, split in enumerate(clean.split or []) if split == "train"]
     images = [clean.images[i] for i in training]
-    labels, probability, decided = report.held_out_arrays(clean.attributes, cells, images)
+    labels, probability, decided = tables.held_out_arrays(clean.attributes, cells, images)
     ranking = np.load(SCORES)[training]
     entries = [summary[attribute] for attribute in clean.attributes]
     expected = pd.read_csv("data/imputed/audit.csv", dtype={"attribute": str})
-    table = report.attribute_table(
+    table = tables.attribute_table(
         clean.attributes,
         labels,
         probability,
         [entry["threshold"] for entry in entries],
-        report.imputation_columns(entries, expected),
+        tables.imputation_columns(entries, expected),
         ranking,
         decided,
     )
@@ -197,9 +189,9 @@ def _attribute_heads(
 def _outputs(store: FeatureStore, rows: np.ndarray) -> dict[str, np.ndarray]:
     """Probabilities [n, A] of the heads with unknown cells imputed, masked and taken for 0."""
     outputs = {}
-    for variant in final_targets.VARIANTS:
-        head, card = classifier.load(classifier.FOLDER / classifier.VARIANTS / variant)
-        outputs[variant] = classifier.probabilities(head, card, store, rows)
+    for variant in targets.VARIANTS:
+        head, card = saved_model.load(saved_model.FOLDER / saved_model.VARIANTS / variant)
+        outputs[variant] = saved_model.probabilities(head, card, store, rows)
     return outputs
 
 
@@ -216,9 +208,9 @@ def _fine_tuned(p: params.Params, clean: LabelTable, rows: np.ndarray) -> np.nda
 
 def _demo_truth(data: params.Data, provenance: pd.DataFrame) -> pd.DataFrame:
     """The filled cells against the demo's truth; no rows for any other data."""
-    if not demo_paths.is_demo(data):
-        return pd.DataFrame(columns=list(report.TRUTH_COLUMNS))
-    return report.truth_table(pd.read_csv(demo_paths.TRUTH, dtype={"image": str}), provenance)
+    if not paths.is_demo(data):
+        return pd.DataFrame(columns=list(tables.TRUTH_COLUMNS))
+    return tables.truth_table(pd.read_csv(paths.TRUTH, dtype={"image": str}), provenance)
 
 
 def _pictures(
@@ -234,22 +226,22 @@ def _pictures(
     def curves(y: np.ndarray, p: np.ndarray) -> list[tuple[str, np.ndarray, np.ndarray]]:
         return [(name, y[:, i], p[:, i]) for i, name in enumerate(attributes)]
 
-    plots.roc_pr(curves(known, probability), REPORTS / "roc_pr.png")
+    evaluation.roc_pr(curves(known, probability), REPORTS / "roc_pr.png")
     title = "Attribute heads: ranking of training images, out of fold"
-    plots.roc_pr(curves(held_out[0], held_out[2]), REPORTS / "roc_pr_heads.png", title)
-    plots.calibration(curves(held_out[0], held_out[1]), REPORTS / "calibration.png")
+    evaluation.roc_pr(curves(held_out[0], held_out[2]), REPORTS / "roc_pr_heads.png", title)
+    evaluation.calibration(curves(held_out[0], held_out[1]), REPORTS / "calibration.png")
     test_table = test_table.copy()
     for one in clean.categories:
         # Of its columns the most probable one is decided.
         test_table.loc[one.start : one.stop - 1, "threshold"] = np.nan
     counts = test_table[["attribute", "tp", "fp", "tn", "fn", "threshold"]].to_dict("records")
-    plots.confusion_grid(cast(list[dict[str, Any]], counts), REPORTS / "confusion.png")
-    folder = classifier.current()
+    evaluation.confusion_grid(cast(list[dict[str, Any]], counts), REPORTS / "confusion.png")
+    folder = saved_model.current()
     names = tuple(one.name for one in clean.categories)
-    history = pd.read_csv(folder / histories.CURVES)
-    plots.learning_curves(history, REPORTS / "learning_curves.png", names)
-    steps = pd.read_csv(folder / histories.STEPS)
-    plots.training_loss(steps, REPORTS / "training_loss.png", title_of_loss)
+    history = pd.read_csv(folder / fitting.CURVES)
+    evaluation.learning_curves(history, REPORTS / "learning_curves.png", names)
+    steps = pd.read_csv(folder / fitting.STEPS)
+    evaluation.training_loss(steps, REPORTS / "training_loss.png", title_of_loss)
 
 
 if __name__ == "__main__":

@@ -9,27 +9,18 @@ from pathlib import Path
 
 import numpy as np
 
-from pipeline import (
-    categories,
-    classifier,
-    final_targets,
-    fine_tuning,
-    heads,
-    histories,
-    losses,
-    network,
-    params,
-    runtime,
-)
-from pipeline.branches import Trainer, floored
-from pipeline.clean_table import read_clean, read_hashes
+from pipeline import params, runtime
+from pipeline.data import categories
+from pipeline.data.clean_table import read_clean, read_hashes
+from pipeline.data.labels import LabelTable
+from pipeline.data.loading import Pictures
 from pipeline.errors import run
-from pipeline.features import FeatureStore
+from pipeline.features.store import FeatureStore
 from pipeline.files import replace_directory, write_csv, write_json
-from pipeline.fitting import Settings, Task
-from pipeline.impute.thresholds import choose_all
-from pipeline.label_table import LabelTable
-from pipeline.pictures import Pictures
+from pipeline.metrics.thresholds import choose_all
+from pipeline.training import fine_tuning, fitting, heads, losses, network, saved_model, targets
+from pipeline.training.fine_tuning import Trainer, floored
+from pipeline.training.fitting import Settings, Task
 
 CLEAN = Path("data/clean")
 IMPUTED = Path("data/imputed")
@@ -41,12 +32,12 @@ def main() -> None:
     p = params.load()
     logging.basicConfig(level="INFO", format="%(name)s: %(message)s")
     if not p.fine_tune.epochs:
-        with replace_directory(classifier.FINE_TUNED) as folder:
+        with replace_directory(saved_model.FINE_TUNED) as folder:
             write_json({"epochs": 0}, folder / "fine_tune.json")
         return
     runtime.prepare(p.seed, to_train=True)
     clean = read_clean(CLEAN / "labels.csv")
-    head, card = classifier.load()
+    head, card = saved_model.load()
     split = np.array(clean.split)
     training, validation = np.flatnonzero(split == "train"), np.flatnonzero(split == "val")
     pictures = Pictures(
@@ -91,7 +82,7 @@ def main() -> None:
     )
     trained = network.WholeNetwork(branches, p.image_size)
     logits = fine_tuning.predict(trained, pictures, validation, len(clean.attributes))
-    probability = classifier.of_logits(logits, clean.categories)
+    probability = saved_model.of_logits(logits, clean.categories)
     card = dataclasses.replace(
         card,
         thresholds=choose_all(
@@ -102,17 +93,17 @@ def main() -> None:
         parameters=sum(branch.parameters for branch in branches),
         trainable=sum(branch.trainable for branch in branches),
     )
-    with replace_directory(classifier.FINE_TUNED) as folder:
+    with replace_directory(saved_model.FINE_TUNED) as folder:
         network.save(branches, folder)
-        classifier.write_card(card, folder)
+        saved_model.write_card(card, folder)
         write_json({"epochs": p.fine_tune.epochs}, folder / "fine_tune.json")
         curves = [
-            histories.curves(fit, [one for one in clean.categories if start <= one.start < stop])
+            fitting.curves(fit, [one for one in clean.categories if start <= one.start < stop])
             for fit, (start, stop) in zip(trainer.fits, trainer.spans, strict=True)
         ]
-        write_csv(histories.mean(curves), folder / histories.CURVES)
-        steps = [histories.steps(fit) for fit in trainer.fits]
-        write_csv(histories.joined(steps), folder / histories.STEPS)
+        write_csv(fitting.mean(curves), folder / fitting.CURVES)
+        steps = [fitting.steps(fit) for fit in trainer.fits]
+        write_csv(fitting.joined(steps), folder / fitting.STEPS)
     best = [fit.best_auc for fit in trainer.fits if not np.isnan(fit.best_auc)]
     log.info(
         "%d branch(es), %d head(s), best epochs %s (0: as it began), validation AUC %.3f",
@@ -129,7 +120,7 @@ def _task(
     p: params.Params, clean: LabelTable, missing: str, training: np.ndarray, validation: np.ndarray
 ) -> Task:
     """The targets that the kept classifier had, on rows of the table."""
-    target = final_targets.targets(
+    target = targets.targets(
         missing,
         clean.values[training],
         np.load(IMPUTED / "probability.npy")[training],
@@ -139,7 +130,7 @@ def _task(
         categories.spans(clean.categories),
     )
     known = clean.values[validation]
-    judged = final_targets.judged(known, np.load(IMPUTED / "learnable.npy"))
+    judged = targets.judged(known, np.load(IMPUTED / "learnable.npy"))
     if p.fine_tune.network != "single":
         # Even a network for an attribute that can't be learned has to end somewhere.
         for one in categories.attributes(clean.attributes, clean.categories):

@@ -12,17 +12,17 @@ import numpy as np
 import pandas as pd
 from scipy.special import expit
 
-from pipeline import categories, folds, params, splits
-from pipeline.categories import Attribute
-from pipeline.clean_table import read_clean, read_hashes, write_clean
+from pipeline import params
+from pipeline.data import categories, splits
+from pipeline.data.categories import Attribute
+from pipeline.data.clean_table import read_clean, read_hashes, write_clean
+from pipeline.data.labels import LabelTable
 from pipeline.errors import run
-from pipeline.features import FeatureStore
+from pipeline.features.matrices import Grid, MeanOfViews
+from pipeline.features.store import FeatureStore
 from pipeline.files import replace_directory, write_csv, write_json
 from pipeline.impute import review
-from pipeline.impute.procedure import impute
-from pipeline.impute.result import Imputation, Settings
-from pipeline.label_table import LabelTable
-from pipeline.matrices import Grid, MeanOfViews
+from pipeline.impute.imputer import Imputation, Settings, impute
 
 OUTPUT = "data/imputed"
 log = logging.getLogger("impute")
@@ -48,10 +48,10 @@ def main() -> None:
             seed=p.seed,
             settings=settings,
             attributes=table.attributes,
-            fold=folds.read(),
+            fold=splits.read_folds(),
             groups=splits.duplicate_groups(read_hashes("data/clean", table.images)),
             spatial=Grid(store, rows),
-            heads=np.nanmean(np.load(folds.FOLDER / "logits.npy"), axis=1),
+            heads=np.nanmean(np.load(splits.FOLDS / "logits.npy"), axis=1),
             categories=table.categories,
             folder=Path(large),
         )

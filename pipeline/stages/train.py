@@ -9,25 +9,18 @@ import numpy as np
 import pandas as pd
 from scipy.special import expit
 
-from pipeline import (
-    categories,
-    classifier,
-    final_targets,
-    heads,
-    histories,
-    losses,
-    params,
-    quantized,
-    runtime,
-)
-from pipeline.clean_table import read_clean
+from pipeline import params, runtime
+from pipeline.data import categories
+from pipeline.data.clean_table import read_clean
 from pipeline.errors import PipelineError, run
-from pipeline.features import FeatureStore
+from pipeline.features import int8
+from pipeline.features.store import FeatureStore
 from pipeline.files import replace_directory, write_csv
-from pipeline.fitting import Settings, Task
 from pipeline.impute.calibration import log_loss
-from pipeline.impute.thresholds import choose_all
-from pipeline.side_by_side import SideBySide
+from pipeline.metrics.thresholds import choose_all
+from pipeline.training import fitting, heads, losses, saved_model, targets
+from pipeline.training.fitting import Settings, Task
+from pipeline.training.head_bank import HeadBank
 
 IMPUTED = Path("data/imputed")
 FEATURES = Path("data/features")
@@ -49,7 +42,7 @@ def main() -> None:
     rows, split = store.rows(clean.images), np.array(clean.split)
     training, validation = split == "train", split == "val"
     known = clean.values[validation]
-    judged = final_targets.judged(known, np.load(IMPUTED / "learnable.npy"))
+    judged = targets.judged(known, np.load(IMPUTED / "learnable.npy"))
     kind = p.frozen_head
     config = heads.configure(kind, store, len(clean.attributes), p.dropout, p.dense_units)
     softmax = categories.spans(clean.categories)
@@ -64,10 +57,10 @@ def main() -> None:
         training_scores=True,
     )
     moments = heads.moments(kind, store, rows[training])
-    bank = SideBySide(store, config, len(final_targets.VARIANTS), settings, moments)
+    bank = HeadBank(store, config, len(targets.VARIANTS), settings, moments)
     tasks = []
-    for variant in final_targets.VARIANTS:
-        target = final_targets.targets(
+    for variant in targets.VARIANTS:
+        target = targets.targets(
             variant,
             clean.values[training],
             probability[training],
@@ -92,17 +85,17 @@ def main() -> None:
     outputs = {
         variant: expit(logits.astype(np.float64))
         for variant, logits in zip(
-            final_targets.VARIANTS, bank.predict([rows[validation]] * len(tasks)), strict=True
+            targets.VARIANTS, bank.predict([rows[validation]] * len(tasks)), strict=True
         )
     }
     held_out = {name: log_loss(out[decisive], judged[decisive]) for name, out in outputs.items()}
-    kept = final_targets.keep(p.missing, held_out)
+    kept = targets.keep(p.missing, held_out)
     parameters, trainable = heads.counts(bank.models[0])
-    with replace_directory(classifier.FOLDER) as folder:
-        if store.meta["precision"] == quantized.PRECISION:
-            quantized.copy(FEATURES, folder)
-        for number, variant in enumerate(final_targets.VARIANTS):
-            card = classifier.Card(
+    with replace_directory(saved_model.FOLDER) as folder:
+        if store.meta["precision"] == int8.PRECISION:
+            int8.copy(FEATURES, folder)
+        for number, variant in enumerate(targets.VARIANTS):
+            card = saved_model.Card(
                 head=config,
                 attributes=tuple(clean.attributes),
                 thresholds=choose_all(
@@ -117,21 +110,21 @@ def main() -> None:
                 parameters=parameters,
                 trainable=trainable,
             )
-            place = folder / classifier.VARIANTS / variant
+            place = folder / saved_model.VARIANTS / variant
             place.mkdir(parents=True)
-            classifier.save(bank.models[number], card, place)
+            saved_model.save(bank.models[number], card, place)
             if variant == kept:
-                classifier.save(bank.models[number], card, folder)
+                saved_model.save(bank.models[number], card, folder)
         curves = {
-            name: histories.curves(fit, clean.categories)
-            for name, fit in zip(final_targets.VARIANTS, fits, strict=True)
+            name: fitting.curves(fit, clean.categories)
+            for name, fit in zip(targets.VARIANTS, fits, strict=True)
         }
-        write_csv(curves[kept], folder / histories.CURVES)
-        steps = histories.steps(fits[final_targets.VARIANTS.index(kept)])
-        write_csv(steps, folder / histories.STEPS)
+        write_csv(curves[kept], folder / fitting.CURVES)
+        steps = fitting.steps(fits[targets.VARIANTS.index(kept)])
+        write_csv(steps, folder / fitting.STEPS)
         every = pd.concat(curves, names=["missing"]).reset_index(level=0)
-        write_csv(every, folder / classifier.VARIANTS / histories.CURVES)
-    for name, fit in zip(final_targets.VARIANTS, fits, strict=True):
+        write_csv(every, folder / saved_model.VARIANTS / fitting.CURVES)
+    for name, fit in zip(targets.VARIANTS, fits, strict=True):
         log.info(
             "missing=%s: best epoch %d of %d, validation labels of learnable attributes: AUC %.3f, "
             "log-loss %.4f%s",

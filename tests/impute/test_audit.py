@@ -11,7 +11,7 @@ from scipy.special import expit
 from pipeline.impute import audit
 from pipeline.impute.audit import COLUMNS, expected, table
 from pipeline.impute.fill import fill_table
-from pipeline.metrics import auc
+from pipeline.metrics.scores import auc
 
 NAN = float("nan")
 FIGURES = ("accuracy", "auc", "mcc", "brier")

@@ -9,15 +9,13 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from pipeline import encoding
-from pipeline.categories import Attribute, chosen, truth
-from pipeline.impute import categorical, fill, learnable, linear_models, pictures, procedure
-from pipeline.impute.fill import LABELS, ONE_CLASS, PICTURE, PRIOR, Filled
-from pipeline.impute.procedure import impute
-from pipeline.impute.result import Imputation, Settings
-from pipeline.impute.trust import supported
-from pipeline.label_table import LabelTable
-from pipeline.ranking import auc
+from pipeline.data import categories
+from pipeline.data.categories import Attribute, chosen, truth
+from pipeline.data.labels import LabelTable
+from pipeline.impute import categorical, fill, image_scores, imputer, learnable, linear_models
+from pipeline.impute.fill import LABELS, ONE_CLASS, PICTURE, PRIOR, Filled, supported
+from pipeline.impute.imputer import Imputation, Settings, impute
+from pipeline.metrics.ranking import auc
 from pipeline.stages.impute import _held_out, _learnable, _plain, _provenance, _summary
 
 NAN = float("nan")
@@ -31,9 +29,9 @@ NAMES = [*CATEGORIES[0].columns, "flag", *CATEGORIES[1].columns]
 
 def make_small(patch: pytest.MonkeyPatch) -> None:
     """Two penalties, one small latent class model and fewer permutations, for speed."""
-    patch.setattr(procedure, "CLASSES", (3,))
+    patch.setattr(imputer, "CLASSES", (3,))
     patch.setattr(learnable, "PERMUTATIONS", 1000)
-    for module in (linear_models, pictures):
+    for module in (linear_models, image_scores):
         patch.setattr(module, "PENALTIES", {"logistic": (3e-3, 3e-2), "ridge": (1e3, 1e2)})
 
 
@@ -41,7 +39,7 @@ def make_small(patch: pytest.MonkeyPatch) -> None:
 def small(monkeypatch: pytest.MonkeyPatch) -> None:
     make_small(monkeypatch)
     # Tests of what is missing have their own file.
-    monkeypatch.setattr(procedure.missingness, "examine", lambda *_: [])
+    monkeypatch.setattr(imputer.missingness, "examine", lambda *_: [])
 
 
 def hidden(column: np.ndarray, share: float, rng: np.random.Generator, unknown: Any) -> np.ndarray:
@@ -71,9 +69,9 @@ def texts_of(
 def columns_of(cells: dict[str, np.ndarray]) -> np.ndarray:
     return np.concatenate(
         [
-            encoding.one_hot(cells["coin"], CATEGORIES[0].values),
+            categories.one_hot(cells["coin"], CATEGORIES[0].values),
             cells["flag"].astype(np.float32)[:, None],
-            encoding.one_hot(cells["shape"], CATEGORIES[1].values),
+            categories.one_hot(cells["shape"], CATEGORIES[1].values),
         ],
         axis=1,
     )
@@ -168,15 +166,15 @@ def test_another_value_of_a_cell_does_not_change_its_candidates(
 ) -> None:
     """In none of the columns of its attribute, and those of other attributes do change."""
     seen: list[np.ndarray] = []
-    original = procedure.cross_stack
+    original = imputer.cross_stack
 
     def spy(candidates: np.ndarray, labels: np.ndarray, fold: np.ndarray) -> Any:
         seen.append(candidates)
         return original(candidates, labels, fold)
 
-    monkeypatch.setattr(procedure, "cross_stack", spy)
+    monkeypatch.setattr(imputer, "cross_stack", spy)
     monkeypatch.setattr(
-        pictures,
+        image_scores,
         "choose_penalties",
         lambda paths, y, fold, scaled: ([1] * y.shape[1], [0.5] * y.shape[1]),
     )
@@ -311,10 +309,10 @@ def test_two_values_are_filled_as_a_binary_column_is() -> None:
     features, cells, _ = texts_of(200, 3)
     flag = cells["flag"]
     words = np.where(np.isnan(flag), "", np.where(flag == 1, "yes", "no")).astype(object)
-    order = encoding.frequent(words, 1)
+    order = categories.frequent(words, 1)
     rest = columns_of(cells)[:, 5:]
     binary = np.concatenate([flag[:, None], rest], axis=1)
-    both = np.concatenate([encoding.one_hot(words, order), rest], axis=1)
+    both = np.concatenate([categories.one_hot(words, order), rest], axis=1)
     settings = Settings(folds=4, rounds=0)
     shape = ("dot", "line", "ring")
     fold = np.random.default_rng(1).permutation(200) % 4
@@ -475,7 +473,7 @@ def test_values_that_are_about_as_frequent_are_not_chosen_by_the_order_of_scores
 
 def settled(texts: list[str], values: tuple[str, ...], folds: int = 2) -> tuple[Filled, np.ndarray]:
     """Cells without signal, through `fill_table`."""
-    labels = encoding.one_hot(np.array(texts, dtype=object), values)
+    labels = categories.one_hot(np.array(texts, dtype=object), values)
     fold = np.arange(len(labels)) % folds
     rng = np.random.default_rng(0)
     scores = rng.normal(size=labels.shape)

@@ -11,7 +11,7 @@ from sklearn.linear_model import LogisticRegression
 
 from pipeline.impute import label_models
 from pipeline.impute.label_models import ClassModels, Inputs, chained_logistic
-from pipeline.ranking import auc
+from pipeline.metrics.ranking import auc
 
 NAN = float("nan")
 FOLDS = 3

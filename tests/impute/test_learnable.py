@@ -8,8 +8,8 @@ from scipy.stats import norm
 
 from pipeline.impute import learnable
 from pipeline.impute.learnable import DEPENDENCE, ERROR_RATE, LEAST, judge_all
-from pipeline.metrics import auc_interval
-from pipeline.ranking import auc
+from pipeline.metrics.ranking import auc
+from pipeline.metrics.scores import auc_interval
 
 NAN = float("nan")
 

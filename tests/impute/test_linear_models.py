@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from sklearn.linear_model import LogisticRegression, Ridge
 
-from pipeline.impute import crossfitting, linear_models
+from pipeline.impute import cross_fitting, linear_models
 from pipeline.impute.linear_models import PENALTIES, logistic_by_fold, path, worlds
 
 NAN = float("nan")
@@ -138,7 +138,7 @@ def test_in_large_tables_pseudo_labels_have_the_room_that_real_ones_leave(
     pseudo = np.tile((x[:, 0] > 0).astype(float), (FOLDS, 1))
     known = np.flatnonzero(~np.isnan(y))
     monkeypatch.setattr(linear_models, "MOST_FITTED", 30)
-    monkeypatch.setattr(crossfitting, "MOST_FITTED", 30)
+    monkeypatch.setattr(cross_fitting, "MOST_FITTED", 30)
     full = logistic_by_fold(x, y, fold, 1e-2, pseudo)
     assert np.isnan(full).sum(axis=1).tolist() == [30] * FOLDS
     assert np.isin(np.flatnonzero(np.isnan(full[0])), known).all(), "real labels fill it"

@@ -11,7 +11,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from pipeline.delimited import read_rows
+from pipeline.data.read_table import read_rows
 from pipeline.errors import PipelineError
 from pipeline.readers import styles, table
 

@@ -12,8 +12,8 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from pipeline.data.read_table import read_table
 from pipeline.errors import PipelineError
-from pipeline.labels import read_table
 from pipeline.readers import voc, voc_annotations
 
 NAMES = [

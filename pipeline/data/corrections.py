@@ -1,0 +1,143 @@
+"""Labels that a person has looked at: they override the table's."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Collection
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import numpy as np
+
+from pipeline.data import categories
+from pipeline.data.categories import UNKNOWN
+from pipeline.data.labels import ALLOWED, CELLS, LabelTable
+from pipeline.data.read_table import read_rows
+from pipeline.errors import fail
+
+PATH = Path("data/corrections.csv")
+COLUMNS = ("image", "attribute", "value")
+
+
+@dataclass(frozen=True)
+class Correction:
+    """One line of the file: 1, 0, or NaN to call the cell unknown again; the text of a categorical
+    attribute's value, empty for unknown."""
+
+    image: str
+    attribute: str
+    value: float | str
+    line: int
+
+
+def read(path: str | Path = PATH, categorical: Collection[str] = ()) -> list[Correction]:
+    """The corrections of a file with the columns image, attribute, value; further ones are ignored,
+    so that lines of reports/review.csv can be pasted. ``categorical`` names the attributes whose
+    values may be any text.
+
+    Raises
+    ------
+    PipelineError
+        If a column is missing, a value is neither 1, 0 nor unknown, or two lines disagree.
+    """
+    if not Path(path).exists():
+        return []
+    (_, header), *rows = read_rows(path)
+    names = [name.strip().lower() for name in header]
+    if missing := [name for name in COLUMNS if name not in names]:
+        fail(
+            path,
+            f"no column {missing[0]!r}; expected image, attribute and value in the first row",
+        )
+    places = [names.index(name) for name in COLUMNS]
+    found: dict[tuple[str, str], Correction] = {}
+    for line, cells in rows:
+        if len(cells) < len(names):
+            fail(
+                path, f"row {line}: got {len(cells)} cells, expected {len(names)} as in the header"
+            )
+        image, attribute, text = (cells[place] for place in places)
+        value: float | str | None = CELLS.get(text.strip().lower())
+        if attribute in categorical:
+            value = "" if text.strip().lower() in UNKNOWN else text.strip()
+        if value is None:
+            fail(path, f"row {line}, column 'value': got {text[:60]!r}, expected {ALLOWED}")
+        earlier = found.get((image, attribute))
+        if earlier is not None and not _alike(earlier.value, value):
+            fail(
+                path,
+                f"row {line}: image {image!r}, attribute {attribute!r}: got {text!r}, but row "
+                f"{earlier.line} says otherwise; keep the right one",
+            )
+        found[image, attribute] = Correction(image, attribute, value, line)
+    return list(found.values())
+
+
+def apply(
+    table: LabelTable, corrections: list[Correction], source: str | Path = PATH
+) -> tuple[LabelTable, int]:
+    """The table with its corrections, and how many cells changed.
+
+    Raises
+    ------
+    PipelineError
+        If an image or an attribute is not in the table.
+    """
+    row = {image: i for i, image in enumerate(table.images)}
+    attributes = categories.attributes(table.attributes, table.categories)
+    column = {one.name: one for one in attributes}
+    group = {one.name: g for g, one in enumerate(table.categories)}
+    values = table.values.copy()
+    texts = None if table.texts is None else table.texts.copy()
+    for one in corrections:
+        for what, name, known in (
+            ("image", one.image, row),
+            ("attribute", one.attribute, column),
+        ):
+            if name not in known:
+                close = difflib.get_close_matches(name, known, n=1)
+                hint = f"did you mean {close[0]!r}?" if close else f"{len(known)} are known"
+                fail(
+                    source,
+                    f"row {one.line}: no {what} {name!r} among the usable rows of the label table; "
+                    f"{hint}; correct or remove the row",
+                )
+        i, attribute = row[one.image], column[one.attribute]
+        if attribute.values and texts is not None and table.texts is not None:
+            g = group[one.attribute]
+            _check_value(one, set(table.texts[:, g]) | {""}, source)
+            texts[i, g] = one.value
+            cells = np.array([one.value], dtype=object)
+            values[i, attribute.start : attribute.stop] = categories.one_hot(
+                cells, attribute.values
+            )
+        else:
+            values[i, attribute.start] = one.value
+    changed = int((~_same(values, table.values)).sum())
+    if texts is not None and table.texts is not None:
+        binary = [one.start for one in attributes if not one.values]
+        changed = int((~_same(values, table.values))[:, binary].sum())
+        changed += int((texts != table.texts).sum())
+    return replace(table, values=values, texts=texts), changed
+
+
+def _check_value(one: Correction, known: set[str], source: str | Path) -> None:
+    if one.value in known:
+        return
+    close = difflib.get_close_matches(str(one.value), known, n=1)
+    hint = f"did you mean {close[0]!r}?" if close else "it is on no usable row of the label table"
+    fail(
+        source,
+        f"row {one.line}: no value {str(one.value)[:60]!r} of attribute {one.attribute!r}; {hint}; "
+        "correct it, or use a new value in the label table first",
+    )
+
+
+def _alike(left: float | str, right: float | str) -> bool:
+    if isinstance(left, str) or isinstance(right, str):
+        return left == right
+    return bool(_same(left, right))
+
+
+def _same(left: np.ndarray | float, right: np.ndarray | float) -> np.ndarray:
+    return np.asarray((left == right) | (np.isnan(left) & np.isnan(right)))

@@ -1,0 +1,308 @@
+"""The user's label table: every accepted format, and what is wrong with all others."""
+
+from __future__ import annotations
+
+import csv
+import difflib
+import io
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
+from itertools import islice
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+import pandas as pd
+
+from pipeline.data import categories
+from pipeline.data.clean_table import RESERVED
+from pipeline.data.labels import CELLS, LabelTable, binary_cells, with_categories
+from pipeline.errors import fail, one_line
+
+Row = tuple[int, list[str]]
+"""Number of the row's first line in the file, counted from 1, and its trimmed cells."""
+
+_WHITESPACE = " "
+_SEPARATORS = (",", "\t", ";", _WHITESPACE)
+_BY_SUFFIX = {".csv": ",", ".tsv": "\t"}
+_SAMPLED_ROWS = 50
+
+
+def read_rows(path: str | Path) -> list[Row]:
+    """Read a table's rows, the header among them if it has one; blank lines are left out.
+
+    Raises
+    ------
+    PipelineError
+        If the file is missing, a folder, not readable, no UTF-8 text, wrongly quoted or empty.
+    """
+    try:
+        content = Path(path).read_bytes()
+    except FileNotFoundError:
+        fail(path, "no such file; set data.labels in params.yaml to the label table")
+    except IsADirectoryError:
+        fail(path, "a folder, expected a label table; set data.labels in params.yaml to the file")
+    except OSError as error:
+        fail(path, f"can't be read ({error.strerror}); check data.labels in params.yaml")
+    if b"\0" in content:
+        fail(path, "not a text file, expected CSV, TSV or plain text in UTF-8; export it as CSV")
+    try:
+        text = content.decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        line = content.count(b"\n", 0, error.start) + 1
+        found = f"byte 0x{content[error.start]:02x}"
+        fail(path, f"row {line}: {found} is not UTF-8 text; save the table in UTF-8")
+    suffix = Path(path).suffix.lower()
+    # The separator that cuts most sampled rows as it cuts the first wins: a mere count would fall
+    # for commas inside names. `max` keeps the first of equals, so the suffix settles a tie.
+    candidates = sorted(_SEPARATORS, key=lambda one: one != _BY_SUFFIX.get(suffix))
+    separator = max(candidates, key=lambda one: _agreement(text, one))
+    try:
+        rows = list(_rows(text, separator))
+    except csv.Error as error:
+        fail(path, f"{one_line(error)}; check the quotes there")
+    if not rows:
+        fail(path, "an empty table, expected one row per image; check data.labels in params.yaml")
+    return rows
+
+
+def _rows(text: str, separator: str) -> Iterator[Row]:
+    lines: Iterator[str] = io.StringIO(text, newline=None)
+    if separator == _WHITESPACE:
+        lines = (" ".join(line.split()) + "\n" for line in lines)
+    # strict: a quote that is never closed would otherwise swallow the rest of the table.
+    reader = csv.reader(lines, delimiter=separator, skipinitialspace=True, strict=True)
+    line = 1
+    try:
+        for cells in reader:
+            cells = [cell.strip() for cell in cells]
+            if len(cells) > 1 or any(cells):
+                yield line, cells
+            line = reader.line_num + 1
+    except csv.Error as error:
+        raise csv.Error(f"row {line}: {error}") from None
+
+
+def _agreement(text: str, separator: str) -> int:
+    widths: list[int] = []
+    try:
+        for _, cells in islice(_rows(text, separator), _SAMPLED_ROWS):
+            widths.append(len(cells))
+    except csv.Error:
+        pass  # rows before the broken one still count
+    return sum(width == widths[0] > 1 for width in widths)
+
+
+IMAGE_COLUMNS = ("image", "filename", "file", "path", "image_name", "id")
+
+
+def read_table(
+    path: str | Path,
+    attributes: Sequence[str] | None = None,
+    categorical: Sequence[str] = (),
+    min_count: int = 1,
+) -> LabelTable:
+    """Read a user's label table; images in order of first appearance.
+
+    Accepted are cells separated by comma, tab, semicolon or white space, in UTF-8, with a header or
+    without (attributes are then named Attr1, Attr2, ...). The first column names the images.
+    ``attributes`` chooses and orders the columns, None takes every column but the first; columns
+    not chosen may hold anything. Those named by ``categorical`` hold one of several values; a value
+    that fewer than ``min_count`` images have gets no column.
+
+    Raises
+    ------
+    PipelineError
+        If the file can't be read as such a table, if an attribute is not in it, if a cell of a
+        binary one is neither 1, 0 nor unknown, if two rows of an image disagree, if no label is
+        known at all, or if a categorical attribute has fewer than two values with a column.
+    """
+    rows = read_rows(path)
+    names = _column_names(path, rows)
+    if names is None:
+        names = ["image", *(f"Attr{number}" for number in range(1, len(rows[0][1])))]
+        header = None
+    else:
+        header, rows = rows[0][0], rows[1:]
+    if not rows:
+        fail(path, "a header but no row below it, expected one row per image; add the labels")
+    _check_rows(path, rows, width=len(names), header=header)
+    columns = _chosen(path, names, attributes)
+    chosen = [names[column] for column in columns]
+    lines = np.array([line for line, _ in rows])
+    images = [cells[0] for _, cells in rows]
+    grid = np.empty((len(rows), len(columns)), dtype=object)
+    for position, column in enumerate(columns):
+        grid[:, position] = [cells[column] for _, cells in rows]
+    _check_categorical(path, chosen, categorical)
+    binary = [a for a, name in enumerate(chosen) if name not in categorical]
+    values = np.empty(grid.shape, dtype=np.float32)
+    values[:, binary] = binary_cells(path, grid[:, binary], lines, [chosen[a] for a in binary])
+    texts = {}
+    for a in set(range(len(chosen))) - set(binary):
+        values[:, a], texts[a] = categories.codes(grid[:, a])
+    if np.isnan(values).all():
+        fail(
+            path, f"every cell of {_listed(chosen)} is unknown, expected some 1 and 0; label a few"
+        )
+    table = _merge(path, LabelTable(images, chosen, values), lines, texts)
+    return _expand(path, table, texts, min_count) if texts else table
+
+
+def _check_categorical(path: str | Path, chosen: list[str], categorical: Sequence[str]) -> None:
+    for name in categorical:
+        if name not in chosen:
+            close = difflib.get_close_matches(name, chosen, n=1)
+            hint = f"did you mean {close[0]!r}?; " if close else ""
+            fail(
+                path,
+                f"no attribute {name!r}, which categorical.columns in params.yaml lists; {hint}"
+                f"expected some of {_listed(chosen)}",
+            )
+
+
+def _expand(
+    path: str | Path, table: LabelTable, vocabulary: dict[int, list[str]], min_count: int
+) -> LabelTable:
+    """The table with categorical codes replaced by a column per frequent value."""
+    names = table.attributes
+    cells, frequent = {}, {}
+    for a, texts in vocabulary.items():
+        cells[names[a]] = categories.decoded(table.values[:, a], texts)
+        found = categories.frequent(cells[names[a]], min_count)
+        if len(found) < 2:
+            fail(
+                path,
+                f"column {names[a]!r}: {len(found)} of its {len(texts)} values are on at least "
+                f"{min_count} images, expected two or more; lower categorical.min_count in "
+                "params.yaml, or leave the column out",
+            )
+        frequent[names[a]] = found
+    binary = [a for a in range(len(names)) if a not in vocabulary]
+    plain = replace(table, attributes=[names[a] for a in binary], values=table.values[:, binary])
+    expanded = with_categories(plain, names, cells, frequent)
+    if len(set(expanded.attributes)) < len(expanded.attributes):
+        twice = next(n for n in expanded.attributes if expanded.attributes.count(n) > 1)
+        fail(path, f"column {twice!r} is named like a value of a categorical column; rename it")
+    return expanded
+
+
+def _has_control_character(name: str) -> bool:
+    # str.isprintable alone would refuse the narrow no-break spaces of macOS screenshots.
+    return not name.isprintable() and any(ord(character) < 32 for character in name)
+
+
+def _listed(names: Sequence[str], most: int = 20) -> str:
+    more = f" and {len(names) - most} more" if len(names) > most else ""
+    return ", ".join(names[:most]) + more
+
+
+def _column_names(path: str | Path, rows: list[Row]) -> list[str] | None:
+    """Names from the header, or None without one.
+
+    The first row is a header unless each cell after its first is a label value: no label value is
+    a sensible attribute name, and a data row has nothing else. The first cell decides nothing,
+    since an image's name may look like anything.
+    """
+    line, names = rows[0]
+    if len(names) < 2:
+        fail(
+            path,
+            f"row {line}: one column only ({names[0][:60]!r}), so no attribute column; expected an "
+            "image column and attributes, separated by comma, tab, semicolon or spaces",
+        )
+    if all(name.lower() in CELLS for name in names[1:]):
+        return None
+    allowed = ", ".join(IMAGE_COLUMNS)
+    if names[0].lower() not in IMAGE_COLUMNS:
+        later = [name for name in names[1:] if name.lower() in IMAGE_COLUMNS]
+        odd = next(name for name in names[1:] if name.lower() not in CELLS)
+        advice = f"move column {later[0]!r} to the front" if later else "rename it"
+        fail(
+            path,
+            f"row {line}: no image column: got {names[0]!r} as name of the first column, expected "
+            f"one of {allowed}; {advice}, or, if this row is no header, make {odd!r} a label",
+        )
+    seen: dict[str, int] = {}
+    for number, name in enumerate(names, start=1):
+        if not name:
+            fail(path, f"row {line}: column {number} has no name; give it one or remove it")
+        if name in seen:
+            both = f"columns {seen[name]} and {number}"
+            fail(path, f"row {line}: {both} are both named {name!r}; rename or remove one")
+        seen[name] = number
+    return names
+
+
+def _check_rows(path: str | Path, rows: list[Row], width: int, header: int | None) -> None:
+    like = f"row {rows[0][0]}" if header is None else "the header"
+    for line, cells in rows:
+        if len(cells) != width:
+            fail(
+                path,
+                f"row {line}: got {len(cells)} cells, expected {width} as in {like}; add or remove "
+                "cells, or quote a name that holds the separator",
+            )
+        if not cells[0]:
+            fail(path, f"row {line}: the image name is empty; name the image or remove the row")
+        if _has_control_character(cells[0]):
+            fail(path, f"row {line}: the image name {cells[0]!r} has a control character; rename")
+
+
+def _chosen(path: str | Path, names: list[str], attributes: Sequence[str] | None) -> list[int]:
+    valid = names[1:]
+    requested = list(valid if attributes is None else attributes)
+    for position, name in enumerate(requested):
+        if name not in valid:
+            close = difflib.get_close_matches(name, valid, n=1)
+            hint = f"did you mean {close[0]!r}?; " if close else ""
+            fail(
+                path,
+                f"no column {name!r}, which attributes in params.yaml lists; {hint}"
+                f"expected some of {_listed(valid)}",
+            )
+        if name in requested[:position]:
+            fail(path, f"params.yaml: attributes lists {name!r} twice; remove one")
+        taken = name in (*RESERVED, "error") or f"{name}_probability" in requested
+        if taken or _has_control_character(name):
+            fail(
+                path,
+                f"column {names.index(name, 1) + 1}: {name!r} can't name an attribute: image, "
+                "split, error and a name whose NAME_probability is an attribute, too, are "
+                "reserved, control characters not allowed; rename it, or choose "
+                "other columns with attributes in params.yaml",
+            )
+    return [names.index(name, 1) for name in requested]
+
+
+def _merge(
+    path: str | Path,
+    table: LabelTable,
+    lines: npt.NDArray[np.int_],
+    texts: Mapping[int, Sequence[str]],
+) -> LabelTable:
+    """Make one row of each image's rows; an unknown cell takes the value another row knows."""
+    codes, images = pd.factorize(np.array(table.images, dtype=object))
+    repeated = len(codes) - len(images)
+    if not repeated:
+        return table
+    by_image = pd.DataFrame(table.values).groupby(codes)
+    low, high = by_image.min().to_numpy(np.float32), by_image.max().to_numpy(np.float32)
+    conflicts = np.argwhere(low < high)  # never true of NaN
+    if len(conflicts):
+        image, column = conflicts[0]
+        cells = np.where(codes == image, table.values[:, column], np.nan)
+        two = low[image, column], high[image, column]
+        first, second = sorted(int(np.flatnonzero(cells == value)[0]) for value in two)
+        seen = [
+            repr(texts[column][int(cells[row])]) if column in texts else f"{cells[row]:.0f}"
+            for row in (first, second)
+        ]
+        more = f" ({len(conflicts) - 1} more such cells follow)" if len(conflicts) > 1 else ""
+        fail(
+            path,
+            f"image {images[image]!r}, column {table.attributes[column]!r}: got "
+            f"{seen[0]} in row {lines[first]} and {seen[1]} in row "
+            f"{lines[second]}, expected one value{more}; keep the right row, or empty the cell",
+        )
+    return LabelTable(list(images), table.attributes, low, merged=repeated)

@@ -1,0 +1,1 @@
+"""Why the classifier says what it says of a picture: ``python -m pipeline.explain``."""

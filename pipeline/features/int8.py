@@ -1,0 +1,134 @@
+"""The backbone in 8-bit integers on the processor: OpenVINO's engine, quantised by NNCF.
+
+An extra (``pip install '.[int8]'``). Weights and activations are quantised after training (Jacob et
+al. 2018, CVPR, arXiv:1712.05877), their ranges seen on pictures of the user's own table, and the
+shift that rounding leaves in each layer's mean is put right (Nagel et al. 2019, ICCV).
+"""
+
+from __future__ import annotations
+
+import hashlib
+import importlib.util
+import logging
+import os
+import shutil
+import tempfile
+import threading
+from collections.abc import Sequence
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from pipeline.errors import PipelineError
+from pipeline.features.extract import batch_size
+
+PRECISION = "int8"
+SAMPLE = 128
+"""Pictures that show the ranges: the first of the table, so that rows added to it change none."""
+FILES = ("int8.xml", "int8.bin")
+"""The quantised network, in OpenVINO's format."""
+PACKAGES = ("openvino", "nncf")
+
+
+def check_installed() -> None:
+    """Raise a `PipelineError` that says what to install where the extra is not."""
+    lacking = [name for name in PACKAGES if importlib.util.find_spec(name) is None]
+    if lacking:
+        raise PipelineError(
+            f"params.yaml: backbone.precision: got 'int8', which needs {' and '.join(lacking)}; "
+            "pip install -c constraints.txt -e '.[int8]', or take auto, float32 or bfloat16"
+        )
+
+
+def circumstances(sha256: Sequence[str]) -> dict[str, str]:
+    """What decides over the quantised network beside the backbone: pictures, code and versions.
+
+    Parameters
+    ----------
+    sha256 : of the sample's pictures, in order.
+    """
+    return {
+        "sample": hashlib.sha256("".join(sha256).encode()).hexdigest(),
+        "quantized": hashlib.sha256(Path(__file__).read_bytes()).hexdigest(),
+        **{name: version(name) for name in PACKAGES},
+    }
+
+
+def quantize(model: Any, pictures: np.ndarray, folder: Path) -> None:
+    """Write the quantised network, `FILES`, into ``folder``.
+
+    Parameters
+    ----------
+    model : keras.Model in float32, images [B, h, w, 3] with values 0 to 255 -> map [B, h', w', C].
+    pictures : uint8 [n, h, w, 3], the sample.
+    """
+    os.environ.setdefault("OPENVINO_TELEMETRY_OPT_OUT", "1")
+    import nncf
+    import openvino
+
+    logging.getLogger("nncf").setLevel(logging.ERROR)
+    size = pictures.shape[1:3]
+    with tempfile.TemporaryDirectory() as saved:
+        model.export(saved, verbose=False)
+        network = openvino.convert_model(saved)
+    network.reshape([1, *size, 3])
+    sample = nncf.Dataset([picture[None].astype(np.float32) for picture in pictures])
+    network = nncf.quantize(
+        network,
+        sample,
+        preset=nncf.QuantizationPreset.MIXED,
+        subset_size=len(pictures),
+    )
+    prepared = openvino.preprocess.PrePostProcessor(network)
+    prepared.input().tensor().set_element_type(openvino.Type.u8)
+    network = prepared.build()
+    network.reshape([batch_size(size), *size, 3])
+    # Names made up on the way are numbered through all that the process has ever built.
+    for number, operation in enumerate(network.get_ordered_ops()):
+        operation.set_friendly_name(f"{operation.get_type_name()}_{number}")
+    # Where the network lay for a moment is no part of it.
+    network.set_rt_info("", ["conversion_parameters", "input_model"])
+    openvino.save_model(network, folder / FILES[0], compress_to_fp16=False)
+
+
+def copy(source: Path, target: Path) -> None:
+    """Copy the quantised network from one folder to another."""
+    for name in FILES:
+        shutil.copyfile(source / name, target / name)
+
+
+class Encoder:
+    """The quantised network, called as `pipeline.features.extract.Encoder` is.
+
+    Parameters
+    ----------
+    folder : where `quantize` wrote it.
+    """
+
+    def __init__(self, folder: Path):
+        os.environ.setdefault("OPENVINO_TELEMETRY_OPT_OUT", "1")
+        import openvino
+
+        for name in FILES:
+            if not (folder / name).is_file():
+                raise PipelineError(f"{folder / name}: no such file; run `dvc repro` or `dvc pull`")
+        network = openvino.Core().compile_model(
+            folder / FILES[0], "CPU", {"PERFORMANCE_HINT": "LATENCY"}
+        )
+        self.batch, *size, _ = network.input().shape
+        self.image_size = tuple(size)
+        self.map_shape: tuple[int, int, int] = tuple(network.output().shape[1:])
+        self._network = network
+        self._own = threading.local()
+
+    def __call__(self, images: np.ndarray) -> np.ndarray:
+        """uint8 [n, h, w, 3], n at most ``batch`` -> float32 [n, h', w', C]."""
+        padded = np.zeros((self.batch, *self.image_size, 3), dtype=np.uint8)
+        padded[: len(images)] = images
+        # A request serves one thread at a time.
+        if not hasattr(self._own, "request"):
+            self._own.request = self._network.create_infer_request()
+        maps: np.ndarray = self._own.request.infer(padded)[0]
+        return maps[: len(images)].astype(np.float32)

@@ -1,0 +1,148 @@
+"""Weights of a backbone: downloaded, from a file, or drawn at random.
+
+Importing this module does not import TensorFlow.
+"""
+
+from __future__ import annotations
+
+import socket
+import warnings
+import zlib
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from pipeline.errors import PipelineError
+from pipeline.features import backbones
+
+DOWNLOAD_TIMEOUT = 20.0
+"""Seconds without an answer after which the download of ImageNet weights counts as impossible."""
+
+
+class DownloadError(Exception):
+    """The ImageNet weights can't be downloaded."""
+
+
+def download_imagenet(name: str, image_size: tuple[int, int]) -> Any:
+    """The backbone with ImageNet weights from Keras' cache or download.
+
+    Raises
+    ------
+    DownloadError
+        If they are neither cached nor can be fetched; the message says why.
+    """
+    earlier = socket.getdefaulttimeout()
+    socket.setdefaulttimeout(DOWNLOAD_TIMEOUT)
+    try:
+        return backbones.build(name, image_size, weights="imagenet")
+    except Exception as error:  # Keras raises a bare Exception when a download fails
+        if type(error) is not Exception and not isinstance(error, (OSError, ValueError)):
+            raise
+        raise DownloadError(" ".join(str(error).split())) from error
+    finally:
+        socket.setdefaulttimeout(earlier)
+
+
+def load_weights(model: Any, path: str | Path) -> None:
+    """Load a Keras weights file (``.weights.h5``, or an application's own ``.h5``).
+
+    Raises
+    ------
+    PipelineError
+        If there is no such file, it is no weights file, or its arrays don't fit the backbone.
+    """
+    if not Path(path).is_file():
+        raise PipelineError(
+            f"params.yaml: backbone.weights: got {str(path)!r}, expected imagenet, random or the "
+            "path of a weights file; there is no such file"
+        )
+    if not str(path).endswith((".h5", ".hdf5")):
+        raise PipelineError(
+            f"{path}: not a Keras weights file by its name; expected one that ends in .weights.h5 "
+            "or .h5"
+        )
+    # Keras only warns where a file lacks a layer's weights: what stays NaN was not in the file.
+    floats = [v for v in model.network.variables if "float" in v.dtype]
+    for variable in floats:
+        variable.assign(np.full(variable.shape, np.nan, dtype=variable.dtype))
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            model.network.load_weights(str(path))
+        left = [v.path for v in floats if np.isnan(v.numpy()).any()]
+        if left:
+            raise ValueError(f"{len(left)} of its arrays are not in the file, {left[0]} first")
+    except Exception as error:  # h5py and Keras raise many kinds for a file that does not fit
+        reason = " ".join(str(error).split())[:300]
+        entry = backbones.REGISTRY.get(model.name)
+        made = (
+            f"save it with keras.applications.{entry.constructor}(include_top=False)"
+            ".save_weights(...)"
+            if entry
+            else "take the one that a run with the same backbone.name left in models/backbone"
+        )
+        raise PipelineError(
+            f"{path}: does not fit the backbone {model.name} without its top: {reason}; {made}"
+        ) from error
+    _mend_standardisation(model.network)
+
+
+def _mend_standardisation(network: Any) -> None:
+    """Make EfficientNet's own standardisation right for ImageNet weights.
+
+    Their files hold the standard deviations of ImageNet's channels in place of the variances. With
+    ``weights="imagenet"`` Keras puts a layer behind that makes up for it, and which a network built
+    without weights lacks: https://github.com/keras-team/keras/blob/v3.10.0/keras/src/applications/
+    efficientnet.py
+    """
+    for layer in network.layers:
+        if type(layer).__name__ == "Normalization":
+            found = layer.adapt_variance.numpy()
+            if np.allclose(np.ravel(found), (0.229, 0.224, 0.225), atol=1e-3):
+                layer.adapt_variance.assign(np.square(np.ravel(found)))
+            layer.finalize_state()
+
+
+def load(
+    name: str,
+    image_size: tuple[int, int],
+    precision: str,
+    folder: str | Path = "models/backbone",
+) -> Any:
+    """The pipeline's own backbone, as stage ``backbone`` left it in ``folder``.
+
+    ``precision`` ``bfloat16`` computes in bfloat16 and keeps the weights in float32 (Keras' policy
+    ``mixed_bfloat16``).
+    """
+    import keras
+
+    earlier = keras.config.dtype_policy()
+    keras.config.set_dtype_policy("mixed_bfloat16" if precision == "bfloat16" else "float32")
+    try:
+        model = backbones.build(name, image_size)
+    finally:
+        keras.config.set_dtype_policy(earlier)
+    load_weights(model, Path(folder) / "backbone.weights.h5")
+    return model
+
+
+def randomise(model: Any, seed: int) -> None:
+    """Fill the kernels with seeded normal values that keep the variance of the signal.
+
+    The standard deviation is sqrt(2 / fan-in) (He et al. 2015, arXiv:1502.01852), biases are 0 and
+    batch normalisation is the identity. Each array has a generator of its own, seeded by its name.
+    """
+    for layer in model.network.layers:
+        for variable in layer.weights:
+            kind = variable.path.rsplit("/", 1)[-1]
+            shape = tuple(variable.shape)
+            if "kernel" in kind:
+                depthwise = type(layer).__name__ == "DepthwiseConv2D" or "depthwise" in kind
+                fan_in = np.prod(shape[:2] if depthwise else shape[:-1])
+                rng = np.random.default_rng([seed, zlib.crc32(f"{layer.name}/{kind}".encode())])
+                value = rng.normal(0.0, np.sqrt(2.0 / fan_in), shape)
+            else:
+                ones = kind in ("gamma", "moving_variance", "variance")
+                value = np.ones(shape) if ones else np.zeros(shape)
+            variable.assign(value.astype(variable.dtype))

@@ -1,0 +1,1 @@
+"""Arrays to scores, intervals, thresholds and tables; NaN cells are unknown and not scored."""

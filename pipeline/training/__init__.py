@@ -1,0 +1,1 @@
+"""Keras heads and networks: losses, fits, and the saved model."""

@@ -1,0 +1,192 @@
+"""Cross-fitting of one attribute: a head per fold, and scores that have not seen their label.
+
+Training images are divided into folds. Head k is fitted on the known labels of training images
+outside fold k, stopped early on validation images, and is the only one that scores fold k. Test
+and validation images are scored by all heads, whose logits are averaged.
+"""
+
+from __future__ import annotations
+
+import zlib
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+
+from pipeline.data.labels import LabelTable
+from pipeline.features.store import FeatureStore
+from pipeline.files import write_json
+from pipeline.params import Params
+from pipeline.training import heads
+from pipeline.training.fitting import Fit, Settings, Task
+from pipeline.training.head_bank import HeadBank
+from pipeline.training.losses import FOCAL_GAMMA, Objective
+from pipeline.training.resample import balanced_weights, oversample
+
+
+@dataclass(frozen=True)
+class Images:
+    """The images that one cross-fit is about; row i of every array is image i.
+
+    rows : [N] rows of the feature store.
+    fold : [N] 0 to K-1 for training images, -1 for the others.
+    validation : bool [N].
+    """
+
+    rows: np.ndarray
+    fold: np.ndarray
+    validation: np.ndarray
+
+    @property
+    def folds(self) -> int:
+        """K, the number of folds."""
+        return int(self.fold.max()) + 1
+
+
+@dataclass(frozen=True)
+class CrossFit:
+    """The outcome for one attribute.
+
+    logits
+        float32 [K, N]: head k's logit for image i on the scale of the natural prevalence; NaN
+        where head k was fitted on that image.
+    fits : one per fold.
+    shifts : [K] what was added to each head's own logits to undo the class balancing.
+    """
+
+    logits: npt.NDArray[np.float32]
+    fits: list[Fit]
+    shifts: npt.NDArray[np.float32]
+
+
+def log_odds(labels: np.ndarray) -> float:
+    """Log-odds of the positive class, with half a count added to each class."""
+    positive = float(np.sum(labels == 1))
+    return float(np.log((positive + 0.5) / (len(labels) - positive + 0.5)))
+
+
+def cross_fit(
+    bank: HeadBank,
+    images: Images,
+    labels: np.ndarray,
+    seed: Sequence[int],
+    imbalance: str,
+) -> CrossFit:
+    """Fit the heads of all folds on ``labels`` and score what each was not fitted on.
+
+    Parameters
+    ----------
+    labels : [N], 1, 0 or NaN for unknown.
+    seed : of the attribute; the fold is added to it.
+    imbalance : as in params.yaml.
+    """
+    validation = np.flatnonzero(images.validation & ~np.isnan(labels))
+    tasks: list[Task] = []
+    trained: list[np.ndarray] = []
+    shifts = np.zeros(images.folds, dtype=np.float32)
+    constant: dict[int, float] = {}
+    for k in range(images.folds):
+        inside = (images.fold >= 0) & (images.fold != k)
+        fitted = np.flatnonzero(inside & ~np.isnan(labels))
+        y = labels[fitted]
+        trained.append(fitted)
+        chosen, weights = np.arange(len(y)), None
+        if len(np.unique(y)) < 2:
+            # Nothing to tell apart: the head's task is empty and its score the class's log-odds.
+            constant[k] = log_odds(y)
+            fitted, y, chosen = fitted[:1], np.full(1, np.nan), np.zeros(1, dtype=int)
+            if not len(fitted):
+                fitted = np.zeros(1, dtype=int)
+        elif imbalance == "oversample":
+            chosen = oversample(y, seed=int(np.random.default_rng([*seed, k]).integers(2**31)))
+            shifts[k] = log_odds(y)
+        elif imbalance == "class_weight":
+            weights = balanced_weights(y)[:, None]
+            shifts[k] = log_odds(y)
+        tasks.append(
+            Task(
+                rows=images.rows[fitted[chosen]],
+                targets=y[chosen, None].astype(np.float32),
+                weights=weights,
+                val_rows=images.rows[validation],
+                val_targets=labels[validation, None],
+                seed=(*seed, k),
+            )
+        )
+    fits = bank.fit(tasks)
+    logits = np.full((images.folds, len(labels)), np.nan, dtype=np.float32)
+    unseen = [np.setdiff1d(np.arange(len(labels)), fitted) for fitted in trained]
+    for k, scores in enumerate(bank.predict([images.rows[cells] for cells in unseen])):
+        logits[k, unseen[k]] = scores[:, 0] + shifts[k]
+        if k in constant:
+            logits[k, unseen[k]] = constant[k]
+    return CrossFit(logits, fits, shifts)
+
+
+EPOCH = 1024
+"""Images of an epoch at most: a head has few weights, and with more images than this it needs more
+steps, not more variety; an attribute then costs the same whatever the size of the table."""
+
+
+def attribute_seed(seed: int, attribute: str) -> tuple[int, int]:
+    """A seed that depends on the attribute's name and not on its place in the table."""
+    return seed, zlib.crc32(attribute.encode("utf-8"))
+
+
+@dataclass
+class AttributeHeads:
+    """A bank of heads, one per fold, used for one attribute after the other."""
+
+    bank: HeadBank
+    config: heads.HeadConfig
+    images: Images
+    table: LabelTable
+    params: Params
+
+    @staticmethod
+    def prepare(
+        p: Params, table: LabelTable, store: FeatureStore, fold: np.ndarray
+    ) -> AttributeHeads:
+        """Compile the bank for ``table``, whose images have the fold numbers ``fold`` [N]."""
+        assert table.split is not None
+        images = Images(
+            rows=store.rows(table.images),
+            fold=fold,
+            validation=np.array(table.split) == "val",
+        )
+        kind = p.frozen_head
+        config = heads.configure(kind, store, outputs=1, dropout=p.dropout, units=p.dense_units)
+        settings = Settings(
+            epochs=p.epochs,
+            batch_size=p.batch_size,
+            learning_rate=p.learning_rate,
+            patience=p.patience,
+            objective=Objective(gamma=FOCAL_GAMMA if p.imbalance == "focal" else 0.0),
+            most_steps=-(-EPOCH // p.batch_size),
+        )
+        moments = heads.moments(kind, store, images.rows[fold >= 0])
+        bank = HeadBank(store, config, images.folds, settings, moments)
+        return AttributeHeads(bank, config, images, table, p)
+
+    def fit(self, attribute: str) -> CrossFit:
+        """Cross-fit ``attribute``; afterwards the bank holds its heads."""
+        column = self.table.attributes.index(attribute)
+        return cross_fit(
+            self.bank,
+            self.images,
+            self.table.values[:, column],
+            attribute_seed(self.params.seed, attribute),
+            self.params.imbalance,
+        )
+
+
+def write_card(
+    folder: Path, config: heads.HeadConfig, attributes: dict[str, str], backbone: object
+) -> None:
+    """``heads.json``: the heads' config, each attribute's folder, the backbone they belong to."""
+    write_json(
+        {"head": config.to_json(), "attributes": attributes, "backbone": backbone},
+        folder / "heads.json",
+    )

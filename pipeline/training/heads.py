@@ -1,0 +1,198 @@
+"""Trainable heads on frozen features, by name, and their files.
+
+A head takes features as the store holds them and gives logits [B, outputs]; it standardises the
+channels itself, with moments of the training images.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from pipeline.features.store import FeatureStore
+
+UNITS = 64
+
+
+@dataclass(frozen=True)
+class HeadConfig:
+    """What is needed to build a head again.
+
+    kind : a name in `REGISTRY`.
+    input_shape : (h, w, C) of the map, or (C,) of pooled features.
+    units : of the hidden layer of a ``dense`` head.
+    """
+
+    kind: str
+    input_shape: tuple[int, ...]
+    outputs: int
+    dropout: float
+    units: int = UNITS
+
+    def to_json(self) -> dict[str, Any]:
+        """Plain types, for a JSON file."""
+        return {**asdict(self), "input_shape": list(self.input_shape)}
+
+    @staticmethod
+    def from_json(content: dict[str, Any]) -> HeadConfig:
+        """The inverse of `to_json`."""
+        return HeadConfig(**{**content, "input_shape": tuple(content["input_shape"])})
+
+
+def _conv(features: Any, config: HeadConfig) -> Any:
+    """A few Conv2D layers on the map, then its average and its maximum over all positions.
+
+    The first, 1 x 1, convolution brings the backbone's many channels down; the second sees
+    neighbouring positions together. The average tells how much of something is there, the maximum
+    whether it is there at all.
+    """
+    from keras import layers
+
+    x = layers.Conv2D(UNITS, 1, activation="relu", name="reduce")(features)
+    x = layers.Conv2D(UNITS, 3, padding="same", activation="relu", name="neighbours")(x)
+    # Every layer has a name: Keras' own are counted up, and would change the bytes of the file.
+    average = layers.GlobalAveragePooling2D(name="average")(x)
+    maximum = layers.GlobalMaxPooling2D(name="maximum")(x)
+    x = layers.Concatenate(name="pooled")([average, maximum])
+    x = layers.Dropout(config.dropout, name="dropout")(x)
+    return layers.Dense(config.outputs, dtype="float32", name="logits")(x)
+
+
+def _dense(features: Any, config: HeadConfig) -> Any:
+    """One hidden layer on the whole map, as under a plain convolutional network."""
+    from keras import layers
+
+    x = layers.Flatten(name="flat")(features)
+    x = layers.Dense(config.units, activation="relu", name="hidden")(x)
+    x = layers.Dropout(config.dropout, name="dropout")(x)
+    return layers.Dense(config.outputs, dtype="float32", name="logits")(x)
+
+
+def _linear(features: Any, config: HeadConfig) -> Any:
+    """Logistic regression on the pooled features."""
+    from keras import layers, regularizers
+
+    x = layers.Dropout(config.dropout, name="dropout")(features)
+    return layers.Dense(
+        config.outputs,
+        dtype="float32",
+        kernel_initializer="zeros",
+        kernel_regularizer=regularizers.L2(1e-3),
+        name="logits",
+    )(x)
+
+
+@dataclass(frozen=True)
+class Kind:
+    """A head's builder and the features it takes, ``map`` or ``pooled``."""
+
+    features: str
+    builder: Callable[[Any, HeadConfig], Any]
+
+
+REGISTRY: dict[str, Kind] = {
+    "conv": Kind("map", _conv),
+    "dense": Kind("map", _dense),
+    "linear": Kind("pooled", _linear),
+}
+
+
+def configure(
+    kind: str, store: FeatureStore, outputs: int, dropout: float, units: int = UNITS
+) -> HeadConfig:
+    """The config of a head ``kind`` on the features of ``store``."""
+    shape = store.map_shape if REGISTRY[kind].features == "map" else store.map_shape[-1:]
+    return HeadConfig(kind, tuple(shape), outputs, dropout, units)
+
+
+def build(config: HeadConfig) -> Any:
+    """A keras.Model: float features [B, *input_shape] -> float32 logits [B, outputs]."""
+    import keras
+
+    features = keras.Input(config.input_shape, dtype="float32", name="features")
+    # A frozen batch normalisation is the standard layer that keeps given moments as weights.
+    standardise = keras.layers.BatchNormalization(
+        center=False, scale=False, epsilon=1e-12, trainable=False, name="standardise"
+    )
+    logits = REGISTRY[config.kind].builder(standardise(features), config)
+    return keras.Model(features, logits, name=f"{config.kind}_head")
+
+
+def read_features(
+    kind: str,
+    store: FeatureStore,
+    rows: np.ndarray,
+    views: np.ndarray | int = 0,
+    out: np.ndarray | None = None,
+) -> np.ndarray:
+    """The features that a head ``kind`` takes, [n, *input_shape], of each (row, view).
+
+    Of the store's own dtype; ``out`` takes them, where given.
+    """
+    if REGISTRY[kind].features == "map":
+        return store.maps(rows, views, out)
+    return store.pooled(rows, views, out)
+
+
+def moments(kind: str, store: FeatureStore, rows: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Mean and variance of each channel over ``rows``, for `reset`."""
+    if REGISTRY[kind].features == "map":
+        return store.channel_moments(rows)
+    return store.pooled_moments(rows)
+
+
+def reset(head: Any, seed: Sequence[int], channel_moments: tuple[np.ndarray, np.ndarray]) -> None:
+    """Give ``head`` fresh seeded weights (Glorot and Bengio 2010, uniform) and its moments.
+
+    A compiled graph can so be used for one fit after the other, each as if it were new.
+    """
+    rng = np.random.default_rng(seed)
+    mean, variance = channel_moments
+    for layer in head.layers:
+        if layer.name == "standardise":
+            # A channel that never varies (a dead unit) stays at 0 instead of being blown up.
+            layer.moving_mean.assign(mean)
+            layer.moving_variance.assign(np.where(variance > 1e-12, variance, 1.0))
+        elif layer.name == "dropout":
+            if layer.rate == 0:
+                continue
+            state = layer.seed_generator.state
+            state.assign(rng.integers(0, 2**31, size=tuple(state.shape)))
+        else:
+            for variable in layer.weights:
+                shape = tuple(variable.shape)
+                if len(shape) == 1 or head.name == "linear_head":
+                    value = np.zeros(shape)
+                else:
+                    receptive = int(np.prod(shape[:-2]))
+                    limit = np.sqrt(6.0 / (receptive * (shape[-2] + shape[-1])))
+                    value = rng.uniform(-limit, limit, shape)
+                variable.assign(value.astype("float32"))
+
+
+def counts(head: Any) -> tuple[int, int]:
+    """How many numbers a head's weights are, all and those that a fit changes."""
+    trainable = sum(int(np.prod(v.shape)) for v in head.trainable_variables)
+    return int(head.count_params()), trainable
+
+
+def shift_logits(head: Any, shift: np.ndarray | float) -> None:
+    """Add ``shift``, a number or one per output, to the head's logits through its last bias."""
+    bias = head.get_layer("logits").bias
+    bias.assign(bias + np.float32(shift))
+
+
+def save(head: Any, path: str | Path) -> None:
+    """Write the weights, byte-stable, as ``*.weights.h5``."""
+    head.save_weights(path)
+
+
+def load(config: HeadConfig, path: str | Path) -> Any:
+    """Build the head of ``config`` and load its weights; no code from the file is executed."""
+    head = build(config)
+    head.load_weights(path)
+    return head

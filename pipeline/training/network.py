@@ -1,0 +1,136 @@
+"""A whole network, backbone and heads in one: from pictures to logits, and its files.
+
+It has *branches*: each a backbone of its own, and one or more heads on it that give a range of the
+columns each.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from pipeline.features import extract, weights
+from pipeline.training import heads
+from pipeline.training.heads import HeadConfig
+
+Span = tuple[int, int]
+
+
+@dataclass
+class Branch:
+    """A backbone (`backbones.build`), its heads, and the columns (start, stop) of each."""
+
+    backbone: Any
+    heads: list[Any]
+    spans: list[Span]
+    pooled: bool
+
+    @property
+    def parameters(self) -> int:
+        """Numbers in all of its weights."""
+        heads_own = sum(heads.counts(head)[0] for head in self.heads)
+        return int(self.backbone.network.count_params()) + heads_own
+
+    @property
+    def trainable(self) -> int:
+        """Those that a fit changes; batch normalisation's moments follow and are not fitted."""
+        return heads.counts(self.backbone.network)[1] + sum(
+            heads.counts(head)[1] for head in self.heads
+        )
+
+    def logits(self, images: Any, training: bool, batch_statistics: bool = False) -> list[Any]:
+        """Tensors [B, stop - start], one per head, of uint8 images [B, h, w, 3].
+
+        Parameters
+        ----------
+        training : of the heads, that is whether dropout is on.
+        batch_statistics : whether batch normalisation uses the batch's moments, and learns them.
+        """
+        import tensorflow as tf
+
+        maps = self.backbone(tf.cast(images, tf.float32), training=batch_statistics)
+        maps = tf.cast(maps, tf.float32)
+        features = tf.reduce_mean(maps, axis=(1, 2)) if self.pooled else maps
+        return [head(features, training=training) for head in self.heads]
+
+
+def make_branch(
+    backbone: Any, config: HeadConfig, spans: Sequence[Span], built: Sequence[Any] = ()
+) -> Branch:
+    """A branch with heads of ``config``, new ones unless ``built`` has them."""
+    models = list(built) or [
+        heads.build(replace(config, outputs=stop - start)) for start, stop in spans
+    ]
+    return Branch(backbone, models, list(spans), heads.REGISTRY[config.kind].features == "pooled")
+
+
+class WholeNetwork:
+    """Branches compiled for pictures of one size."""
+
+    def __init__(self, branches: Sequence[Branch], image_size: tuple[int, int]):
+        import tensorflow as tf
+
+        self.branches = list(branches)
+        self.batch = extract.batch_size(image_size)
+        self._size = image_size
+        self._outputs = max(stop for branch in branches for _, stop in branch.spans)
+
+        @tf.function(
+            input_signature=[tf.TensorSpec((self.batch, *image_size, 3), tf.uint8)],
+            autograph=False,
+        )
+        def forward(images: Any) -> Any:
+            return [branch.logits(images, training=False) for branch in self.branches]
+
+        self._forward = forward
+
+    def __call__(self, images: np.ndarray) -> npt.NDArray[np.float32]:
+        """uint8 [n, h, w, 3], n at most ``batch`` -> logits float32 [n, A]."""
+        padded = np.zeros((self.batch, *self._size, 3), dtype=np.uint8)
+        padded[: len(images)] = images
+        out = np.zeros((len(images), self._outputs), dtype=np.float32)
+        for branch, logits in zip(self.branches, self._forward(padded), strict=True):
+            for (start, stop), part in zip(branch.spans, logits, strict=True):
+                out[:, start:stop] = part.numpy()[: len(images)]
+        return out
+
+
+def save(branches: Sequence[Branch], folder: Path) -> None:
+    """Write each branch's backbone and heads, byte-stable."""
+    for number, branch in enumerate(branches):
+        place = folder / f"branch_{number}"
+        place.mkdir()
+        branch.backbone.network.save_weights(place / "backbone.weights.h5")
+        for index, head in enumerate(branch.heads):
+            heads.save(head, place / f"head_{index}.weights.h5")
+
+
+def load(
+    folder: Path,
+    name: str,
+    config: HeadConfig,
+    spans: Sequence[Sequence[Span]],
+    image_size: tuple[int, int],
+    precision: str,
+) -> WholeNetwork:
+    """The inverse of `save`.
+
+    Parameters
+    ----------
+    name : of the backbone; config : of the heads, but for their outputs.
+    spans : see `classifier.Card.branches`.
+    """
+    branches = []
+    for number, own in enumerate(spans):
+        place = folder / f"branch_{number}"
+        backbone = weights.load(name, image_size, precision, place)
+        branch = make_branch(backbone, config, own)
+        for index, head in enumerate(branch.heads):
+            head.load_weights(place / f"head_{index}.weights.h5")
+        branches.append(branch)
+    return WholeNetwork(branches, image_size)

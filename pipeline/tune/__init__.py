@@ -1,0 +1,1 @@
+"""Search for settings of the final network: ``python -m pipeline.tune``."""

@@ -1,0 +1,261 @@
+"""Corrections: what is read, what is refused and why, and what changes."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from pipeline.data import categories, corrections
+from pipeline.data.categories import Attribute
+from pipeline.data.corrections import Correction
+from pipeline.data.labels import LabelTable
+from pipeline.errors import PipelineError
+
+NAN = float("nan")
+Write = Callable[[str], Path]
+
+
+@pytest.fixture
+def write(tmp_path: Path) -> Write:
+    def call(text: str) -> Path:
+        path = tmp_path / "corrections.csv"
+        path.write_text(text, encoding="utf-8")
+        return path
+
+    return call
+
+
+def table() -> LabelTable:
+    values = np.array([[1, NAN], [0, 1], [NAN, NAN]], dtype=np.float32)
+    return LabelTable(["a.jpg", "b.jpg", "c.jpg"], ["hat", "sleeves"], values, ["train"] * 3)
+
+
+def test_without_a_file_or_rows_there_is_no_correction(tmp_path: Path, write: Write) -> None:
+    assert corrections.read(tmp_path / "none.csv") == []
+    assert corrections.read(write("image,attribute,value\n")) == []
+
+
+def test_rows_are_read_in_any_column_order_and_spelling(write: Write) -> None:
+    path = write("Value;IMAGE;note;attribute\n1;a.jpg;sure;hat\n\n0.0;b.jpg;;hat\n?;c.jpg;;hat\n")
+    found = corrections.read(path)
+    assert found[:2] == [Correction("a.jpg", "hat", 1.0, 2), Correction("b.jpg", "hat", 0.0, 4)]
+    assert np.isnan(found[2].value)
+
+
+@pytest.mark.parametrize("text", ["", "NA", "nan", "?"])
+def test_every_spelling_of_unknown_withdraws_a_label(write: Write, text: str) -> None:
+    found = corrections.read(write(f"image,attribute,value\na.jpg,hat,{text}\n"))
+    changed, count = corrections.apply(table(), found)
+    assert np.isnan(changed.values[0, 0])
+    assert count == 1
+
+
+def test_lines_of_the_review_list_can_be_pasted(write: Write) -> None:
+    path = write(
+        "image,attribute,value\n"
+        "a.jpg,hat,0,0.412,0.588,picture+labels,models waver\n"
+        "b.jpg,sleeves,1,0.9,0.8,picture,picture and other labels disagree\n"
+    )
+    assert [(c.image, c.attribute, c.value) for c in corrections.read(path)] == [
+        ("a.jpg", "hat", 0.0),
+        ("b.jpg", "sleeves", 1.0),
+    ]
+
+
+def test_a_line_may_be_repeated(write: Write) -> None:
+    path = write("image,attribute,value\na.jpg,hat,1\na.jpg,hat,1.0\nb.jpg,hat,\nb.jpg,hat,?\n")
+    assert len(corrections.read(path)) == 2
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        (
+            "image,attribute\na.jpg,hat\n",
+            "no column 'value'; expected image, attribute and value in the first row",
+        ),
+        (
+            "a.jpg,hat,1\nb.jpg,hat,0\n",
+            "no column 'image'; expected image, attribute and value in the first row",
+        ),
+        (
+            "image,attribute,value\na.jpg,hat,1\nb.jpg,hat\n",
+            "row 3: got 2 cells, expected 3 as in the header",
+        ),
+        (
+            "image,attribute,value\na.jpg,hat,yes\n",
+            "row 2, column 'value': got 'yes', expected 1, 0 or unknown (empty, NA, NaN or ?)",
+        ),
+        (
+            "image,attribute,value\na.jpg,hat,1\nb.jpg,hat,1\na.jpg,hat,0\n",
+            "row 4: image 'a.jpg', attribute 'hat': got '0', but row 2 says otherwise; keep the "
+            "right one",
+        ),
+        (
+            "image,attribute,value\na.jpg,hat,\na.jpg,hat,0\n",
+            "row 3: image 'a.jpg', attribute 'hat': got '0', but row 2 says otherwise",
+        ),
+    ],
+)
+def test_what_is_wrong_with_a_file(write: Write, text: str, message: str) -> None:
+    path = write(text)
+    with pytest.raises(PipelineError) as error:
+        corrections.read(path)
+    assert str(error.value).startswith(f"{path}: {message}")
+    assert "\n" not in str(error.value)
+
+
+@pytest.mark.parametrize(
+    ("image", "attribute", "message"),
+    [
+        (
+            "b.jpeg",
+            "hat",
+            "row 7: no image 'b.jpeg' among the usable rows of the label table; did you mean "
+            "'b.jpg'?; correct or remove the row",
+        ),
+        (
+            "zzz",
+            "hat",
+            "row 7: no image 'zzz' among the usable rows of the label table; 3 are known; correct "
+            "or remove the row",
+        ),
+        (
+            "b.jpg",
+            "hats",
+            "row 7: no attribute 'hats' among the usable rows of the label table; did you mean "
+            "'hat'?; correct or remove the row",
+        ),
+    ],
+)
+def test_a_cell_that_the_table_lacks(image: str, attribute: str, message: str) -> None:
+    with pytest.raises(PipelineError) as error:
+        corrections.apply(table(), [Correction(image, attribute, 1.0, 7)])
+    assert str(error.value) == f"data/corrections.csv: {message}"
+    with pytest.raises(PipelineError, match=r"^mine\.csv: row 7"):
+        corrections.apply(table(), [Correction(image, attribute, 1.0, 7)], "mine.csv")
+
+
+def test_corrections_override_and_changed_cells_are_counted() -> None:
+    before = table()
+    found = [
+        Correction("a.jpg", "hat", 0.0, 2),  # turned
+        Correction("a.jpg", "sleeves", 1.0, 3),  # newly known
+        Correction("b.jpg", "sleeves", NAN, 4),  # withdrawn
+        Correction("b.jpg", "hat", 0.0, 5),  # as it was
+        Correction("c.jpg", "hat", NAN, 6),  # as unknown as it was
+    ]
+    after, count = corrections.apply(before, found)
+    assert count == 3
+    assert np.array_equal(after.values, [[0, 1], [0, NAN], [NAN, NAN]], equal_nan=True)
+    assert after.values.dtype == np.float32
+    assert (after.images, after.attributes, after.split) == (
+        before.images, before.attributes, before.split
+    )  # fmt: skip
+    assert np.array_equal(before.values, table().values, equal_nan=True), "the input is left alone"
+    assert corrections.apply(before, [])[1] == 0
+
+
+def coloured() -> LabelTable:
+    """Red and blue have columns, teal is rare."""
+    texts = np.array([["red"], ["blue"], [""], ["teal"]], dtype=object)
+    values = np.array([[1], [0], [NAN], [1]], dtype=np.float32)
+    return LabelTable(
+        ["a.jpg", "b.jpg", "c.jpg", "d.jpg"],
+        ["hat", "colour=red", "colour=blue"],
+        np.concatenate([values, categories.one_hot(texts[:, 0], ["red", "blue"])], axis=1),
+        ["train"] * 4,
+        categories=(Attribute("colour", ("red", "blue"), 1),),
+        texts=texts,
+    )
+
+
+def test_values_of_categorical_attributes_are_texts(write: Write) -> None:
+    path = write(
+        "image,attribute,value\na.jpg,colour, teal \nb.jpg,colour,NA\nc.jpg,colour,1.0\n"
+        "a.jpg,hat,1.0\na.jpg,colour,teal\nb.jpg,colour,?\n"
+    )
+    assert corrections.read(path, ["colour"]) == [
+        Correction("a.jpg", "colour", "teal", 6),
+        Correction("b.jpg", "colour", "", 7),
+        Correction("c.jpg", "colour", "1.0", 4),
+        Correction("a.jpg", "hat", 1.0, 5),
+    ]
+
+
+@pytest.mark.parametrize(
+    ("lines", "message"),
+    [
+        (
+            "a.jpg,colour,red\na.jpg,colour,Red\n",
+            "row 3: image 'a.jpg', attribute 'colour': got 'Red', but row 2 says otherwise",
+        ),
+        (
+            "a.jpg,colour,red\na.jpg,colour,\n",
+            "row 3: image 'a.jpg', attribute 'colour': got '', but row 2 says otherwise",
+        ),
+        ("a.jpg,hat,red\n", "row 2, column 'value': got 'red', expected 1, 0 or unknown"),
+    ],
+)
+def test_what_is_wrong_with_a_file_of_texts(write: Write, lines: str, message: str) -> None:
+    path = write("image,attribute,value\n" + lines)
+    with pytest.raises(PipelineError) as error:
+        corrections.read(path, ["colour"])
+    assert str(error.value).startswith(f"{path}: {message}")
+
+
+def test_corrected_categorical_cells_and_their_count() -> None:
+    before = coloured()
+    found = [
+        Correction("a.jpg", "colour", "blue", 2),  # another value
+        Correction("b.jpg", "colour", "teal", 3),  # one without a column
+        Correction("c.jpg", "colour", "red", 4),  # newly known
+        Correction("d.jpg", "colour", "", 5),  # a rare one withdrawn
+        Correction("d.jpg", "hat", 0.0, 6),
+    ]
+    after, count = corrections.apply(before, found)
+    assert count == 5, "a cell counts once, however many columns it has"
+    np.testing.assert_array_equal(after.values, [[1, 0, 1], [0, 0, 0], [NAN, 1, 0], [0, NAN, NAN]])
+    assert after.values.dtype == np.float32
+    assert after.texts is not None
+    assert after.texts[:, 0].tolist() == ["blue", "teal", "red", ""]
+    assert after.categories == before.categories
+    assert before.texts is not None
+    assert before.texts[:, 0].tolist() == ["red", "blue", "", "teal"], "the input is left alone"
+    np.testing.assert_array_equal(before.values, coloured().values)
+
+
+def test_categorical_corrections_that_change_nothing() -> None:
+    before = coloured()
+    found = [
+        Correction("a.jpg", "colour", "red", 2),
+        Correction("c.jpg", "colour", "", 3),
+        Correction("d.jpg", "colour", "teal", 4),
+        Correction("a.jpg", "hat", 1.0, 5),
+        Correction("c.jpg", "hat", NAN, 6),
+    ]
+    after, count = corrections.apply(before, found)
+    assert count == 0
+    np.testing.assert_array_equal(after.values, before.values)
+
+
+@pytest.mark.parametrize(
+    ("attribute", "value", "message"),
+    [
+        ("colour", "blu", "no value 'blu' of attribute 'colour'; did you mean 'blue'?; correct it"),
+        (
+            "colour",
+            "x" * 99,
+            f"no value '{'x' * 60}' of attribute 'colour'; it is on no usable row of the label "
+            "table; correct it, or use a new value in the label table first",
+        ),
+        ("colour=red", 1.0, "no attribute 'colour=red'"),
+    ],
+)
+def test_a_value_that_the_table_lacks(attribute: str, value: float | str, message: str) -> None:
+    with pytest.raises(PipelineError) as error:
+        corrections.apply(coloured(), [Correction("a.jpg", attribute, value, 9)])
+    assert str(error.value).startswith(f"data/corrections.csv: row 9: {message}")

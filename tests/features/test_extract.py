@@ -1,0 +1,172 @@
+from __future__ import annotations
+
+import hashlib
+import threading
+import time
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from pipeline.data.loading import ahead, loader
+from pipeline.errors import PipelineError
+from pipeline.features.cache import Work
+from pipeline.features.extract import Encoder, batch_size, compute
+
+
+@pytest.mark.parametrize(
+    ("size", "expected"),
+    [((128, 96), 64), ((224, 224), 16), ((450, 350), 4), ((2048, 2048), 4), ((32, 32), 64)],
+)
+def test_batch_size(size: tuple[int, int], expected: int) -> None:
+    assert batch_size(size) == expected
+
+
+def test_ahead_keeps_the_order_and_runs_ahead() -> None:
+    started: list[int] = []
+
+    def slow(item: int) -> int:
+        started.append(item)
+        time.sleep(0.02 if item % 3 == 0 else 0)
+        return item * item
+
+    results = ahead(slow, range(20), threads=3, depth=6)
+    assert next(results) == (0, 0)
+    assert len(started) > 1, "nothing was computed ahead"
+    assert list(results) == [(i, i * i) for i in range(1, 20)]
+
+
+def test_ahead_raises_and_stops() -> None:
+    done: list[int] = []
+
+    def fail(item: int) -> int:
+        if item == 3:
+            raise KeyError(item)
+        done.append(item)
+        time.sleep(0.005)
+        return item
+
+    results = ahead(fail, range(10_000), threads=2, depth=4)
+    with pytest.raises(KeyError):
+        list(results)
+    assert len(done) < 20
+    assert threading.active_count() < 20
+
+
+class FakeEncoder:
+    """Gives each picture's first value back as a 1 x 1 x 1 map."""
+
+    batch = 4
+
+    def __init__(self) -> None:
+        self.sizes: list[int] = []
+
+    def __call__(self, pictures: np.ndarray) -> np.ndarray:
+        self.sizes.append(len(pictures))
+        return pictures[:, :1, :1, :1].astype("float32")
+
+
+@pytest.mark.parametrize("views", [1, 3, 5])
+def test_every_pass_once_and_parts_of_full_batches(
+    views: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("pipeline.features.extract.PART_BATCHES", 2)
+    encoder, counted = FakeEncoder(), []
+    work = [
+        Work(str(i), str(i), tuple(range(views)), tuple(b"%d-%d" % (i, v) for v in range(views)))
+        for i in range(7)
+    ]
+
+    def load(one: Work) -> np.ndarray:
+        values = [int(one.image) * 10 + v for v in one.views]
+        return np.stack([np.full((2, 2, 3), value, dtype="uint8") for value in values])
+
+    got: list[tuple[list[bytes], np.ndarray, np.ndarray]] = []
+    compute(
+        encoder,
+        work,
+        load,
+        lambda *part: got.append(part),
+        counted.append,
+    )
+    keys = [key for part in got for key in part[0]]
+    assert keys == [key for one in work for key in one.keys]
+    values = np.concatenate([maps.ravel() for _, maps, _ in got])
+    assert values.tolist() == [i * 10 + v for i in range(7) for v in range(views)]
+    assert all((maps[:, 0, 0] == pooled).all() for _, maps, pooled in got)
+    assert [len(part[0]) for part in got[:-1]] == [8] * (len(got) - 1)
+    assert sum(counted) == 7 * views
+    assert encoder.sizes[:-1] == [4] * (len(encoder.sizes) - 1)
+
+
+def test_a_step_of_the_network_starts_before_the_last_has_ended() -> None:
+    both = threading.Barrier(2, timeout=10)
+
+    class Together(FakeEncoder):
+        def __call__(self, pictures: np.ndarray) -> np.ndarray:
+            both.wait()  # breaks unless two steps are under way
+            return super().__call__(pictures)
+
+    work = [Work(str(i), str(i), (0,), (b"%d" % i,)) for i in range(16)]
+    got: list[np.ndarray] = []
+    compute(
+        Together(),
+        work,
+        lambda one: np.full((1, 2, 2, 3), int(one.image), dtype=np.uint8),
+        lambda keys, maps, pooled: got.append(maps.ravel()),
+    )
+    assert np.concatenate(got).tolist() == list(range(16))
+
+
+def test_a_failing_network_stops_the_run() -> None:
+    class Failing(FakeEncoder):
+        def __call__(self, pictures: np.ndarray) -> np.ndarray:
+            raise MemoryError("too large")
+
+    work = [Work(str(i), str(i), (0,), (b"%d" % i,)) for i in range(50)]
+    with pytest.raises(MemoryError, match="too large"):
+        compute(Failing(), work, lambda one: np.zeros((1, 2, 2, 3), np.uint8), lambda *part: None)
+
+
+def test_a_failing_write_stops_the_run() -> None:
+    def write(*part: object) -> None:
+        raise OSError("no space left")
+
+    work = [Work(str(i), str(i), (0,), (b"%d" % i,)) for i in range(5)]
+    with pytest.raises(OSError, match="no space left"):
+        compute(
+            FakeEncoder(),
+            work,
+            lambda one: np.zeros((1, 2, 2, 3), dtype=np.uint8),
+            write,
+        )
+
+
+def test_the_loader_renders_the_views_asked_for(tmp_path: Path) -> None:
+    rng = np.random.default_rng(0)
+    Image.fromarray(rng.integers(0, 255, (60, 40, 3), dtype=np.uint8)).save(tmp_path / "a.png")
+    (tmp_path / "b.png").write_bytes(b"no picture")
+    load = loader(tmp_path, (30, 20), seed=3)
+    content = hashlib.sha256((tmp_path / "a.png").read_bytes()).hexdigest()
+    every = load(Work("a.png", content, (0, 1, 2), (b"", b"", b"")))
+    assert every.shape == (3, 30, 20, 3)
+    assert (load(Work("a.png", content, (2,), (b"",))) == every[[2]]).all()
+    broken = hashlib.sha256(b"no picture").hexdigest()
+    with pytest.raises(PipelineError, match=r"b\.png: not_an_image .* `dvc repro` again"):
+        load(Work("b.png", broken, (0,), (b"",)))
+    with pytest.raises(PipelineError, match=r"a\.png: has changed since .* `dvc repro` again"):
+        load(Work("a.png", broken, (0,), (b"",)))
+
+
+def test_encoder_pads_and_is_the_same_for_any_batch() -> None:
+    keras = pytest.importorskip("keras")
+    inputs = keras.Input((16, 8, 3))
+    layer = keras.layers.Conv2D(4, 3, strides=4, kernel_initializer=keras.initializers.HeNormal(1))
+    encoder = Encoder(keras.Model(inputs, layer(inputs)), (16, 8))
+    pictures = np.random.default_rng(0).integers(0, 256, (5, 16, 8, 3), dtype=np.uint8)
+    together = encoder(pictures)
+    assert together.shape == (5, *encoder.map_shape) == (5, 4, 2, 4)
+    alone = np.concatenate([encoder(pictures[i : i + 1]) for i in range(5)])
+    assert (together == alone).all()
+    assert together == pytest.approx(layer(pictures.astype("float32")).numpy(), rel=1e-4, abs=1e-2)

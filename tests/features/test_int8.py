@@ -1,0 +1,156 @@
+"""The backbone in 8 bits: near the network it came from, the same bytes again, one param away."""
+
+from __future__ import annotations
+
+import shutil
+import subprocess
+import sys
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import yaml
+
+from pipeline import params
+from pipeline.errors import PipelineError
+from pipeline.features import backbones, extract, int8, weights
+from pipeline.stages import check, embed
+from tests.test_embed import base, edit, environment, index, passes, store
+
+__all__ = ["base"]  # a fixture
+pytest.importorskip("openvino", reason="the extra int8 is not installed")
+pytest.importorskip("nncf", reason="the extra int8 is not installed")
+
+SIZE = (64, 64)
+
+
+def pictures(count: int, seed: int = 0) -> np.ndarray:
+    rng = np.random.default_rng(seed)
+    blocks = rng.integers(0, 256, (count, 8, 8, 3), dtype=np.uint8)
+    return blocks.repeat(8, axis=1).repeat(8, axis=2)
+
+
+@pytest.fixture(scope="module")
+def model() -> Any:
+    out = backbones.build("mobilenet_v2", SIZE)
+    weights.randomise(out, 0)
+    return out
+
+
+@pytest.fixture(scope="module")
+def folder(model: Any, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    place = tmp_path_factory.mktemp("int8")
+    int8.quantize(model, pictures(12), place)
+    return place
+
+
+def test_the_quantised_network_gives_nearly_the_same_features(model: Any, folder: Path) -> None:
+    encoder, reference = int8.Encoder(folder), extract.Encoder(model, SIZE)
+    assert encoder.image_size == SIZE
+    assert (encoder.batch, encoder.map_shape) == (reference.batch, reference.map_shape)
+    new = pictures(40)[12:]
+    ours, theirs = encoder(new), reference(new)
+    assert ours.dtype == np.float32 and ours.shape == theirs.shape
+    flat = [maps.reshape(len(maps), -1) for maps in (ours, theirs)]
+    cosine = (flat[0] * flat[1]).sum(axis=1) / np.prod(
+        [np.linalg.norm(m, axis=1) for m in flat], axis=0
+    )
+    assert cosine.min() > 0.9
+    assert (ours != theirs).any(), "it computes in other numbers"
+
+
+def test_an_image_has_the_same_bytes_wherever_in_a_batch_it_stands(folder: Path) -> None:
+    encoder = int8.Encoder(folder)
+    new = pictures(6)
+    together = encoder(new)
+    alone = np.concatenate([encoder(new[i : i + 1]) for i in range(len(new))])
+    assert (together == alone).all()
+    assert (together[::-1] == encoder(new[::-1])).all()
+
+
+def test_threads_may_share_the_quantised_network(folder: Path) -> None:
+    encoder = int8.Encoder(folder)
+    batches = [pictures(encoder.batch, seed) for seed in range(6)]
+    with ThreadPoolExecutor(3) as pool:
+        together = list(pool.map(encoder, batches))
+    for maps, batch in zip(together, batches, strict=True):
+        assert (maps == encoder(batch)).all()
+
+
+def test_quantising_again_writes_the_same_bytes(model: Any, folder: Path, tmp_path: Path) -> None:
+    int8.quantize(model, pictures(12), tmp_path)
+    for name in int8.FILES:
+        assert (tmp_path / name).read_bytes() == (folder / name).read_bytes()
+
+
+def test_a_missing_network_is_named(tmp_path: Path) -> None:
+    with pytest.raises(PipelineError, match=r"int8\.xml: no such file; run `dvc repro`"):
+        int8.Encoder(tmp_path)
+
+
+def test_the_sample_decides_over_the_network_and_its_order_counts() -> None:
+    one, two = int8.circumstances(["a", "b"]), int8.circumstances(["b", "a"])
+    assert one["sample"] != two["sample"]
+    assert {"openvino", "nncf", "quantized"} <= set(one)
+
+
+def checked(tmp_path: Path, **changes: Any) -> params.Params:
+    content = yaml.safe_load(Path("params.yaml").read_text())
+    content["backbone"]["precision"] = "int8"
+    content["compute"] |= changes
+    (tmp_path / "params.yaml").write_text(yaml.safe_dump(content))
+    return params.load(tmp_path / "params.yaml")
+
+
+def test_without_the_extra_the_check_says_what_to_install(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    p = checked(tmp_path)
+    check.check_precision(p)
+    monkeypatch.setattr(
+        int8.importlib.util, "find_spec", lambda name: None if name == "nncf" else name
+    )
+    with pytest.raises(PipelineError, match=r"needs nncf; pip install .*\[int8\]"):
+        check.check_precision(p)
+
+
+def test_int8_runs_on_one_machine(tmp_path: Path) -> None:
+    with pytest.raises(PipelineError, match=r"compute\.engine: got 'ray'.*expected local"):
+        check.check_precision(checked(tmp_path, engine="ray"))
+
+
+def test_embed_quantises_once_and_new_images_cost_their_own_passes(
+    base: Path, tmp_path: Path
+) -> None:
+    folder = tmp_path / "project"
+    shutil.copytree(base, folder, ignore=shutil.ignore_patterns("features", ".cache"))
+    edit(folder, "precision: float32", "precision: int8")
+    edit(folder, "views: 30", "views: 1")
+    # Fewer images than the sample has room for: every new one would change it.
+    program = f"from pipeline import quantized; quantized.SAMPLE = 20; import {embed.__name__} as e"
+
+    def run() -> subprocess.CompletedProcess[str]:
+        return subprocess.run(
+            [sys.executable, "-c", f"{program}; e.main()"],
+            cwd=folder,
+            env=environment(),
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+
+    index(folder, range(30))
+    done = run()
+    assert passes(done) == (29, 0)
+    assert "quantised to 8 bits on 20 pictures" in done.stderr
+    before = store(folder)
+    assert set(int8.FILES) <= set(before)
+    index(folder, range(40))
+    again = run()
+    assert passes(again) == (10, 30)
+    assert "quantised" not in again.stderr
+    assert {name: store(folder)[name] for name in int8.FILES} == {
+        name: before[name] for name in int8.FILES
+    }

@@ -1,0 +1,127 @@
+from __future__ import annotations
+
+import hashlib
+import os
+from collections.abc import Iterator
+from dataclasses import replace
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from pipeline import runtime
+from pipeline.data import loading
+from pipeline.errors import PipelineError
+from pipeline.features import backbones, cache, extract, ray_engine, weights
+from pipeline.features.cache import Parts, Work
+from pipeline.features.ray_engine import Job
+
+SIZE = (64, 64)
+IMAGES, VIEWS = 48, 8
+
+
+def test_portions_have_full_batches_but_for_the_last() -> None:
+    work = [Work(str(i), str(i), (0, 1, 2), (b"",) * 3) for i in range(7)]
+    cut = list(ray_engine.portions(iter(work), 8))
+    assert [len(portion) for portion in cut] == [3, 3, 1]
+    assert [one for portion in cut for one in portion] == work
+    assert list(ray_engine.portions([], 8)) == []
+
+
+@pytest.mark.parametrize(
+    ("resources", "expected"),
+    [
+        ([{"CPU": 4.0}, {"CPU": 8.0}], ({"num_cpus": 4}, 3)),
+        ([{"CPU": 16.0, "GPU": 2.0}, {"CPU": 64.0}], ({"num_gpus": 1}, 2)),
+        ([{"CPU": 0.0}], ({"num_cpus": 1}, 1)),
+    ],
+)
+def test_placement(resources: list[dict[str, float]], expected: tuple[dict[str, int], int]) -> None:
+    nodes = [{"Alive": True, "Resources": one} for one in resources]
+    assert ray_engine.placement([*nodes, {"Alive": False, "Resources": {"CPU": 1.0}}]) == expected
+
+
+def test_without_ray_the_error_says_what_to_install(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setitem(__import__("sys").modules, "ray", None)
+    job = Job("vgg19", tmp_path, "float32", SIZE, tmp_path, 0, None, "cpu", tmp_path)
+    with pytest.raises(PipelineError, match=r"compute\.engine: got 'ray'.*'\.\[ray\]'"):
+        ray_engine.compute(job, [])
+
+
+@pytest.fixture
+def cluster() -> Iterator[Any]:
+    """Two machines with a processor each, as far as Ray can tell."""
+    ray = pytest.importorskip("ray", reason="Ray is an extra")
+    from ray.cluster_utils import Cluster
+
+    # Else other work on this machine comes first.
+    os.environ["RAY_worker_niceness"] = "0"  # noqa: SIM112 - its name
+    cluster = Cluster(initialize_head=True, head_node_args={"num_cpus": 1})
+    ray.init(address=cluster.address, log_to_driver=False, logging_level="ERROR")
+    yield cluster
+    ray.shutdown()
+    cluster.shutdown()
+
+
+@pytest.fixture
+def job(tmp_path: Path) -> Job:
+    (tmp_path / "images").mkdir()
+    (tmp_path / "backbone").mkdir()
+    rng = np.random.default_rng(0)
+    for number in range(IMAGES):
+        pixels = rng.integers(0, 256, (9, 9, 3), dtype=np.uint8)
+        Image.fromarray(pixels).resize((80, 70)).save(tmp_path / f"images/{number}.png")
+    model = backbones.build("mobilenet_v2", SIZE)
+    weights.randomise(model, 1)
+    model.network.save_weights(tmp_path / "backbone/backbone.weights.h5")
+    return Job(
+        backbone="mobilenet_v2",
+        weights=tmp_path / "backbone",
+        precision="float32",
+        image_size=SIZE,
+        images=tmp_path / "images",
+        seed=3,
+        grid=None,
+        device=runtime.device(),
+        parts=tmp_path / "cluster",
+    )
+
+
+def test_a_machine_lost_in_the_middle_loses_nothing(
+    cluster: Any, job: Job, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(extract, "PART_BATCHES", 1)
+    second = cluster.add_node(num_cpus=1)
+    cluster.wait_for_nodes()
+    names = [f"{number}.png" for number in range(IMAGES)]
+    contents = [hashlib.sha256((job.images / name).read_bytes()).hexdigest() for name in names]
+    named = cache.keys(contents, VIEWS, job.seed)
+    work = list(cache.missing(names, contents, named, np.zeros(named.shape, dtype=bool)))
+    counted: list[int] = []
+
+    def progress(count: int) -> None:
+        if not counted:
+            cluster.remove_node(second, allow_graceful=False)
+        counted.append(count)
+
+    ray_engine.compute(job, work, progress)
+    assert sum(counted) == IMAGES * VIEWS
+    assert len(counted) > 2
+
+    encoder = extract.Encoder(weights.load(job.backbone, SIZE, job.precision, job.weights), SIZE)
+    load = loading.loader(job.images, SIZE, job.seed)
+    extract.compute(encoder, work, load, partial(cache.write, tmp_path / "local"))
+    everything = named.ravel()
+    for one, other in zip(
+        Parts(job.parts).take(everything), Parts(tmp_path / "local").take(everything), strict=True
+    ):
+        np.testing.assert_array_equal(one, other)
+    # A worker's error arrives as the one line that it is.
+    work = [replace(work[0], sha256="0" * 64)]
+    with pytest.raises(PipelineError, match=r"^[^\n]*0\.png: has changed since[^\n]*$"):
+        ray_engine.compute(job, work)

@@ -1,0 +1,69 @@
+"""Neighbours of a picture: what they vote, and whom they are not allowed to ask."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from pipeline.impute.neighbours import Neighbours
+
+NAN = float("nan")
+
+
+def pairs() -> tuple[Neighbours, np.ndarray, np.ndarray]:
+    """Four directions with three alike images each; the third of each is not in training."""
+    x = np.repeat(np.eye(4), 3, axis=0)
+    labels = np.array([1, NAN, NAN, 0, NAN, NAN, 1, 1, NAN, 0, 1, NAN])[:, None]
+    fold = np.tile([0, 1, -1], 4)
+    return Neighbours(x, fold >= 0, neighbours=2), labels, fold
+
+
+def test_neighbours_vote_by_hand() -> None:
+    graph, labels, fold = pairs()
+    out = graph.neighbours(labels, fold)[:, 0]
+    weights = graph.weights.toarray()
+    assert weights.diagonal().tolist() == [0] * 12
+    assert (weights[:, fold < 0] == 0).all(), "only training images are neighbours"
+    # An image that looks exactly alike has weight 1, one at a right angle exp(-10).
+    assert weights[2, [0, 1]].tolist() == [1, 1]
+    prevalence = (4 + 1) / (6 + 2)
+    # Image 1 is unknown: its neighbour 0 says 1; the prior counts as a tenth of a neighbour.
+    share = (1 + 0.1 * prevalence) / (1 + 0.1)
+    assert out[1] == pytest.approx(np.log(share / (1 - share)), abs=5e-3)
+    # Image 6 is known and in fold 0: only labels of fold 1 count, 1 and 1.
+    share = (1 + 0.1 * (2 + 1) / (2 + 2)) / 1.1
+    assert out[6] == pytest.approx(np.log(share / (1 - share)), abs=5e-3)
+
+
+@pytest.mark.parametrize("method", ["neighbours", "spread"])
+def test_labels_of_the_own_fold_and_outside_training_are_not_asked(method: str) -> None:
+    rng = np.random.default_rng(0)
+    x = rng.normal(size=(50, 3))
+    fold = rng.permutation(50) % 4 - 1
+    labels = np.where(rng.random((50, 2)) < 0.3, NAN, rng.integers(0, 2, (50, 2)))
+    graph = Neighbours(x, fold >= 0, neighbours=6)
+    before = getattr(graph, method)(labels, fold)
+    assert np.isfinite(before).all()
+    for k in range(-1, 3):
+        after = getattr(graph, method)(np.where((fold == k)[:, None], 1 - labels, labels), fold)
+        if k < 0:
+            assert (before == after).all()
+            continue
+        own = (fold == k)[:, None] & ~np.isnan(labels)
+        assert (before[own] == after[own]).all()
+        assert (before[~own] != after[~own]).any()
+
+
+def test_spread_reaches_further_than_the_neighbours() -> None:
+    angle = np.linspace(0, 2.5, 11)
+    x = np.stack([np.cos(angle), np.sin(angle)], axis=1)
+    labels = np.full((11, 1), NAN)
+    labels[0], labels[10] = 1, 0
+    fold = np.arange(11) % 2
+    graph = Neighbours(x, fold >= 0, neighbours=2)
+    spread = graph.spread(labels, fold)[1:10, 0]
+    votes = graph.neighbours(labels, fold)[1:10, 0]
+    assert (np.diff(spread) < 0).all()
+    # Most images have no known label beside them: all they have is the prevalence.
+    assert (np.abs(votes[2:7]) < 1e-9).all()
+    assert spread[2] > 0.01 > -0.01 > spread[6]

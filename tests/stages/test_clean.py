@@ -1,0 +1,186 @@
+"""The clean stage in a folder of its own: every row accounted for, bad input in one line."""
+
+from __future__ import annotations
+
+import logging
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+import yaml
+from PIL import Image
+
+from pipeline.data.clean_table import read_clean
+from pipeline.data.labels import SPLITS
+from pipeline.errors import PipelineError
+from pipeline.stages import clean as stage
+
+ROOT = Path(__file__).resolve().parents[1]
+FILES = {
+    "attributes.csv",
+    "class_distribution.csv",
+    "class_distribution.png",
+    "dropped.csv",
+    "duplicates.csv",
+    "images.csv",
+    "labels.csv",
+    "values.csv",
+}
+
+
+def picture(seed: int) -> Image.Image:
+    pixels = np.random.default_rng(seed).integers(0, 256, (40, 30, 3), dtype=np.uint8)
+    return Image.fromarray(pixels)
+
+
+@pytest.fixture
+def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """20 rows: 001 missing, 002 cut off, 003 text, 004 empty, 006 = 005 with other labels, one
+    name outside the folder, 010 twice in the table; nobody knows 'empty', 'same' is always 1."""
+    folder = tmp_path / "pictures"
+    folder.mkdir()
+    for number in range(20):
+        picture(number).save(folder / f"{number:03d}.jpg")
+    (folder / "001.jpg").unlink()
+    whole = (folder / "002.jpg").read_bytes()
+    (folder / "002.jpg").write_bytes(whole[: len(whole) // 2])
+    (folder / "003.jpg").write_text("<html>404</html>")
+    (folder / "004.jpg").write_bytes(b"")
+    shutil.copy(folder / "005.jpg", folder / "006.jpg")
+    picture(99).save(tmp_path / "outside.jpg")
+    rows = [[f"{n:03d}.jpg", n % 2, (n + 1) % 3 and n % 2, 1, "NA"] for n in range(20)]
+    rows += [["../outside.jpg", 1, 1, 1, ""], ["010.jpg", "", 0, "", ""]]
+    columns = ["image", "a", "b", "same", "empty"]
+    pd.DataFrame(rows, columns=columns).to_csv(tmp_path / "labels.csv", index=False)
+    set_params(tmp_path)
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
+
+
+def set_params(folder: Path, **changes: object) -> None:
+    content = yaml.safe_load((ROOT / "params.yaml").read_text(encoding="utf-8"))
+    content["data"] = {"labels": "labels.csv", "images": "pictures"}
+    content["attributes"] = ["a", "b", "same"]
+    (folder / "params.yaml").write_text(yaml.safe_dump(content | changes), encoding="utf-8")
+
+
+def run_stage(folder: Path) -> subprocess.CompletedProcess[str]:
+    environment = os.environ | {"PYTHONPATH": str(ROOT)}
+    command = [sys.executable, "-m", "pipeline.stages.clean"]
+    return subprocess.run(
+        command, cwd=folder, env=environment, capture_output=True, text=True, check=False
+    )
+
+
+def contents(folder: Path) -> dict[str, bytes]:
+    return {path.name: path.read_bytes() for path in sorted(folder.iterdir())}
+
+
+def test_stage_accounts_for_every_row(project: Path, caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level(logging.INFO)
+    stage.main()
+    output = project / "data/clean"
+    assert set(contents(output)) == FILES
+    table = read_clean(output / "labels.csv")
+    dropped = pd.read_csv(output / "dropped.csv")
+    assert dict(zip(dropped["image"], dropped["reason"], strict=True)) == {
+        "../outside.jpg": "outside_folder",
+        "001.jpg": "missing",
+        "002.jpg": "truncated",
+        "003.jpg": "not_an_image",
+        "004.jpg": "empty_file",
+    }
+    assert len(table.images) + len(dropped) == 21
+    assert pd.read_csv(output / "images.csv")["image"].tolist() == table.images
+    assert set(table.split or []) == set(SPLITS)
+    duplicates = pd.read_csv(output / "duplicates.csv")
+    assert duplicates["image"].tolist() == ["005.jpg", "006.jpg"]
+    assert duplicates["conflicting"].tolist() == ["a"] * 2
+    split = dict(zip(table.images, table.split or [], strict=True))
+    assert split["005.jpg"] == split["006.jpg"]
+    for part in (
+        "22 rows read (1 of them merged",
+        "16 images kept: train ",
+        "1 dropped, truncated: 002.jpg",
+        "1 dropped, outside_folder: ../outside.jpg",
+        "groups of byte-identical images: 1 (2 images",
+        "groups whose labels disagree: 1",
+        "attributes with one known class only: 1 (same)",
+    ):
+        assert part in caplog.text
+
+
+def test_stage_writes_the_same_bytes_again(project: Path) -> None:
+    stage.main()
+    first = contents(project / "data/clean")
+    stage.main()
+    assert contents(project / "data/clean") == first
+    assert sorted(path.name for path in (project / "data").iterdir()) == ["clean"]
+
+
+def test_command_line(project: Path) -> None:
+    done = run_stage(project)
+    assert done.returncode == 0
+    assert "clean: 16 images kept" in done.stderr
+    assert "Traceback" not in done.stderr
+    assert "\r" not in done.stderr  # no progress bar unless on a terminal
+    assert set(contents(project / "data/clean")) == FILES
+
+
+@pytest.mark.parametrize(
+    ("changes", "parts"),
+    [
+        ({"data": {"labels": "none.csv", "images": "pictures"}}, ["none.csv: no such file"]),
+        ({"data": {"labels": "labels.csv", "images": "none"}}, ["none: no such folder", "labels"]),
+        (
+            {"data": {"labels": "labels.csv", "images": "labels.csv"}},
+            ["labels.csv: a file", "expected the folder"],
+        ),
+        (
+            {"data": {"labels": "labels.csv", "images": "elsewhere"}},
+            ["elsewhere: none of the 21 images", "elsewhere/000.jpg", "it holds no image"],
+        ),
+        ({"attributes": None}, ["no label of empty is known", "leave it out"]),
+        ({"attributes": ["a", "bb"]}, ["no column 'bb'", "a, b, same, empty"]),
+        ({"split": {"test": 0.2, "val": 0.01, "fold": None}}, ["split.val: got 0.01"]),
+    ],
+)
+def test_bad_input_is_one_line_and_the_earlier_output_stays(
+    project: Path, changes: dict[str, object], parts: list[str]
+) -> None:
+    (project / "elsewhere").mkdir()
+    earlier = project / "data/clean"
+    earlier.mkdir(parents=True)
+    (earlier / "labels.csv").write_text("earlier")
+    data = {"labels": "labels.csv", "images": "pictures"}
+    set_params(project, **({"data": data} | changes))
+    done = run_stage(project)
+    assert done.returncode == 2
+    assert done.stderr.startswith("error: ")
+    assert done.stderr.count("\n") == 1
+    for part in parts:
+        assert part in done.stderr
+    assert contents(earlier) == {"labels.csv": b"earlier"}
+    assert [path.name for path in (project / "data").iterdir()] == ["clean"]
+
+
+def test_names_without_their_suffix(project: Path) -> None:
+    set_params(project, attributes=None)
+    rows = "".join(f"{number:03d},1,0\n" for number in range(20))
+    (project / "labels.csv").write_text("id,a,b\n" + rows)
+    with pytest.raises(PipelineError) as caught:
+        stage.main()
+    assert "none of the 20 images that labels.csv names is there" in str(caught.value)
+    assert "it holds 19 others, as 000.jpg" in str(caught.value)
+
+
+def test_every_image_broken(project: Path) -> None:
+    for path in (project / "pictures").iterdir():
+        path.write_bytes(b"")
+    with pytest.raises(PipelineError, match=r"labels\.csv: 0 usable images of 21"):
+        stage.main()

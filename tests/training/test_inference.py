@@ -1,0 +1,376 @@
+"""A tiny project through the last stages, and what its classifiers say of pictures."""
+
+from __future__ import annotations
+
+import dataclasses
+import io
+import json
+import os
+import shutil
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pytest
+import yaml
+from PIL import Image
+
+from pipeline import predict
+from pipeline.data import categories
+from pipeline.data.clean_table import read_clean, write_clean
+from pipeline.errors import PipelineError
+from pipeline.features.store import FeatureStore
+from pipeline.predict import Predictor, predict_image
+from pipeline.stages import backbone, clean, embed, fine_tune, train
+from pipeline.training import network, saved_model
+from pipeline.training.inference import Classifier
+
+ROOT = Path(__file__).resolve().parents[2]
+N = 48
+COLUMNS = ("colour=blue", "colour=red", "bright", "shade=dark", "shade=light")
+SOFTMAX = ((0, 2), (3, 5))
+BRANCHES = {
+    "single": (((0, 5),),),
+    "shared": (((0, 2), (2, 3), (3, 5)),),
+    "independent": (((0, 2),), ((2, 3),), ((3, 5),)),
+}
+PARAMS: dict[str, Any] = {
+    "data": {"labels": "labels.csv", "images": "images"},
+    "categorical": {"columns": ["colour", "shade"], "min_count": 3},
+    "image_size": [32, 32],
+    "backbone": {"name": "cnn-4-8", "weights": "random", "precision": "float32"},
+    "head": "dense",
+    "dense_units": 8,
+    "epochs": 1,
+    "batch_size": 16,
+}
+
+
+@contextmanager
+def inside(folder: Path) -> Iterator[None]:
+    before = Path.cwd()
+    os.chdir(folder)
+    try:
+        yield
+    finally:
+        os.chdir(before)
+
+
+def write_params(fine_tuned: dict[str, Any]) -> None:
+    """Params of the project in the current folder."""
+    content = yaml.safe_load((ROOT / "params.yaml").read_text(encoding="utf-8")) | PARAMS
+    content["features"]["views"] = 2
+    content["fine_tune"] |= {"learning_rate": 0.01} | fine_tuned
+    Path("params.yaml").write_text(yaml.safe_dump(content), encoding="utf-8")
+
+
+def write_data() -> None:
+    """Pictures and their table, with holes, and a value that two pictures have."""
+    rng = np.random.default_rng(0)
+    Path("images").mkdir()
+    rows = []
+    for i in range(N):
+        red, bright, light = i % 2, i // 2 % 2, i // 4 % 2
+        values = rng.integers(20, 100, (32, 32, 3))
+        values[..., 0 if red else 2] += 90
+        values[:16] += 60 * bright
+        Image.fromarray(values.astype("uint8")).save(f"images/{i:02d}.png")
+        colour = "gold" if i in (5, 6) else "red" if red else "blue"
+        cells = [colour, str(bright), "light" if light else "dark"]
+        rows.append([f"{i:02d}.png", *("" if rng.random() < 0.15 else cell for cell in cells)])
+    frame = pd.DataFrame(rows, columns=["image", "colour", "bright", "shade"])
+    frame.to_csv("labels.csv", index=False)
+
+
+def write_imputed() -> None:
+    """A table filled in by the flip of a coin."""
+    table = read_clean("data/clean/labels.csv")
+    unknown = np.isnan(table.values)
+    filled = np.nan_to_num(table.values)
+    for start, stop in SOFTMAX:
+        filled[unknown[:, start], start:stop] = [1, 0]
+    folder = Path("data/imputed")
+    folder.mkdir()
+    write_clean(dataclasses.replace(table, values=filled), folder / "labels.csv")
+    probability = np.where(unknown, 0.5, table.values).astype("float32")
+    np.save(folder / "probability.npy", probability)
+    np.save(folder / "weight.npy", np.where(unknown, 0.3, 1).astype("float32"))
+    np.save(folder / "learnable.npy", np.ones(len(COLUMNS), dtype=bool))
+
+
+@pytest.fixture(scope="module")
+def project(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A project whose classifier is trained, and fine-tuned into a folder for each network."""
+    folder = tmp_path_factory.mktemp("project")
+    with inside(folder):
+        write_params({"epochs": 0})
+        write_data()
+        Path("data").mkdir()
+        shutil.copy(ROOT / "data/corrections.csv", "data")
+        for stage in (clean, backbone, embed):
+            stage.main()
+        write_imputed()
+        train.main()
+        for name in BRANCHES:
+            start = "head" if name == "single" else "fresh"
+            write_params({"epochs": 2, "network": name, "start": start})
+            fine_tune.main()
+            saved_model.FINE_TUNED.rename(name)
+    return folder
+
+
+@pytest.fixture
+def use(project: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[[str], Path]:
+    """Go into the project and take the fine-tuned network of that name; the frozen one if none."""
+    monkeypatch.chdir(project)
+
+    def chosen(name: str) -> Path:
+        monkeypatch.setattr(saved_model, "FINE_TUNED", Path(name))
+        return Path(name)
+
+    return chosen
+
+
+def pictures() -> np.ndarray:
+    files = sorted(Path("images").iterdir())
+    return np.stack([np.asarray(Image.open(file)) for file in files])
+
+
+@pytest.mark.parametrize("name", BRANCHES)
+def test_the_stage_writes_a_network(use: Callable[[str], Path], name: str) -> None:
+    folder = use(name)
+    card = saved_model.read_card(folder)
+    frozen = saved_model.read_card(saved_model.FOLDER)
+    assert card.branches == BRANCHES[name]
+    assert card.attributes == COLUMNS
+    assert categories.spans(card.categories) == SOFTMAX
+    assert len(card.thresholds) == len(COLUMNS)
+    changed = ("branches", "thresholds", "parameters", "trainable")
+    kept = {field: getattr(frozen, field) for field in changed}
+    assert dataclasses.replace(card, **kept) == frozen
+    assert json.loads((folder / "fine_tune.json").read_text()) == {"epochs": 2}
+    heads = [[f"head_{h}.weights.h5" for h in range(len(spans))] for spans in BRANCHES[name]]
+    files = {str(file.relative_to(folder)) for file in folder.rglob("*.h5")}
+    assert files == {
+        f"branch_{b}/{file}"
+        for b, own in enumerate(heads)
+        for file in ["backbone.weights.h5", *own]
+    }
+
+
+@pytest.mark.parametrize("name", BRANCHES)
+def test_the_course_is_told_under_each_attributes_own_name(
+    use: Callable[[str], Path], name: str
+) -> None:
+    curves = pd.read_csv(use(name) / "history.csv")
+    scores = [f"val_{score}_{one}" for one in ("colour", "shade") for score in ("accuracy", "f1")]
+    plain = ["epoch", "loss", "val_loss", "val_auc", "val_binary_accuracy"]
+    assert sorted(curves.columns) == sorted([*plain, *scores])
+    assert curves["epoch"].tolist() == [1, 2]
+    # One step of an attribute is right on a share of its known validation cells.
+    table = read_clean("data/clean/labels.csv")
+    validation = table.values[np.array(table.split) == "val"]
+    for one, (start, _) in zip(("colour", "shade"), SOFTMAX, strict=True):
+        count = int((~np.isnan(validation[:, start])).sum())
+        hits = curves[f"val_accuracy_{one}"] * count
+        assert hits.to_numpy() == pytest.approx(np.round(hits), abs=1e-3)
+    steps = pd.read_csv(use(name) / "iterations.csv")
+    training = table.split.count("train") if table.split else 0
+    count = 2 * -(-training // 16) * sum(len(spans) for spans in BRANCHES[name])
+    assert steps["iteration_number"].tolist() == list(range(1, count + 1))
+    assert steps["training_loss"].notna().all()
+
+
+def test_a_shared_backbone_is_that_of_the_first_attribute(project: Path) -> None:
+    for file in ("backbone.weights.h5", "head_0.weights.h5"):
+        shared = (project / "shared/branch_0" / file).read_bytes()
+        assert shared == (project / "independent/branch_0" / file).read_bytes()
+    other = (project / "independent/branch_1/backbone.weights.h5").read_bytes()
+    first = (project / "shared/branch_0/backbone.weights.h5").read_bytes()
+    assert first not in (other, (project / "models/backbone/backbone.weights.h5").read_bytes())
+
+
+def test_all_that_was_fitted_is_counted(project: Path) -> None:
+    counts = {name: saved_model.read_card(project / name) for name in BRANCHES}
+    # Convolutions and their biases; the heads' moments, 2 of 8 channels, are not fitted.
+    body = 4 * 28 + 8 * 37
+    hidden = 8 * 8 * 8 * 8 + 8
+    last = 9 * len(COLUMNS)
+    assert counts["single"].trainable == body + hidden + last
+    assert counts["independent"].trainable == 3 * (body + hidden) + last
+    assert counts["shared"].trainable == body + 3 * hidden + last
+    for name, heads in (("single", 1), ("shared", 3), ("independent", 3)):
+        assert counts[name].parameters == counts[name].trainable + 16 * heads
+
+
+def test_a_second_run_writes_the_same_bytes(use: Callable[[str], Path]) -> None:
+    before = use("shared")
+    use("again")
+    write_params({"epochs": 2, "network": "shared", "start": "fresh"})
+    fine_tune.main()
+    files = [p.relative_to(before) for p in before.rglob("*") if p.is_file()]
+    assert len(files) == 8
+    assert [f for f in files if (before / f).read_bytes() != (Path("again") / f).read_bytes()] == []
+
+
+@pytest.mark.parametrize("name", ["none", *BRANCHES])
+def test_probabilities(use: Callable[[str], Path], name: str) -> None:
+    folder = use(name)
+    classify = Classifier()
+    assert bool(classify.card.branches) == (name != "none")
+    shown = pictures()
+    many = np.concatenate([shown, shown])
+    assert len(many) > classify.batch
+    probability = classify(many)
+    assert (probability.shape, probability.dtype) == ((2 * N, 5), np.dtype("float64"))
+    assert (probability[:N] == probability[N:]).all()
+    for i in range(3):
+        assert (classify(shown[i : 2 * i + 1]) == probability[i : 2 * i + 1]).all()
+    assert ((probability > 0) & (probability < 1)).all()
+    for start, stop in SOFTMAX:
+        assert probability[:, start:stop].sum(axis=1) == pytest.approx(1, abs=1e-6)
+    if name == "none":
+        head, card = saved_model.load()
+        store = FeatureStore("data/features")
+        rows = store.rows([f"{i:02d}.png" for i in range(N)])
+        cached = saved_model.probabilities(head, card, store, rows)
+        assert probability[:N] == pytest.approx(cached, abs=1e-6)
+    else:
+        card = classify.card
+        whole = network.load(folder, "cnn-4-8", card.head, card.branches, (32, 32), "float32")
+        assert (saved_model.of_logits(whole(shown), card.categories) == probability[:N]).all()
+
+
+def test_only_a_frozen_map_has_a_head_on_it(use: Callable[[str], Path]) -> None:
+    use("none")
+    classify = Classifier()
+    ((head, maps, span),) = classify.heads_on_map(pictures()[0])
+    assert span == (0, 5)
+    assert maps.shape == (1, 8, 8, 8)
+    logits = head(maps, training=False).numpy()
+    own = saved_model.of_logits(logits, classify.card.categories)
+    assert own == pytest.approx(classify(pictures()[:1]), abs=1e-6)
+    use("single")
+    assert Classifier().heads_on_map(pictures()[0]) == []
+
+
+def test_a_fine_tuned_network_needs_no_other_file(
+    use: Callable[[str], Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    expected = (use("shared"), Classifier()(pictures()[:3]))[1]
+    shown = pictures()[:3]
+    shutil.copytree("shared", tmp_path / "models/fine_tuned")
+    monkeypatch.chdir(tmp_path)
+    use("models/fine_tuned")
+    assert (Classifier()(shown) == expected).all()
+
+
+def test_a_frozen_backbone_must_be_there_and_the_one_trained_on(
+    use: Callable[[str], Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    use("none")
+    shutil.copytree("models/multilabel", tmp_path / "models/multilabel")
+    shutil.copytree("models/backbone", tmp_path / "models/backbone")
+    monkeypatch.chdir(tmp_path)
+    card = tmp_path / "models/backbone/backbone.json"
+    content = json.loads(card.read_text())
+    card.write_text(json.dumps(content | {"sha256": "0" * 64}))
+    with pytest.raises(PipelineError, match="cnn-4-8 000000000000 is not the one"):
+        Classifier()
+    card.unlink()
+    with pytest.raises(PipelineError, match=r"backbone\.json: no such file; run `dvc repro`"):
+        Classifier()
+    shutil.rmtree(tmp_path / "models/multilabel")
+    with pytest.raises(PipelineError, match="train the classifier first"):
+        Classifier()
+
+
+@pytest.mark.parametrize("name", ["none", "shared"])
+def test_predict_writes_values_of_categorical_attributes(
+    use: Callable[[str], Path], name: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    use(name)
+    Path("broken.png").write_bytes(b"no picture")
+    assert predict.main(["images", "broken.png"]) == 1
+    table = pd.read_csv(io.StringIO(capsys.readouterr().out), keep_default_na=False, dtype=str)
+    names = ["colour", "bright", "shade"]
+    cells = [cell for one in names for cell in (one, f"{one}_probability")]
+    assert list(table.columns) == ["image", "error", *cells]
+    assert (table["error"] != "").tolist() == [False] * N + [True]
+    assert (table.iloc[N][cells] == "").all()
+    good = table.iloc[:N]
+    classify = Classifier()
+    probability = classify(pictures())
+    for one, (start, stop) in zip(("colour", "shade"), SOFTMAX, strict=True):
+        own = probability[:, start:stop]
+        values = [column.split("=")[1] for column in COLUMNS[start:stop]]
+        assert good[one].tolist() == [values[k] for k in own.argmax(axis=1)]
+        told = good[f"{one}_probability"].astype(float).to_numpy()
+        assert told == pytest.approx(own.max(axis=1), abs=1e-6)
+        assert (told >= 0.5).all()
+    decided = (probability[:, 2] >= classify.card.thresholds[2]).astype(int).astype(str)
+    assert good["bright"].tolist() == decided.tolist()
+
+
+@pytest.mark.parametrize("name", ["none", "independent"])
+def test_predict_image(use: Callable[[str], Path], name: str) -> None:
+    use(name)
+    model = Predictor()
+    expected = Classifier()(pictures()[:8])
+    for i, row in enumerate(expected):
+        file = Path(f"images/{i:02d}.png")
+        probability, present = predict_image(model, file)
+        assert tuple(probability) == COLUMNS
+        assert list(probability.values()) == row.tolist()
+        assert all(type(value) is float for value in probability.values())
+        colour, shade = COLUMNS[row[:2].argmax()], COLUMNS[3 + row[3:].argmax()]
+        for threshold in (None, 0.0, float(row[2]), np.nextafter(row[2], 1), 1.0):
+            limit = model.card.thresholds[2] if threshold is None else threshold
+            middle = ["bright"] if row[2] >= limit else []
+            told, present = predict_image(model, str(file), threshold)
+            assert told == probability
+            assert present == [colour, *middle, shade]
+
+
+def test_predict_image_names_a_picture_that_cannot_be_read(use: Callable[[str], Path]) -> None:
+    use("none")
+    model = Predictor()
+    Path("bad.png").write_bytes(b"no picture")
+    for name in ("bad.png", "gone.png", "images"):
+        with pytest.raises(PipelineError) as caught:
+            predict_image(model, name)
+        assert str(caught.value).startswith(f"{name}: ")
+        assert "\n" not in str(caught.value)
+
+
+SWITCHED_OFF = """
+import sys
+from pipeline.stages import fine_tune
+fine_tune.main()
+assert "tensorflow" not in sys.modules and "keras" not in sys.modules
+"""
+
+
+def test_without_epochs_a_note_is_left_and_nothing_read(tmp_path: Path) -> None:
+    with inside(tmp_path):
+        write_params({"epochs": 0})
+    earlier = tmp_path / "models/fine_tuned"
+    earlier.mkdir(parents=True)
+    (earlier / "model.json").write_text("{}")
+    done = subprocess.run(
+        [sys.executable, "-c", SWITCHED_OFF],
+        cwd=tmp_path,
+        env={**os.environ, "PYTHONPATH": str(ROOT)},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    assert [file.name for file in earlier.iterdir()] == ["fine_tune.json"]
+    assert json.loads((earlier / "fine_tune.json").read_text()) == {"epochs": 0}
+    assert [file.name for file in (tmp_path / "models").iterdir()] == ["fine_tuned"]

@@ -1,0 +1,134 @@
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from pipeline.training.losses import Objective, masked_cross_entropy, objective, positive_weights
+
+tf = pytest.importorskip("tensorflow")
+NAN = float("nan")
+
+
+def value(
+    targets: list[list[float]], logits: list[list[float]], weights: object = None, **more: object
+) -> float:
+    loss = masked_cross_entropy(
+        tf.constant(targets, tf.float32),
+        tf.constant(logits, tf.float32),
+        weights,
+        Objective(**more),  # type: ignore[arg-type]
+    )
+    return float(loss.numpy())
+
+
+def gradient_of(
+    targets: list[list[float]], logits: list[list[float]], **more: object
+) -> np.ndarray:
+    variable = tf.Variable(logits)
+    with tf.GradientTape() as tape:
+        loss = masked_cross_entropy(tf.constant(targets), variable, None, Objective(**more))  # type: ignore[arg-type]
+    return np.asarray(tape.gradient(loss, variable).numpy())
+
+
+def test_hand_computed() -> None:
+    # -log sigmoid(2) = 0.126928, -log(1 - sigmoid(-1)) = 0.313262
+    assert value([[1.0, 0.0]], [[2.0, -1.0]]) == pytest.approx((0.126928 + 0.313262) / 2, abs=1e-6)
+    assert value([[1.0, NAN]], [[2.0, -1.0]]) == pytest.approx(0.126928, abs=1e-6)
+    weighted = value([[1.0, 0.0]], [[2.0, -1.0]], weights=tf.constant([[3.0, 1.0]]))
+    assert weighted == pytest.approx((3 * 0.126928 + 0.313262) / 4, abs=1e-6)
+    # (1 - sigmoid(2))^2 = 0.0142094
+    focal = value([[1.0]], [[2.0]], gamma=2.0)
+    assert focal == pytest.approx(0.0142094 * 0.126928, rel=1e-4)
+
+
+def test_positive_weight_by_hand() -> None:
+    # It multiplies the positive cell's loss and not the count of cells, as in PyTorch.
+    found = value([[1.0, 0.0]], [[2.0, -1.0]], positive_weight=(4.0, 9.0))
+    assert found == pytest.approx((4 * 0.126928 + 0.313262) / 2, abs=1e-6)
+    unknown = value([[1.0, NAN]], [[2.0, -1.0]], positive_weight=(4.0, 9.0))
+    assert unknown == pytest.approx(4 * 0.126928, abs=1e-6)
+
+
+def test_positive_weights_are_negatives_by_positives() -> None:
+    labels = np.array(
+        [[1, 0, NAN, 1], [0, 0, NAN, 1], [0, 1, 1, NAN], [0, 1, 0, 1], [NAN, 0, 0, 1]]
+    )
+    assert positive_weights(labels) == (3.0, 1.5, 2.0, 1.0)
+    assert objective("weighted", labels).positive_weight == (3.0, 1.5, 2.0, 1.0)
+    assert objective("cross_entropy", labels) == Objective()
+    assert objective("focal", labels).gamma == 2.0
+
+
+def test_soft_targets() -> None:
+    assert value([[0.25]], [[0.0]]) == pytest.approx(np.log(2), abs=1e-6)
+
+
+@pytest.mark.parametrize("more", [{}, {"gamma": 2.0}, {"positive_weight": (3.0, 0.5)}])
+def test_unknown_cells_have_exactly_zero_gradient(more: dict[str, object]) -> None:
+    gradient = gradient_of([[1.0, NAN], [NAN, 0.0]], [[0.5, 100.0], [-3.0, 1.0]], **more)
+    assert gradient[0, 1] == 0.0
+    assert gradient[1, 0] == 0.0
+    assert gradient[0, 0] < 0 < gradient[1, 1]
+
+
+def test_nothing_known_is_zero_and_has_no_nan_gradient() -> None:
+    assert value([[NAN, NAN]], [[1.0, 2.0]]) == 0.0
+    assert gradient_of([[NAN, NAN]], [[1.0, 2.0]]).tolist() == [[0.0, 0.0]]
+    softmax = ((0, 2),)
+    assert value([[NAN, NAN]], [[1.0, 2.0]], softmax=softmax) == 0.0
+    assert gradient_of([[NAN, NAN]], [[1.0, 2.0]], softmax=softmax).tolist() == [[0.0, 0.0]]
+
+
+def test_gamma_zero_is_cross_entropy() -> None:
+    rng = np.random.default_rng(0)
+    logits = rng.normal(size=(8, 3)).astype("float32")
+    targets = (rng.random((8, 3)) < 0.5).astype("float32")
+    expected = float(
+        tf.reduce_mean(tf.nn.sigmoid_cross_entropy_with_logits(targets, logits)).numpy()
+    )
+    assert value(targets.tolist(), logits.tolist(), gamma=0.0) == pytest.approx(expected, rel=1e-6)
+
+
+def test_softmax_by_hand() -> None:
+    # Probabilities of (1, 2, 0) are .244728, .665241, .090031.
+    assert value([[0, 1, 0]], [[1.0, 2.0, 0.0]], softmax=((0, 3),)) == pytest.approx(
+        0.407606, abs=1e-6
+    )
+    focal = value([[0, 1, 0]], [[1.0, 2.0, 0.0]], softmax=((0, 3),), gamma=2.0)
+    assert focal == pytest.approx((1 - 0.665241) ** 2 * 0.407606, rel=1e-4)
+    # Shares that do not sum to 1 are scaled; a binary column beside it is a cell of its own.
+    mixed = value([[1.0, 0.0, 0.4, 0.1]], [[2.0, 1.0, 2.0, 0.0]], softmax=((1, 4),))
+    soft = -(0.8 * np.log(0.665241) + 0.2 * np.log(0.090031))
+    assert mixed == pytest.approx((0.126928 + soft) / 2, abs=1e-6)
+
+
+def test_softmax_of_two_values_is_the_sigmoid_of_their_difference() -> None:
+    rng = np.random.default_rng(1)
+    logits = rng.normal(size=(16, 2)).astype("float32")
+    positive = (rng.random(16) < 0.3).astype("float32")
+    two = np.stack([1 - positive, positive], axis=1)
+    two[3] = NAN
+    positive[3] = NAN
+    for gamma in (0.0, 2.0):
+        by_softmax = value(two.tolist(), logits.tolist(), softmax=((0, 2),), gamma=gamma)
+        difference = (logits[:, 1] - logits[:, 0])[:, None]
+        by_sigmoid = value(positive[:, None].tolist(), difference.tolist(), gamma=gamma)
+        assert by_softmax == pytest.approx(by_sigmoid, rel=1e-5)
+
+
+def test_unknown_and_unnamed_categorical_cells_have_exactly_zero_gradient() -> None:
+    targets = [[1.0, 0.0, 0.0, 1.0], [NAN, NAN, NAN, 0.0], [0.0, 0.0, 0.0, NAN]]
+    for gamma in (0.0, 2.0):
+        gradient = gradient_of(
+            targets, [[0.5, 90.0, -2.0, 1.0]] * 3, softmax=((0, 3),), gamma=gamma
+        )
+        assert (gradient[1, :3] == 0).all()
+        assert (gradient[2] == 0).all()
+        assert gradient[0, 0] < 0 < gradient[0, 1]
+        assert gradient[1, 3] > 0
+
+
+def test_part_of_an_objective() -> None:
+    whole = Objective(2.0, softmax=((1, 4), (5, 7)), positive_weight=(1, 2, 3, 4, 5, 6, 7))
+    assert whole.part(1, 4) == Objective(2.0, ((0, 3),), (2, 3, 4))
+    assert whole.part(4, 5) == Objective(2.0, (), (5,))
