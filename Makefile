@@ -9,7 +9,7 @@ PYTHON ?= $(shell for p in python3 python3.12 python3.11 python3.13 python; do \
 export PATH := $(BIN):$(PATH)
 export TF_CPP_MIN_LOG_LEVEL ?= 3
 
-.PHONY: help install repro test lint format hooks readme metrics clean
+.PHONY: help install repro test test-slow test-weak lint format hooks readme metrics clean
 .DEFAULT_GOAL := help
 
 help:  ## List the targets
@@ -22,7 +22,18 @@ repro: $(VENV)/.runtime  ## Run the pipeline: dvc repro
 
 test: $(VENV)/.dev  ## Lint, type-check and run the test suite
 	$(MAKE) --no-print-directory lint
-	pytest -n 2 --dist loadfile
+	pytest -n 2 --dist loadfile -m "not slow"
+
+test-slow: $(VENV)/.dev  ## Run the tests that take minutes each
+	pytest -m slow
+
+# As on a processor with AVX2 at most, whose products of matrices are another library's, too. TensorFlow
+# computes with oneDNN there as everywhere, and with Eigen where that is turned off.
+WEAK = ONEDNN_MAX_CPU_ISA=AVX2 OPENBLAS_CORETYPE=Haswell
+MARKED ?= not slow
+test-weak: $(VENV)/.dev  ## Run the suite as on a processor with AVX2 at most, with oneDNN and without
+	$(WEAK) TF_ENABLE_ONEDNN_OPTS=1 pytest -n 2 --dist loadfile -m "$(MARKED)"
+	$(WEAK) TF_ENABLE_ONEDNN_OPTS=0 pytest -n 2 --dist loadfile -m "$(MARKED)"
 
 lint: $(VENV)/.dev  ## Lint, type-check and hold imports to their direction
 	ruff check .

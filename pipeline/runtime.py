@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import platform
 import re
 import sys
 import tempfile
@@ -14,12 +15,16 @@ from typing import Any
 NEWS = re.compile(r"I\d{4} |WARNING: All log messages before absl::InitializeLog\(\)")
 """How lines begin that TensorFlow writes on import whatever its log level is."""
 
+ONEDNN = "TF_ENABLE_ONEDNN_OPTS"
+"""The variable that turns TensorFlow's oneDNN kernels on and off; read when it is imported."""
+
 
 def prepare(seed: int, to_train: bool = False) -> Any:
     """Import and set up TensorFlow; returns the module.
 
     Every operation is deterministic, so that the same machine writes the same bytes again. GPU
-    memory is taken as needed. With TF_CPP_MIN_LOG_LEVEL=0 in the environment TensorFlow says all.
+    memory is taken as needed. With TF_CPP_MIN_LOG_LEVEL=0 in the environment TensorFlow says all;
+    with TF_ENABLE_ONEDNN_OPTS=0 it computes without oneDNN, see `position_free`.
 
     Parameters
     ----------
@@ -28,6 +33,7 @@ def prepare(seed: int, to_train: bool = False) -> Any:
         computes anything.
     """
     level = os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+    choose_kernels()
     with contextlib.nullcontext() if level == "0" else without_news():
         import tensorflow as tf
 
@@ -44,6 +50,16 @@ def prepare(seed: int, to_train: bool = False) -> Any:
     tf.get_logger().setLevel("ERROR")
     tf.keras.utils.set_random_seed(seed)
     return tf
+
+
+def choose_kernels() -> None:
+    """Ask for oneDNN on x86-64, unless the environment says otherwise; before TensorFlow's import.
+
+    By itself TensorFlow takes it only where a processor has instructions for networks
+    (AVX512-VNNI, AMX and the like), Eigen elsewhere.
+    """
+    if platform.machine() in ("x86_64", "AMD64"):
+        os.environ.setdefault(ONEDNN, "1")
 
 
 @contextlib.contextmanager
@@ -83,6 +99,20 @@ def device() -> str:
     import tensorflow as tf
 
     return "gpu" if tf.config.list_physical_devices("GPU") else "cpu"
+
+
+def onednn() -> bool:
+    """Whether TensorFlow was asked to compute with oneDNN, see `prepare`."""
+    return os.environ.get(ONEDNN, "0").lower() in ("1", "true")
+
+
+def position_free() -> bool:
+    """Whether a network gives a picture the same bytes wherever in a batch it stands.
+
+    Not with Eigen on a processor: its convolutions multiply the pixels of the whole batch as one
+    matrix, and with AVX2 at most the last picture of a batch came out otherwise in the last bits.
+    """
+    return device() == "gpu" or onednn()
 
 
 def processor_has_bfloat16() -> bool:

@@ -21,6 +21,7 @@ from pipeline import runtime
 settings.register_profile("unhurried", deadline=None)
 settings.load_profile("unhurried")
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+runtime.choose_kernels()  # a test may import TensorFlow by itself
 ROOT = Path(__file__).resolve().parent.parent
 
 

@@ -8,6 +8,7 @@ import sys
 from pathlib import Path
 
 import numpy as np
+import pytest
 from PIL import Image
 
 SIDE, BATCH, STEPS = 96, 16, 8
@@ -55,6 +56,8 @@ def weights_of_two_fits(folder: Path) -> list[str]:
     return found
 
 
+@pytest.mark.slow
+@pytest.mark.identical_bytes
 def test_a_resnet_trained_twice_has_the_same_weights(tmp_path: Path) -> None:
     code = (
         "import sys; from pathlib import Path; from tests import test_repeatable as here; "

@@ -54,6 +54,40 @@ def test_a_wish_is_granted_and_auto_is_one_of_both() -> None:
     assert runtime.precision("auto") in ("float32", "bfloat16")
 
 
+@pytest.mark.parametrize(
+    ("machine", "asked", "expected"),
+    [
+        ("x86_64", None, True),
+        ("AMD64", None, True),
+        ("x86_64", "0", False),
+        ("aarch64", None, False),
+        ("aarch64", "1", True),
+    ],
+)
+def test_onednn_is_asked_for_on_x86_unless_turned_off(
+    monkeypatch: pytest.MonkeyPatch, machine: str, asked: str | None, expected: bool
+) -> None:
+    monkeypatch.setattr("platform.machine", lambda: machine)
+    monkeypatch.setenv(runtime.ONEDNN, asked or "")
+    if asked is None:
+        monkeypatch.delenv(runtime.ONEDNN)
+    runtime.choose_kernels()
+    assert runtime.onednn() is expected
+    assert os.environ.get(runtime.ONEDNN) == (asked or ("1" if expected else None))
+
+
+@pytest.mark.parametrize(
+    ("device", "onednn", "expected"),
+    [("cpu", "1", True), ("cpu", "0", False), ("gpu", "0", True)],
+)
+def test_only_eigen_on_a_processor_minds_the_place_in_a_batch(
+    monkeypatch: pytest.MonkeyPatch, device: str, onednn: str, expected: bool
+) -> None:
+    monkeypatch.setattr(runtime, "device", lambda: device)
+    monkeypatch.setenv(runtime.ONEDNN, onednn)
+    assert runtime.position_free() is expected
+
+
 def test_what_is_no_news_is_passed_on(capfd: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(ImportError), runtime.without_news():
         os.write(2, b"WARNING: All log messages before absl::InitializeLog() is called are\n")

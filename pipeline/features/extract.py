@@ -3,7 +3,7 @@
 Threads decode and augment ahead of the network, and its next step starts before the last one has
 ended, so that no core waits. The batch has one fixed shape, so that the compiled graph is one, too,
 and an image's features have the same bytes wherever in a batch it stands and whatever stands beside
-it.
+it. Where the kernels do not keep that, the network sees one picture at a time.
 """
 
 from __future__ import annotations
@@ -16,6 +16,7 @@ from typing import Any, Protocol
 
 import numpy as np
 
+from pipeline import runtime
 from pipeline.data.loading import ahead
 from pipeline.features.cache import Work
 from pipeline.features.store import stored
@@ -47,7 +48,8 @@ class Network(Protocol):
 
 
 class Encoder:
-    """The backbone compiled for one batch shape.
+    """The backbone compiled for one batch shape: ``batch`` pictures, or one, see
+    `runtime.position_free`.
 
     Parameters
     ----------
@@ -61,9 +63,10 @@ class Encoder:
         self.image_size = image_size
         self.batch = batch_size(image_size)
         self.map_shape: tuple[int, int, int] = tuple(model.output_shape[1:])
+        self._together = self.batch if runtime.position_free() else 1
 
         @tf.function(
-            input_signature=[tf.TensorSpec((self.batch, *image_size, 3), tf.uint8)],
+            input_signature=[tf.TensorSpec((self._together, *image_size, 3), tf.uint8)],
             autograph=False,
         )
         def encode(images: Any) -> Any:
@@ -73,10 +76,13 @@ class Encoder:
 
     def __call__(self, images: np.ndarray) -> np.ndarray:
         """uint8 [n, h, w, 3], n at most ``batch`` -> float32 [n, h', w', C]."""
-        padded = np.zeros((self.batch, *self.image_size, 3), dtype=np.uint8)
-        padded[: len(images)] = images
-        maps: np.ndarray = self._encode(padded).numpy()
-        return maps[: len(images)]
+        maps = np.empty((len(images), *self.map_shape), dtype=np.float32)
+        for start in range(0, len(images), self._together):
+            some = images[start : start + self._together]
+            padded = np.zeros((self._together, *self.image_size, 3), dtype=np.uint8)
+            padded[: len(some)] = some
+            maps[start : start + len(some)] = self._encode(padded).numpy()[: len(some)]
+        return maps
 
 
 def batched(

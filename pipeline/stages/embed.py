@@ -159,10 +159,11 @@ def _circumstances() -> dict[str, str]:
     """What else decides over the features: a run must not continue what another code, version or
     kind of device began."""
     code = hashlib.sha256()
-    for module in (augment, backbones, weights, extract, loading, store, images):
+    for module in (augment, loading, backbones, weights, extract, loading, store, images):
         code.update(Path(str(module.__file__)).read_bytes())
     versions = {name: version(name) for name in ("tensorflow", "keras", "pillow", "numpy")}
-    return {"code": code.hexdigest(), "device": runtime.device(), **versions}
+    kernels = "onednn" if runtime.onednn() else "eigen"
+    return {"code": code.hexdigest(), "device": runtime.device(), "kernels": kernels, **versions}
 
 
 def _digest(content: dict[str, Any]) -> str:

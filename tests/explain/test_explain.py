@@ -86,6 +86,7 @@ def test_a_picture_and_a_table_per_image(
     assert "R² undefined (nothing to explain: the probability never moves)" in said
 
 
+@pytest.mark.identical_bytes
 def test_twice_gives_the_same_bytes_whatever_the_name_and_the_company(
     call: Callable[..., int], tmp_path: Path
 ) -> None:

@@ -1,6 +1,9 @@
 from __future__ import annotations
 
 import hashlib
+import os
+import subprocess
+import sys
 import threading
 import time
 from pathlib import Path
@@ -159,6 +162,36 @@ def test_the_loader_renders_the_views_asked_for(tmp_path: Path) -> None:
         load(Work("a.png", broken, (0,), (b"",)))
 
 
+SAME_PICTURE_EVERYWHERE = """
+from pipeline import runtime
+runtime.prepare(0)
+import keras, numpy as np
+from pipeline.embedding import Encoder
+inputs = keras.Input((16, 8, 3))
+layer = keras.layers.Conv2D(40, 1, kernel_initializer=keras.initializers.HeNormal(1))
+encoder = Encoder(keras.Model(inputs, layer(inputs)), (16, 8))
+picture = np.random.default_rng(0).integers(0, 256, (1, 16, 8, 3), dtype=np.uint8)
+maps = encoder(np.repeat(picture, encoder.batch, axis=0))
+print(len(maps), len({one.tobytes() for one in maps}))
+"""
+
+
+@pytest.mark.identical_bytes
+@pytest.mark.parametrize("onednn", ["0", "1"])
+def test_a_picture_has_the_same_bytes_everywhere_in_a_batch(root: Path, onednn: str) -> None:
+    done = subprocess.run(
+        [sys.executable, "-c", SAME_PICTURE_EVERYWHERE],
+        cwd=root,
+        # The fault shows with AVX2 at most, whatever the processor.
+        env={**os.environ, "TF_ENABLE_ONEDNN_OPTS": onednn, "ONEDNN_MAX_CPU_ISA": "AVX2"},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.stdout.split() == ["64", "1"], done.stderr
+
+
+@pytest.mark.identical_bytes
 def test_encoder_pads_and_is_the_same_for_any_batch() -> None:
     keras = pytest.importorskip("keras")
     inputs = keras.Input((16, 8, 3))

@@ -20,6 +20,7 @@ from PIL import Image
 
 ROOT = Path(__file__).resolve().parents[2]
 NUMBER, VIEWS = 40, 30
+pytestmark = pytest.mark.identical_bytes
 
 
 @pytest.fixture(scope="module")

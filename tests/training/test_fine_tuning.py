@@ -91,6 +91,7 @@ def same(one: list[np.ndarray], two: list[np.ndarray]) -> bool:
     return all((a == b).all() for a, b in zip(one, two, strict=True))
 
 
+@pytest.mark.identical_bytes
 def test_learns_what_is_seen_and_twice_the_same(pictures: Pictures, tmp_path: Path) -> None:
     files = []
     for run in ("one", "two"):

@@ -208,6 +208,7 @@ def test_all_that_was_fitted_is_counted(project: Path) -> None:
         assert counts[name].parameters == counts[name].trainable + 16 * heads
 
 
+@pytest.mark.identical_bytes
 def test_a_second_run_writes_the_same_bytes(use: Callable[[str], Path]) -> None:
     before = use("shared")
     use("again")

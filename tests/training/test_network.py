@@ -60,6 +60,7 @@ def test_agrees_with_the_frozen_backbone_and_its_head() -> None:
     assert WholeNetwork([made], SIZE)(pictures) == pytest.approx(apart, abs=1e-5)
 
 
+@pytest.mark.identical_bytes
 def test_a_picture_has_the_same_bytes_wherever_it_stands() -> None:
     whole = WholeNetwork([branch([(0, 4)])], SIZE)
     pictures = noise(7)

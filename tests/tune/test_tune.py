@@ -98,6 +98,7 @@ def pretended(monkeypatch: pytest.MonkeyPatch, *answers: float | BaseException) 
     monkeypatch.setattr(trainer.Trainer, "_branch", lambda self, choice: None)
 
 
+@pytest.mark.identical_bytes
 @pytest.mark.usefixtures("project")
 def test_a_label_that_is_to_be_seen_is_learned_and_twice_alike() -> None:
     train = trained(epochs=3)
