@@ -99,7 +99,7 @@ def clip_norm(value: Any) -> float | None:
 
 
 def threshold(value: Any) -> str | float:
-    """A rule of `pipeline.metrics.thresholds`, or a probability."""
+    """A rule of `pipeline.metrics.scores.thresholds`, or a probability."""
     rules = ("prevalence", "balanced", "f1", "accuracy")
     if isinstance(value, str) and value in rules:
         return value

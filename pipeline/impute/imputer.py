@@ -46,7 +46,7 @@ class Settings:
 
     rounds : self-training rounds at most.
     confidence : of a pseudo-label, see `pipeline.impute.self_training`.
-    threshold : rule or number, see `pipeline.metrics.thresholds.choose`.
+    threshold : rule or number, see `pipeline.metrics.scores.thresholds.choose`.
     prior : attribute -> share of positives among its unknown cells, where the user knows it.
     min_confidence : expected correctness below which cells will be left empty; the audit is then of
         the others. None = every cell is filled.

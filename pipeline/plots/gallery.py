@@ -32,7 +32,7 @@ def choose(
     folder: Path,
     seed: int,
 ) -> list[dict[str, Any]]:
-    """At most `SHOWN` test images as items for `pipeline.plots.gallery.gallery`.
+    """At most `SHOWN` test images as items for `pipeline.plots.evaluation.gallery.gallery`.
 
     A seeded choice; half of them, if there are so many, have an imputed cell. Neither right nor
     wrong predictions are preferred.

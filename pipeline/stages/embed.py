@@ -159,7 +159,7 @@ def _circumstances() -> dict[str, str]:
     """What else decides over the features: a run must not continue what another code, version or
     kind of device began."""
     code = hashlib.sha256()
-    for module in (augment, loading, backbones, weights, extract, loading, store, images):
+    for module in (augment, images, loading, backbones, weights, extract, store):
         code.update(Path(str(module.__file__)).read_bytes())
     versions = {name: version(name) for name in ("tensorflow", "keras", "pillow", "numpy")}
     kernels = "onednn" if runtime.onednn() else "eigen"
