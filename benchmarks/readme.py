@@ -1,27 +1,42 @@
-"""python -m benchmarks.readme: put the figures of reports/ and benchmarks/ into the READMEs.
+"""python -m benchmarks.readme: put figures of reports/ and benchmarks/ and the params into pages.
 
-`--check` changes nothing and fails when the README says something else than the files.
+A page has a place for each generated part: a line `<!-- figures: NAME -->`, and one that ends it.
+`--check` changes nothing and fails when a page says something else than the files.
 """
 
 from __future__ import annotations
 
+import re
 import sys
+import tempfile
+from collections.abc import Callable, Mapping
+from functools import partial
 from itertools import pairwise
 from pathlib import Path
 
+import numpy as np
 import pandas as pd
+import yaml
 
 from benchmarks import recipe_list
 from benchmarks.scoring import POOLED
+from pipeline import params
+from pipeline.errors import PipelineError, run
 
-PAGES = (Path("README.md"), Path("benchmarks/README.md"))
+PAGES = (Path("README.md"), *sorted(Path("docs").glob("*.md")), Path("benchmarks/README.md"))
 RESULTS = Path("benchmarks/results")
-RECIPES = Path("reports/recipes.csv")
+RECIPES = Path("docs/recipes.csv")
+PARAMS = Path("params.yaml")
 FASHION = RESULTS / "fashion_efficientnet.csv"
 """reports/categories.csv of the line `fashion-efficientnet`."""
-TABLES = ("cost", "embed", "grid", "rates", "scale", "speed")
-MEASURED = [Path(f"benchmarks/{name}.csv") for name in TABLES]
+OPENED = re.compile(r"^<!-- figures: ", re.MULTILINE)
+PLACE = re.compile(
+    OPENED.pattern + r"([^>\n]+) -->\n(.*?)<!-- end of figures -->", re.M | re.DOTALL
+)
 START, END = "<!-- figures: {} -->\n", "<!-- end of figures -->"
+REFUSED = [None]
+"""A value that no param can have."""
+Parts = Mapping[str, Callable[[], str]]
 
 
 def table(frame: pd.DataFrame) -> str:
@@ -31,52 +46,59 @@ def table(frame: pd.DataFrame) -> str:
     return "".join(f"| {' | '.join(row)} |\n" for row in rows)
 
 
-def interval(frame: pd.DataFrame, name: str, digits: int = 3) -> pd.Series:
+def interval(frame: pd.DataFrame, name: str, digits: int = 3, sign: str = "") -> pd.Series:
     """``0.97 (0.95 to 0.99)`` from the columns name, name_low and name_high."""
     shown = []
     columns = (frame[c] for c in (name, f"{name}_low", f"{name}_high"))
     for value, low, high in zip(*columns):
-        text = f"{value:.{digits}f} ({low:.{digits}f} to {high:.{digits}f})"
+        style = f"{sign}.{digits}f"
+        text = f"{value:{style}} ({low:{style}} to {high:{style}})"
         shown.append("" if pd.isna(value) else text)
     return pd.Series(shown, index=frame.index)
 
 
-def blocks() -> dict[str, str]:
-    """The generated parts of the README by name."""
+def run_scores() -> str:
+    """What the last run has reached, attribute by attribute."""
     heads = pd.read_csv("reports/attributes.csv")
     truth = pd.read_csv("reports/imputation_truth.csv")
     test = pd.read_csv("reports/test.csv")
-    times = pd.read_csv("benchmarks/stage_times.csv")
-    scores = pd.DataFrame(
-        {
-            "attribute": [f"`{name}`" for name in heads["attribute"]],
-            "positive / negative / unknown": [
-                f"{p} / {n} / {u}"
-                for p, n, u in zip(heads["positive"], heads["negative"], heads["unknown"])
-            ],
-            "AUC out of fold (95 %)": interval(heads, "auc"),
-            "learnable": heads["learnable"],
-            "filled cells": truth["cells"],
-            "expected (95 %)": interval(heads, "expected_accuracy", 2),
-            "of them right (95 %)": interval(truth, "accuracy", 2),
-            "majority guess": truth["majority_accuracy"].round(2),
-            "final classifier, test AUC (95 %)": interval(test, "auc"),
-        }
+    return table(
+        pd.DataFrame(
+            {
+                "attribute": [f"`{name}`" for name in heads["attribute"]],
+                "positive / negative / unknown": [
+                    f"{p} / {n} / {u}"
+                    for p, n, u in zip(heads["positive"], heads["negative"], heads["unknown"])
+                ],
+                "held-out AUC (95 %)": interval(heads, "auc"),
+                "learnable": heads["learnable"],
+                "filled cells": truth["cells"],
+                "expected accuracy (95 %)": interval(heads, "expected_accuracy", 2),
+                "true accuracy (95 %)": interval(truth, "accuracy", 2),
+                "majority baseline": truth["majority_accuracy"].round(2),
+                "final classifier, test AUC (95 %)": interval(test, "auc"),
+            }
+        )
     )
-    cells = pd.read_csv("data/imputed/provenance.csv", dtype=str)
-    minutes = times.loc[times["stage"] == "all", "seconds"].item() / 60
-    stages = times[times["stage"] != "all"]
+
+
+def provenance() -> str:
+    """The first filled cells of the last run."""
+    return table(pd.read_csv("data/imputed/provenance.csv", dtype=str).head(6))
+
+
+def minutes() -> str:
+    """How long the default run takes."""
+    times = pd.read_csv("benchmarks/stage_times.csv")
+    whole = times.loc[times["stage"] == "all", "seconds"].item() / 60
+    return f"Measured on {times['machine'][0]}: {whole:.1f} minutes in all.\n"
+
+
+def stage_times() -> str:
+    """What each stage of the default run takes."""
+    times = pd.read_csv("benchmarks/stage_times.csv").query("stage != 'all'")
     names = {"start_up": "of these start-up", "peak_mb": "peak MB"}
-    return {
-        **measured(),
-        "recipe lines": table(recipe_lines()),
-        "imputation": table(imputation()),
-        "missing": table(missing()),
-        "scores": table(scores),
-        "provenance": table(cells.head(6)),
-        "times": f"Measured on {times['machine'][0]}: {minutes:.1f} minutes in all.\n\n"
-        + table(stages.drop(columns="machine").rename(columns=names)),
-    }
+    return minutes() + "\n" + table(times.drop(columns="machine").rename(columns=names))
 
 
 def imputation() -> pd.DataFrame:
@@ -133,32 +155,28 @@ def missing() -> pd.DataFrame:
     return pd.DataFrame(rows)
 
 
-def measured() -> dict[str, str]:
-    """The tables of speed and cost that have been measured, each with its machine."""
-    parts = {}
-    for path in MEASURED:
-        if path.exists():
-            frame = pd.read_csv(path)
-            where = f"Measured on {frame['machine'].iloc[0]}.\n\n"
-            shown = frame.drop(columns="machine")
-            if path.stem == "speed":
-                shown = shown.T.reset_index()
-                shown.columns = ["", *(f"{v} views" for v in frame["views"])]
-                shown = shown[shown[""] != "views"]
-            parts[path.stem] = where + table(shown.rename(columns=lambda c: c.replace("_", " ")))
-            if path.stem == "scale":
-                parts["estimate"] = table(estimate(frame))
-    if RECIPES.exists():
-        parts["recipes"] = table(recipes(pd.read_csv(RECIPES)))
-    if FASHION.exists():
-        parts["fashion"] = table(fashion(pd.read_csv(FASHION)))
-    precision = sorted(RESULTS.parent.glob("precision_*.csv"))
-    if precision:
-        frame = pd.concat([pd.read_csv(path) for path in precision])
-        where = f"Measured on {frame['machine'].iloc[0]}.\n\n"
-        shown = frame.drop(columns="machine").rename(columns=lambda c: c.replace("_", " "))
-        parts["precision"] = where + table(shown)
-    return parts
+def measured(path: Path) -> str:
+    """A measured table and its machine."""
+    frame = pd.read_csv(path)
+    shown = frame.drop(columns="machine")
+    if path.stem == "speed":
+        shown = shown.T.reset_index()
+        shown.columns = ["", *(f"{v} views" for v in frame["views"])]
+        shown = shown[shown[""] != "views"]
+    return _with_machine(frame, shown)
+
+
+def precision() -> str:
+    """The backbone in float32, bfloat16 and int8, of all tables measured."""
+    frame = pd.concat(
+        [pd.read_csv(path) for path in sorted(RESULTS.parent.glob("precision_*.csv"))]
+    )
+    return _with_machine(frame, frame.drop(columns="machine"))
+
+
+def _with_machine(frame: pd.DataFrame, shown: pd.DataFrame) -> str:
+    where = f"Measured on {frame['machine'].iloc[0]}.\n\n"
+    return where + table(shown.rename(columns=lambda c: c.replace("_", " ")))
 
 
 def fashion(frame: pd.DataFrame) -> pd.DataFrame:
@@ -181,23 +199,92 @@ def recipe_lines() -> pd.DataFrame:
     return pd.DataFrame(shown, columns=["recipe", "what", "line"])
 
 
-def recipes(frame: pd.DataFrame) -> pd.DataFrame:
-    """The recipes side by side, the best first."""
+def recipes(frame: pd.DataFrame) -> str:
+    """The recipes side by side, the best mAP first: what was compared, and a row for each."""
+    first = frame["recipe"].iloc[0]
     shown = frame.sort_values("map", ascending=False, ignore_index=True)
-    return pd.DataFrame(
-        {
-            "recipe": "`" + shown["recipe"] + "`",
-            "test mAP (95 %)": interval(shown, "map"),
-            "sample F1": shown["f1_samples"].round(3),
-            "subset accuracy": shown["subset_accuracy"].round(3),
-            "numbers to fit": [f"{count:,}" for count in shown["trainable"]],
-            "train s": shown["train_seconds"].round(0).astype(int),
-            "backbone": shown["backbone"]
-            + ["" if p == "yes" else " (random)" for p in shown["pretrained"]],
-            "predict ms": shown["ms_per_image"].round(1),
-            "MB": shown["size_mb"].round(1),
-        }
+    backbone = shown["backbone"] + np.where(shown["pretrained"] == "yes", "", " (random)")
+    about = (
+        f"Test images with all their labels ({int(frame['cells'].iloc[0])} cells, "
+        f"{int(frame['attributes'].iloc[0])} attributes), the same for all. Differences are "
+        f"paired over images, to `{first}`. Measured on {frame['machine'].iloc[0]}. *train s* is "
+        "what the final classifier takes; *predict ms* is from file to probabilities, in a process "
+        "that is warm. Recipes that mask unknown cells imputed with two folds and no rounds.\n\n"
     )
+    return about + table(
+        pd.DataFrame(
+            {
+                "recipe": shown["recipe"],
+                "backbone": backbone,
+                "pixels": shown["size"],
+                "mAP (95 %)": interval(shown, "map"),
+                f"less {first}": interval(shown, "map_gain", sign="+"),
+                "sample F1": shown["f1_samples"].round(3),
+                "subset accuracy": shown["subset_accuracy"].round(3),
+                "label accuracy": shown["accuracy_macro"].round(3),
+                "cosine": shown["cosine_similarity"].round(3),
+                "best / worst label": shown["best_label"] + " / " + shown["worst_label"],
+                "to fit": [f"{n:,}" for n in shown["trainable"]],
+                "parameters": [f"{n:,}" for n in shown["parameters"]],
+                "MB": shown["size_mb"].round(1),
+                "embed s": shown["embed_seconds"].round(0).astype(int),
+                "impute s": shown["impute_seconds"].round(0).astype(int),
+                "train s": shown["train_seconds"].round(0).astype(int),
+                "predict ms": shown["ms_per_image"].round(1),
+                "peak MB": shown["peak_mb"].round(0).astype(int),
+            }
+        )
+    )
+
+
+def params_table(text: str) -> pd.DataFrame:
+    """Every param of a params.yaml with its default, its comment and what else it may be."""
+    shown = [
+        (f"`{key}`", f"`{value}`", comment, allowed(key, text))
+        for key, value, comment in commented(text)
+    ]
+    return pd.DataFrame(shown, columns=["key", "default", "meaning", "allowed"])
+
+
+def commented(text: str) -> list[tuple[str, str, str]]:
+    """(dotted key, value as it is written, comment) of each line of a params.yaml.
+
+    A comment goes on in lines that hold nothing else and are indented.
+    """
+    found: list[tuple[str, str, str]] = []
+    section = ""
+    for line in text.splitlines():
+        if more := re.fullmatch(r"\s+# (.*)", line):
+            key, value, comment = found[-1]
+            found[-1] = key, value, f"{comment} {more[1]}"
+        elif one := re.fullmatch(r"( *)(\w+):\s*([^#]*?)\s*(?:# (.*))?", line):
+            indent, name, value, comment = one.groups()
+            if not value:
+                section = f"{name}."
+            else:
+                found.append((section * bool(indent) + name, value, comment or ""))
+    return found
+
+
+def allowed(key: str, text: str) -> str:
+    """What the error about a wrong value of ``key`` says that it expects."""
+    content = yaml.safe_load(text)
+    *sections, name = key.split(".")
+    place = content
+    for section in sections:
+        place = place[section]
+    place[name] = REFUSED
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / PARAMS
+        path.write_text(yaml.safe_dump(content), encoding="utf-8")
+        try:
+            params.load(path)
+        except PipelineError as error:
+            _, found, expected = str(error).partition(", expected ")
+            if found:
+                return expected
+            raise
+    raise PipelineError(f"{PARAMS}: {key}: {REFUSED} was not refused")
 
 
 def estimate(scale: pd.DataFrame, images: int = 10_000_000) -> pd.DataFrame:
@@ -225,31 +312,77 @@ def further(measured: pd.DataFrame, smaller: int, larger: int) -> pd.Series:
     return (measured[larger] - measured[smaller]) / (larger - smaller)
 
 
-def filled(text: str, content: dict[str, str]) -> str:
-    """``text`` with each generated part that it has a place for replaced."""
-    for name, part in content.items():
-        start = START.format(name)
-        before, found, rest = text.partition(start)
-        if not found:
-            continue
-        _, end, after = rest.partition(END)
-        if not end:
-            raise SystemExit(f"error: no end of the part {start.strip()!r}")
-        text = f"{before}{start}\n{part}\n{END}{after}"
+OF_THE_LAST_RUN: Parts = {"scores": run_scores, "provenance": provenance}
+"""Read what `dvc repro` wrote; another machine or table has other figures."""
+OF_THE_PROJECT: Parts = {
+    "minutes": minutes,
+    "times": stage_times,
+    "params": lambda: table(params_table(PARAMS.read_text(encoding="utf-8"))),
+    "recipe lines": lambda: table(recipe_lines()),
+    "recipes": lambda: recipes(pd.read_csv(RECIPES)),
+    "fashion": lambda: table(fashion(pd.read_csv(FASHION))),
+    "imputation": lambda: table(imputation()),
+    "missing": lambda: table(missing()),
+    "estimate": lambda: table(estimate(pd.read_csv("benchmarks/scale.csv"))),
+    "precision": precision,
+    **{
+        name: partial(measured, Path(f"benchmarks/{name}.csv"))
+        for name in ("cost", "embed", "grid", "rates", "scale", "speed")
+    },
+}
+"""Read committed files alone."""
+
+
+def places(text: str) -> list[str]:
+    """Names of the generated parts that ``text`` has a place for.
+
+    Raises
+    ------
+    PipelineError
+        If a place has no end.
+    """
+    found = PLACE.findall(text)
+    if len(OPENED.findall(text)) != len(found):
+        raise PipelineError(f"a place for figures has no {END!r} before the next one; add it")
+    return [name for name, _ in found]
+
+
+def filled(text: str, parts: Parts) -> str:
+    """``text`` with the content of each place that ``parts`` names replaced."""
+    for name in places(text):
+        if name in parts:
+            place = START.format(name)
+            before, _, rest = text.partition(place)
+            after = rest.partition(END)[2]
+            text = f"{before}{place}\n{parts[name]()}\n{END}{after}"
     return text
 
 
 def main() -> None:
-    content = blocks()
+    parts = {**OF_THE_LAST_RUN, **OF_THE_PROJECT}
+    new = {}
     for path in PAGES:
         old = path.read_text(encoding="utf-8")
-        new = filled(old, content)
-        if "--check" in sys.argv[1:]:
-            if new != old:
-                raise SystemExit(f"error: {path} is not what the reports say; run `make readme`")
-            continue
-        path.write_text(new, encoding="utf-8")
+        try:
+            if unknown := set(places(old)) - set(parts):
+                raise PipelineError(
+                    f"no figures named {min(unknown)!r}; expected one of {', '.join(parts)}"
+                )
+            text = filled(old, parts)
+        except PipelineError as error:
+            raise PipelineError(f"{path}: {error}") from None
+        except FileNotFoundError as error:
+            raise PipelineError(
+                f"{path}: {error.filename}: no such file; `dvc repro` makes it"
+            ) from None
+        if text != old:
+            new[path] = text
+    if new and "--check" in sys.argv[1:]:
+        stale = ", ".join(map(str, new))
+        raise PipelineError(f"{stale}: not what the files say; run `python -m benchmarks.readme`")
+    for path, text in new.items():
+        path.write_text(text, encoding="utf-8")
 
 
 if __name__ == "__main__":
-    main()
+    run(main)

@@ -8,13 +8,15 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from benchmarks.recipe_list import BY_NAME
+from benchmarks import readme
 from pipeline.files import write_csv
 from pipeline.plots.style import BLUE, MUTED, ORANGE, picture
 
 OUTPUTS = Path(".benchmarks/recipes.npz")
 """Probabilities of the recipes done so far, for --resume."""
 SETTING = "setting"
+NEW_PAGE = f"# Recipes\n\n{readme.START.format('recipes')}{readme.END}\n"
+"""With a place for the results and no more."""
 
 
 def earlier(path: Path, setting: str) -> tuple[list[dict[str, Any]], dict[str, np.ndarray]]:
@@ -58,57 +60,15 @@ def write(
     """
     OUTPUTS.parent.mkdir(exist_ok=True)
     np.savez(OUTPUTS, **outputs, **{SETTING: np.array(setting)})
-    # Rounded once: the README shows the table's figures, and must round them as the page does.
+    # Rounded once: the page shows the table's figures, now and whenever its places are filled.
     frame = rows.merge(compared.rename(columns={"model": "recipe"}), on="recipe").round(4)
     path.parent.mkdir(exist_ok=True)
     write_csv(frame, path)
-    path.with_suffix(".md").write_text(page(frame), encoding="utf-8")
+    page = path.with_suffix(".md")
+    text = page.read_text(encoding="utf-8") if page.is_file() else NEW_PAGE
+    text = readme.filled(text, {"recipes": lambda: readme.recipes(frame)})
+    page.write_text(text, encoding="utf-8")
     figure(frame, path.with_suffix(".png"))
-
-
-def page(frame: pd.DataFrame) -> str:
-    """Markdown: what was compared, and a row per recipe, the best mAP first."""
-    first = frame["recipe"].iloc[0]
-    shown = frame.sort_values("map", ascending=False)
-    table = pd.DataFrame(
-        {
-            "recipe": shown["recipe"],
-            "backbone": shown["backbone"] + np.where(shown["pretrained"] == "yes", "", " (random)"),
-            "pixels": shown["size"],
-            "mAP (95 %)": [_interval(row, "map") for _, row in shown.iterrows()],
-            f"less {first}": [_interval(row, "map_gain", "+") for _, row in shown.iterrows()],
-            "sample F1": shown["f1_samples"].round(3),
-            "subset accuracy": shown["subset_accuracy"].round(3),
-            "label accuracy": shown["accuracy_macro"].round(3),
-            "cosine": shown["cosine_similarity"].round(3),
-            "best / worst label": shown["best_label"] + " / " + shown["worst_label"],
-            "to fit": [f"{n:,}" for n in shown["trainable"]],
-            "parameters": [f"{n:,}" for n in shown["parameters"]],
-            "MB": shown["size_mb"].round(1),
-            "embed s": shown["embed_seconds"].round(0).astype(int),
-            "impute s": shown["impute_seconds"].round(0).astype(int),
-            "train s": shown["train_seconds"].round(0).astype(int),
-            "predict ms": shown["ms_per_image"].round(1),
-            "peak MB": shown["peak_mb"].round(0).astype(int),
-        }
-    )
-    lines = [
-        "# Recipes",
-        "",
-        f"Test images with all their labels ({int(frame['cells'].iloc[0])} cells, "
-        f"{int(frame['attributes'].iloc[0])} attributes), the same for all. Differences are "
-        f"paired over images, to `{first}`. Measured on {frame['machine'].iloc[0]}. *train s* is "
-        "what the final classifier takes; *predict ms* is from file to probabilities, in a process "
-        "that is warm. Recipes that mask unknown cells imputed with two folds and no rounds.",
-        "",
-        f"| {' | '.join(table.columns)} |",
-        f"|{' --- |' * len(table.columns)}",
-        *(f"| {' | '.join(map(str, row))} |" for row in table.to_numpy(dtype=object)),
-        "",
-        *(f"* `{name}`: {BY_NAME[name].about}." for name in shown["recipe"]),
-        "",
-    ]
-    return "\n".join(lines)
 
 
 def figure(frame: pd.DataFrame, path: Path) -> None:
@@ -129,8 +89,3 @@ def figure(frame: pd.DataFrame, path: Path) -> None:
         for axes in (quality, training, speed):
             axes.grid(axis="x")
             axes.tick_params(axis="y", length=0)
-
-
-def _interval(row: pd.Series, name: str, sign: str = "") -> str:
-    value, low, high = row[name], row[f"{name}_low"], row[f"{name}_high"]
-    return f"{value:{sign}.3f} ({low:{sign}.3f} to {high:{sign}.3f})"

@@ -3,8 +3,8 @@
 Cells of the table are hidden at random; every recipe of `benchmarks.recipe_list` runs through the
 pipeline's stages and is scored on all labels of the test images, the hidden ones too, which no
 stage has seen. Differences to the first recipe are paired over images. Writes
-reports/recipes.csv, reports/recipes.md and reports/recipes.png, again after each recipe; --resume
-keeps those that are there.
+docs/recipes.csv and docs/recipes.png and the results in docs/recipes.md, again after each recipe;
+--resume keeps those that are there.
 
 The budget: --side for networks without weights, --epochs as upper bound of every fit. Without them
 fits are as each author states, which may take hours. In any case a backbone without a file of
@@ -35,7 +35,7 @@ from pipeline.files import write_csv
 from pipeline.metrics import bootstrap
 from pipeline.metrics.scores import multilabel_scores
 
-RESULT = Path("reports/recipes.csv")
+RESULT = Path("docs/recipes.csv")
 STAGES = ("check", "clean", "backbone", "embed", "classify", "impute", "train", "fine_tune")
 BINARY = [name for name in BY_NAME if name != "fashion-efficientnet"]
 
