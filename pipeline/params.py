@@ -2,127 +2,174 @@
 
 from __future__ import annotations
 
-import dataclasses
 import difflib
-from dataclasses import dataclass
+from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, get_type_hints
+from typing import Annotated, Any, Literal, get_args
 
-import yaml
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, Strict, ValidationError
+from ruamel.yaml import YAML
 
-from pipeline import param_checks as checks
-from pipeline.errors import PipelineError
-from pipeline.training.losses import CATEGORICAL_LOSSES, LOSSES
-from pipeline.training.schedules import PLATEAU, SCHEDULES, WAIT
+from pipeline.errors import PipelineError, fail, one_line
 
+# Names, not imports: a stage must not run again because a loss that it has no use for was edited.
+Loss = Literal["cross_entropy", "weighted", "focal"]
+"""Names of `pipeline.training.losses.LOSSES`."""
+CategoricalLoss = Literal["cross_entropy", "focal"]
+"""Names of `pipeline.training.losses.CATEGORICAL_LOSSES`."""
+Schedule = Literal["constant", "cosine", "exponential", "plateau"]
+"""Names of `pipeline.training.schedules.SCHEDULES`."""
+PLATEAU_WAIT = 3
+"""Epochs that the schedule plateau waits, `pipeline.training.schedules.WAIT`."""
+Rule = Literal["prevalence", "balanced", "f1", "accuracy"]
+"""Rules of `pipeline.metrics.thresholds`."""
 
-def _param(check: checks.Check) -> Any:
-    return dataclasses.field(metadata={"check": check})
-
-
-@dataclass(frozen=True)
-class Data:
-    labels: str = _param(checks.text)
-    images: str = _param(checks.text)
-
-
-@dataclass(frozen=True)
-class Demo:
-    rows: int = _param(checks.whole(50, 1_000_000))
-
-
-@dataclass(frozen=True)
-class Split:
-    test: float = _param(checks.number(0, 0.9, open_low=True))
-    val: float = _param(checks.number(0, 0.9, open_low=True))
-    fold: int | None = _param(checks.fold)
+Text = Annotated[str, Field(pattern=r"\S")]
+Share = Annotated[float, Field(gt=0, lt=1)]
+Side = Annotated[int, Field(ge=32, le=2048)]
+# A list in the file is a tuple here.
+Names = Annotated[tuple[Text, ...], Strict(False), Field(min_length=1)]
 
 
-@dataclass(frozen=True)
-class Backbone:
-    name: str = _param(checks.text)
-    weights: str = _param(checks.text)
-    precision: str = _param(checks.choice("auto", "float32", "bfloat16", "int8"))
+def _none(value: Any) -> Any:
+    return () if value is None else value or "an empty list"
 
 
-@dataclass(frozen=True)
-class Categorical:
-    columns: tuple[str, ...] = _param(checks.columns)
-    min_count: int = _param(checks.whole(1, 1_000_000))
+def _text() -> Any:
+    return Field(description="a text that is not empty")
 
 
-@dataclass(frozen=True)
-class FineTune:
-    epochs: int = _param(checks.whole(0, 10_000))
-    start: str = _param(checks.choice("head", "fresh"))
-    network: str = _param(checks.choice("single", "shared", "independent"))
-    learning_rate: float = _param(checks.number(0, 1, open_low=True))
-    patience: int = _param(checks.whole(1, 10_000))
+def _whole(low: int, high: int, null: str = "") -> Any:
+    return Field(ge=low, le=high, description=f"{null}a whole number from {low} to {high}")
 
 
-@dataclass(frozen=True)
-class Features:
-    views: int = _param(checks.whole(1, 64))
-    grid: int | None = _param(checks.grid)
+def _number(low: float, high: float, *, above: bool = False, below: bool = False) -> Any:
+    """A field for a number from ``low`` to ``high``, or ``above`` and ``below`` these."""
+    return Field(
+        gt=low if above else None,
+        ge=None if above else low,
+        lt=high if below else None,
+        le=None if below else high,
+        allow_inf_nan=False,
+        description=f"a number {'above' if above else 'from'} {low:g} "
+        f"{'and below' if below else 'to'} {high:g}",
+    )
 
 
-@dataclass(frozen=True)
-class Compute:
-    engine: str = _param(checks.choice("local", "ray"))
-    address: str | None = _param(checks.address)
+class _Section(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
 
 
-@dataclass(frozen=True)
-class Impute:
-    folds: int = _param(checks.whole(2, 20))
-    rounds: int = _param(checks.whole(0, 10))
-    confidence: float = _param(checks.number(0.5, 1, open_low=True, open_high=True))
-    threshold: str | float = _param(checks.threshold)
-    prior: dict[str, float] | None = _param(checks.prior)
-    policy: str = _param(checks.choice("fill", "abstain"))
-    min_confidence: float = _param(checks.number(0.5, 1))
-    soft_targets: bool = _param(checks.flag)
+class Data(_Section):
+    labels: Text = _text()
+    images: Text = _text()
 
 
-@dataclass(frozen=True, kw_only=True)
-class Params:
+class Demo(_Section):
+    rows: int = _whole(50, 1_000_000)
+
+
+class Split(_Section):
+    test: float = _number(0, 0.9, above=True)
+    val: float = _number(0, 0.9, above=True)
+    fold: int | None = _whole(0, 1_000, "null or ")
+
+
+class Backbone(_Section):
+    name: Text = _text()
+    weights: Text = _text()
+    precision: Literal["auto", "float32", "bfloat16", "int8"]
+
+
+class Categorical(_Section):
+    columns: Annotated[
+        tuple[Text, ...],
+        Strict(False),
+        BeforeValidator(_none),
+        Field(description="null (none) or a list of column names"),
+    ]
+    min_count: int = _whole(1, 1_000_000)
+
+
+class FineTune(_Section):
+    epochs: int = _whole(0, 10_000)
+    start: Literal["head", "fresh"]
+    network: Literal["single", "shared", "independent"]
+    learning_rate: float = _number(0, 1, above=True)
+    patience: int = _whole(1, 10_000)
+
+
+class Features(_Section):
+    views: int = _whole(1, 64)
+    grid: int | None = _whole(1, 64, "null or ")
+
+
+class Compute(_Section):
+    engine: Literal["local", "ray"]
+    address: Text | None = Field(description="null or a text that is not empty")
+
+
+class Impute(_Section):
+    folds: int = _whole(2, 20)
+    rounds: int = _whole(0, 10)
+    confidence: float = _number(0.5, 1, above=True, below=True)
+    threshold: Rule | Share = Field(
+        description=f"one of {', '.join(get_args(Rule))} or a number above 0 and below 1"
+    )
+    prior: dict[str, Share] | None = Field(
+        description="null or a mapping of attributes to shares of positives above 0 and below 1"
+    )
+    policy: Literal["fill", "abstain"]
+    min_confidence: float = _number(0.5, 1)
+    soft_targets: bool = Field(description="true or false")
+
+
+class Params(_Section):
     """All knobs, as described line by line in params.yaml."""
 
-    seed: int = _param(checks.whole(0, 2**31 - 1))
+    seed: int = _whole(0, 2**31 - 1)
     data: Data
-    attributes: tuple[str, ...] | None = _param(checks.attributes)
+    attributes: Names | None = Field(
+        description="null (every column but the first) or a list of column names"
+    )
     categorical: Categorical
-    image_size: tuple[int, int] = _param(checks.image_size)
-    epochs: int = _param(checks.whole(1, 10_000))
-    batch_size: int = _param(checks.whole(1, 4096))
-    learning_rate: float = _param(checks.number(0, 1, open_low=True))
-    patience: int = _param(checks.whole(1, 10_000))
+    image_size: Annotated[
+        tuple[Side, Side],
+        Strict(False),
+        Field(description="[height, width] in pixels, each from 32 to 2048"),
+    ]
+    epochs: int = _whole(1, 10_000)
+    batch_size: int = _whole(1, 4096)
+    learning_rate: float = _number(0, 1, above=True)
+    patience: int = _whole(1, 10_000)
     backbone: Backbone
     features: Features
     compute: Compute
-    head: str = _param(checks.choice("conv", "dense", "linear"))
-    dense_units: int = _param(checks.whole(1, 65_536))
-    dropout: float = _param(checks.number(0, 1, open_high=True))
-    loss: str = _param(checks.choice(*LOSSES))
-    schedule: str = _param(checks.choice(*SCHEDULES))
-    clip_norm: float | None = _param(checks.clip_norm)
+    head: Literal["conv", "dense", "linear"]
+    dense_units: int = _whole(1, 65_536)
+    dropout: float = _number(0, 1, below=True)
+    loss: Loss
+    schedule: Schedule
+    clip_norm: Annotated[float, Field(gt=0, le=1e6)] | None = Field(
+        description="null or a number above 0 to 1e+06"
+    )
     fine_tune: FineTune
-    title: str = _param(checks.text)
-    imbalance: str = _param(checks.choice("oversample", "class_weight", "focal", "none"))
-    missing: str = _param(checks.choice("impute", "mask", "negative"))
+    title: Text = _text()
+    imbalance: Literal["oversample", "class_weight", "focal", "none"]
+    missing: Literal["impute", "mask", "negative"]
     impute: Impute
     split: Split
     demo: Demo
 
     @property
     def frozen_head(self) -> str:
-        """The kind of head that is fitted on the frozen backbone. A fresh network leaves that
-        backbone behind: a linear head then says as well what can be learned, and costs little."""
+        """The kind of head that is fitted on the frozen backbone. A fresh network does not use
+        that backbone: a linear head then says as well what can be learned, and costs little."""
         return "linear" if self.fine_tune.start == "fresh" else self.head
 
 
 def load(path: str | Path = "params.yaml") -> Params:
-    """Read and validate ``path``.
+    """Read and validate ``path``, YAML 1.2 as DVC writes it.
 
     Raises
     ------
@@ -131,29 +178,65 @@ def load(path: str | Path = "params.yaml") -> Params:
         type or out of range; the message names the key, the value and what is allowed.
     """
     try:
-        content = yaml.safe_load(Path(path).read_text(encoding="utf-8"))
+        content = YAML(typ="safe", pure=True).load(Path(path).read_text(encoding="utf-8"))
     except FileNotFoundError:
-        raise PipelineError(f"{path}: no such file; run in the project's root folder") from None
-    except (yaml.YAMLError, UnicodeDecodeError) as error:
-        reason = " ".join(str(error).split())
-        raise PipelineError(f"{path}: not valid YAML: {reason}") from None
-    params: Params = _section(Params, content, prefix="", path=path)
-    if params.split.test + params.split.val >= 0.95:
-        raise PipelineError(
-            f"{path}: split.test {params.split.test:g} and split.val {params.split.val:g} leave "
-            "fewer than 5 % of the images for training; their sum must be below 0.95"
-        )
-    _check_together(params, path)
-    return params
+        fail(path, "no such file; run in the project's root folder")
+    except OSError as error:
+        fail(path, f"can't be read ({error.strerror})")
+    except Exception as error:  # whatever a parser makes of bytes that are no YAML
+        fail(path, f"not valid YAML: {one_line(error)[:300] or type(error).__name__}")
+    if not isinstance(content, dict):
+        fail(path, f"the whole file: got {content!r}, expected a mapping of keys")
+    try:
+        p = Params.model_validate(content)
+    except ValidationError as error:
+        fail(path, _first(error, content))
+    _check_together(p, path)
+    return p
+
+
+def _first(error: ValidationError, content: Mapping[str, Any]) -> str:
+    """One line on the first error: unknown keys before missing ones before bad values."""
+    order = ("extra_forbidden", "missing")
+    found = min(
+        error.errors(),
+        key=lambda one: order.index(one["type"]) if one["type"] in order else len(order),
+    )
+    section: Any = Params
+    value: Any = content
+    names: list[str] = []
+    expected = ""
+    for key in map(str, found["loc"]):
+        known = section.model_fields
+        names.append(key)
+        dotted = ".".join(names)
+        if key not in known:
+            close = difflib.get_close_matches(key, known, n=1)
+            prefix = ".".join([*names[:-1], ""])
+            hint = f"did you mean {prefix}{close[0]}?" if close else f"known: {', '.join(known)}"
+            return f"unknown key {dotted}; {hint}"
+        if key not in value:
+            return f"missing key {dotted}"
+        value, field = value[key], known[key]
+        if not (isinstance(field.annotation, type) and issubclass(field.annotation, BaseModel)):
+            expected = field.description or f"one of {', '.join(get_args(field.annotation))}"
+            break
+        section, expected = field.annotation, "a mapping of keys"
+    return f"{dotted}: got {value!r}, expected {expected}"
 
 
 def _check_together(p: Params, path: str | Path) -> None:
     """Raise a `PipelineError` for values that are good one by one and not together."""
-    if p.categorical.columns and p.loss not in CATEGORICAL_LOSSES:
+    if p.split.test + p.split.val >= 0.95:
+        raise PipelineError(
+            f"{path}: split.test {p.split.test:g} and split.val {p.split.val:g} leave "
+            "fewer than 5 % of the images for training; their sum must be below 0.95"
+        )
+    if p.categorical.columns and p.loss not in get_args(CategoricalLoss):
         raise PipelineError(
             f"{path}: loss: got {p.loss!r} with categorical columns "
             f"({', '.join(p.categorical.columns)}), which have no positive class to weight; "
-            f"expected one of {', '.join(CATEGORICAL_LOSSES)}"
+            f"expected one of {', '.join(get_args(CategoricalLoss))}"
         )
     parts = round(1 / p.split.test)
     if p.split.fold is not None and (p.split.fold >= parts or parts < 2):
@@ -166,11 +249,11 @@ def _check_together(p: Params, path: str | Path) -> None:
     if p.fine_tune.epochs:
         patience["fine_tune.patience"] = p.fine_tune.patience
     for key, epochs in patience.items():
-        if p.schedule == PLATEAU and epochs <= WAIT:
+        if p.schedule == "plateau" and epochs <= PLATEAU_WAIT:
             raise PipelineError(
-                f"{path}: {key}: got {epochs} with schedule {PLATEAU}, which lowers the rate after "
-                f"{WAIT} epochs without a better score, when the fit has ended; expected more than "
-                f"{WAIT}, or another schedule"
+                f"{path}: {key}: got {epochs} with schedule plateau, which lowers the rate after "
+                f"{PLATEAU_WAIT} epochs without a better score, when the fit has ended; expected "
+                f"more than {PLATEAU_WAIT}, or another schedule"
             )
     if p.fine_tune.network != "single" and not p.fine_tune.epochs:
         raise PipelineError(
@@ -200,31 +283,3 @@ def _check_together(p: Params, path: str | Path) -> None:
             f"{path}: backbone.precision: got 'int8' with fine_tune.epochs {p.fine_tune.epochs}; "
             "whole numbers can't be trained; expected one of auto, float32, bfloat16"
         )
-
-
-def _section(cls: Any, content: Any, prefix: str, path: str | Path) -> Any:
-    if not isinstance(content, dict):
-        where = prefix.rstrip(".") or "the whole file"
-        raise PipelineError(f"{path}: {where}: got {content!r}, expected a mapping of keys")
-    types = get_type_hints(cls)
-    fields = {field.name: field for field in dataclasses.fields(cls)}
-    for key in content:
-        if key not in fields:
-            close = difflib.get_close_matches(str(key), fields, n=1)
-            hint = f"did you mean {prefix}{close[0]}?" if close else f"known: {', '.join(fields)}"
-            raise PipelineError(f"{path}: unknown key {prefix}{key}; {hint}")
-    values: dict[str, Any] = {}
-    for name, field in fields.items():
-        if name not in content:
-            raise PipelineError(f"{path}: missing key {prefix}{name}")
-        check = field.metadata.get("check")
-        if check is None:
-            values[name] = _section(types[name], content[name], f"{prefix}{name}.", path)
-            continue
-        try:
-            values[name] = check(content[name])
-        except ValueError as error:
-            raise PipelineError(
-                f"{path}: {prefix}{name}: got {content[name]!r}, expected {error}"
-            ) from None
-    return cls(**values)

@@ -1,11 +1,11 @@
 from __future__ import annotations
 
-import dataclasses
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
+from pydantic import BaseModel
 
 from pipeline import params
 from pipeline.errors import PipelineError
@@ -242,8 +242,9 @@ def test_every_key_has_a_comment(root: Path) -> None:
 
 
 def _count_leaves(cls: Any) -> int:
-    types = params.get_type_hints(cls)
-    return sum(
-        1 if "check" in field.metadata else _count_leaves(types[field.name])
-        for field in dataclasses.fields(cls)
-    )
+    sections = [
+        field.annotation
+        for field in cls.model_fields.values()
+        if isinstance(field.annotation, type) and issubclass(field.annotation, BaseModel)
+    ]
+    return len(cls.model_fields) - len(sections) + sum(map(_count_leaves, sections))

@@ -227,7 +227,7 @@ def test_what_there_is_to_train_on_is_checked() -> None:
 @pytest.mark.usefixtures("project")
 def test_whole_numbers_and_unknown_rows_are_not_trained_on() -> None:
     p = params.load()
-    p = replace(p, backbone=replace(p.backbone, precision="int8"))
+    p = p.model_copy(update={"backbone": p.backbone.model_copy(update={"precision": "int8"})})
     train = trainer.trainer(p, 1, 0)
     assert train.precision in ("float32", "bfloat16")
     assert not np.isnan(train.task.targets).all(axis=1).any()
