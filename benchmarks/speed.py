@@ -155,7 +155,7 @@ OTHER = """
 import sys
 from pathlib import Path
 from benchmarks.speed import other_way
-from pipeline.clean_table import read_clean
+from pipeline.data.clean_table import read_clean
 folder, height, width, steps = sys.argv[1:]
 table = read_clean(Path(folder) / "data/clean/labels.csv")
 seconds = other_way(Path(folder), table, (int(height), int(width)), int(steps))

@@ -15,8 +15,8 @@ PARAMS: dict[str, Any] = yaml.safe_load((ROOT / "params.yaml").read_text(encodin
 STAGES = sorted(DVC["stages"])
 FROZEN_HEAD = {"head", "fine_tune.start"}
 """What `Params.frozen_head` reads."""
-TAKES_PARAMS = {"pipeline/training/attribute_heads.py", "pipeline/demo/paths.py"}
-"""Library modules that are handed Params and read some of them."""
+COMMAND_LINES = {"pipeline/predict.py", "pipeline/explain/__main__.py", "pipeline/tune/__main__.py"}
+"""What a person runs beside the stages."""
 
 
 def imported(module: Path) -> set[Path]:
@@ -60,17 +60,13 @@ def attribute_chain(node: ast.AST) -> list[str]:
 
 
 def params_read(module: str) -> set[str]:
-    """Dotted keys that ``module`` reads from variables named p, params or data."""
+    """Dotted keys that ``module`` reads from a variable named p."""
     keys = set()
     for node in ast.walk(ast.parse((ROOT / module).read_text(encoding="utf-8"))):
         names = attribute_chain(node)
         if names == ["p", "frozen_head"]:
             keys |= FROZEN_HEAD
-        if names[:2] == ["self", "params"]:
-            names = names[1:]
-        if names[0] == "data":
-            names = ["p", *names]
-        if len(names) > 1 and names[0] in ("p", "params") and names[1] in PARAMS:
+        if len(names) > 1 and names[0] == "p" and names[1] in PARAMS:
             section = PARAMS[names[1]]
             if not isinstance(section, dict):
                 keys.add(names[1])
@@ -117,17 +113,19 @@ def test_every_imported_package_is_a_dependency(stage: str) -> None:
 
 @pytest.mark.parametrize("stage", [s for s in STAGES if s != "check"])
 def test_every_param_read_is_declared_and_the_other_way_round(stage: str) -> None:
-    modules = closure(ROOT / f"pipeline/stages/{stage}.py") & TAKES_PARAMS
-    read = params_read(f"pipeline/stages/{stage}.py")
-    for module in modules:
-        read |= params_read(module)
-    if "pipeline/demo/paths.py" in modules and "is_demo" in (
-        ROOT / f"pipeline/stages/{stage}.py"
-    ).read_text(encoding="utf-8"):
-        read |= {"data.labels", "data.images"}
-    elif "pipeline/demo/paths.py" in modules:
-        read -= {"data.labels", "data.images"}
-    assert declared_params(stage) == read
+    assert declared_params(stage) == params_read(f"pipeline/stages/{stage}.py")
+
+
+def test_only_stages_and_command_lines_know_params() -> None:
+    for path in (ROOT / "pipeline").rglob("*.py"):
+        if ROOT / "pipeline/params.py" in imported(path):
+            name = path.relative_to(ROOT).as_posix()
+            assert path.parent.name == "stages" or name in COMMAND_LINES, name
+
+
+def test_params_import_nothing_whose_edit_would_run_every_stage_again() -> None:
+    known = closure(ROOT / "pipeline/params.py")
+    assert known == {f"pipeline/{name}.py" for name in ("params", "errors")}
 
 
 def test_check_sees_every_param() -> None:

@@ -2,13 +2,14 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 import pytest
 from pydantic import BaseModel
 
 from pipeline import params
 from pipeline.errors import PipelineError
+from pipeline.training import losses, schedules
 
 
 def test_the_projects_own_file_is_valid(root: Path) -> None:
@@ -231,6 +232,13 @@ def test_exponent_as_dvc_writes_it(tmp_path: Path, root: Path) -> None:
     path.write_text(fine.replace("clip_norm: null", "clip_norm: 1e0"), "utf-8")
     p = params.load(path)
     assert (p.fine_tune.learning_rate, p.clip_norm) == (1e-6, 1.0)
+
+
+def test_the_names_allowed_are_those_that_there_are() -> None:
+    assert get_args(params.Loss) == losses.LOSSES
+    assert get_args(params.CategoricalLoss) == losses.CATEGORICAL_LOSSES
+    assert get_args(params.Schedule) == schedules.SCHEDULES
+    assert params.PLATEAU_WAIT == schedules.WAIT
 
 
 def test_every_key_has_a_comment(root: Path) -> None:

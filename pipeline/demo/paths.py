@@ -4,14 +4,12 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from pipeline.params import Data
-
 FOLDER = Path("data/demo")
 LABELS = FOLDER / "labels.csv"
 IMAGES = FOLDER / "images"
 TRUTH = FOLDER / "truth.csv"
 
 
-def is_demo(data: Data) -> bool:
-    """Whether labels and images are the generated demo's own."""
-    return Path(data.labels) == LABELS and Path(data.images) == IMAGES
+def is_demo(labels: str | Path, images: str | Path) -> bool:
+    """Whether a label table and a folder of images are the generated demo's own."""
+    return Path(labels) == LABELS and Path(images) == IMAGES

@@ -31,7 +31,8 @@ def learning_curves(
     Parameters
     ----------
     history : column epoch, and of loss, binary_accuracy, auc and the same with val_ before it
-        those that there are; NaN is undefined.
+        those that there are; NaN is undefined. Column kept as of `fitting.curves` or
+        `fitting.mean`: the epochs that a fit kept are marked, 0 for what it began with.
     path : PNG to write.
     categorical : names of attributes of which the history has accuracy_NAME and f1_NAME, too; they
         get a panel each.
@@ -42,7 +43,7 @@ def learning_curves(
         for score in ("accuracy", "f1")
     }
     columns = 3 if not categorical else 4
-    best = _best_epoch(history)
+    kept = _kept_epochs(history)
     rows = math.ceil(len(panels) / columns)
     size = 10 if not categorical else 12
     with picture(path, size, 0.9 + 2.7 * rows, "Learning curves of the final classifier") as figure:
@@ -52,25 +53,25 @@ def learning_curves(
                 if prefix + column in history:
                     values = history[prefix + column].astype(float)
                     axes.plot(history["epoch"], values, marker="o", ms=3, **look)
-            if best is not None:
-                axes.axvline(best, color=ORANGE, lw=1, ls=":")
+            for epoch in kept:
+                axes.axvline(epoch, color=ORANGE, lw=1, ls=":")
             axes.set_title(title)
             axes.set_xlabel("epoch")
             axes.xaxis.set_major_locator(MaxNLocator(8, integer=True, min_n_ticks=1))
             axes.grid(axis="y")
         keys = [Line2D([], [], marker="o", ms=3, **look) for look in LOOKS.values()]
-        if best is not None:
-            label = f"best validation AUC (epoch {best})"
-            keys.append(Line2D([], [], color=ORANGE, lw=1, ls=":", label=label))
+        label = "kept, by head" if len(kept) > 1 else f"kept (epoch {kept[0]})"
+        if kept == [0]:
+            label = "kept as it began"
+        keys.append(Line2D([], [], color=ORANGE, lw=1, ls=":", label=label))
         figure.legend(handles=keys, loc="outside upper right", ncols=len(keys))
 
 
-def _best_epoch(history: pd.DataFrame) -> int | None:
-    """The epoch of the highest validation AUC, of those the lowest validation loss."""
-    if not {"val_auc", "val_loss"} <= set(history) or history["val_auc"].isna().all():
-        return None
-    ranked = history.sort_values(["val_auc", "val_loss"], ascending=[False, True], kind="stable")
-    return int(ranked["epoch"].iloc[0])
+def _kept_epochs(history: pd.DataFrame) -> list[int]:
+    """The epochs that were kept, in order; 0 is among them where a fit kept what it began with."""
+    epochs = history.loc[history["kept"] > 0, "epoch"].tolist()
+    # Shares are rounded to six places.
+    return [0, *epochs] if history["kept"].sum() < 1 - 1e-4 else epochs
 
 
 def training_loss(steps: pd.DataFrame, path: str | Path, title: str) -> None:

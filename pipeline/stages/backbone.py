@@ -26,7 +26,7 @@ def main() -> None:
         try:
             model = weights.download_imagenet(name, p.image_size)
         except weights.DownloadError as error:
-            if not paths.is_demo(p.data):
+            if not paths.is_demo(p.data.labels, p.data.images):
                 raise PipelineError(
                     f"params.yaml: backbone.weights: imagenet can't be downloaded ({error}); give "
                     "the path of a weights file saved without the top instead, as in "

@@ -31,7 +31,17 @@ def main() -> None:
     table = read_clean("data/clean/labels.csv")
     store = FeatureStore("data/features")
     fold = _folds(table, p)
-    ensemble = attribute_heads.AttributeHeads.prepare(p, table, store, fold)
+    ensemble = attribute_heads.AttributeHeads.prepare(
+        table,
+        store,
+        fold,
+        heads.configure(p.frozen_head, store, 1, p.dropout, p.dense_units),
+        attribute_heads.settings_for(
+            p.epochs, p.batch_size, p.learning_rate, p.patience, p.imbalance
+        ),
+        p.imbalance,
+        p.seed,
+    )
     known = ~np.isnan(table.values)
     history: list[dict[str, object]] = []
     logits = np.empty((len(table.attributes), p.impute.folds, len(fold)), dtype=np.float32)
@@ -51,7 +61,7 @@ def main() -> None:
                 heads.save(model, folder / places[attribute] / f"fold_{k}.weights.h5")
                 history += [
                     {"attribute": attribute, "fold": k, "epoch": epoch, **values}
-                    for epoch, values in enumerate(fitted.fits[k].history)
+                    for epoch, values in enumerate(fitted.fits[k].epochs)
                 ]
             cells = known[:, number] & (fold >= 0)
             area = scores.auc(table.values[cells, number], out_of_fold(fitted.logits, fold)[cells])

@@ -50,7 +50,7 @@ def main() -> None:
     summary = json.loads(Path("data/imputed/summary.json").read_text(encoding="utf-8"))
     heads_table, held_out = _attribute_heads(clean, summary["attributes"])
     of_columns = provenance[provenance["attribute"].isin(clean.attributes)]
-    truth = _demo_truth(p.data, of_columns)
+    truth = _demo_truth(p, of_columns)
     store = FeatureStore("data/features")
     card = saved_model.read_card(saved_model.current())
     test = np.flatnonzero(np.array(clean.split) == "test")
@@ -206,9 +206,9 @@ def _fine_tuned(p: params.Params, clean: LabelTable, rows: np.ndarray) -> np.nda
     )
 
 
-def _demo_truth(data: params.Data, provenance: pd.DataFrame) -> pd.DataFrame:
+def _demo_truth(p: params.Params, provenance: pd.DataFrame) -> pd.DataFrame:
     """The filled cells against the demo's truth; no rows for any other data."""
-    if not paths.is_demo(data):
+    if not paths.is_demo(p.data.labels, p.data.images):
         return pd.DataFrame(columns=list(tables.TRUTH_COLUMNS))
     return tables.truth_table(pd.read_csv(paths.TRUTH, dtype={"image": str}), provenance)
 

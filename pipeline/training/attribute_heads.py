@@ -18,7 +18,6 @@ import numpy.typing as npt
 from pipeline.data.labels import LabelTable
 from pipeline.features.store import FeatureStore
 from pipeline.files import write_json
-from pipeline.params import Params
 from pipeline.training import heads
 from pipeline.training.fitting import Fit, Settings, Task
 from pipeline.training.head_bank import HeadBank
@@ -52,12 +51,16 @@ class CrossFit:
     logits
         float32 [K, N]: head k's logit for image i on the scale of the natural prevalence; NaN
         where head k was fitted on that image.
-    fits : one per fold.
+    fits : one per fold; without an epoch where the labels are of one class.
+    constants
+        [K] the score of every image where a fold's labels are of one class, NaN elsewhere: there is
+        nothing to tell apart, and the score is that class's log-odds.
     shifts : [K] what was added to each head's own logits to undo the class balancing.
     """
 
     logits: npt.NDArray[np.float32]
     fits: list[Fit]
+    constants: npt.NDArray[np.float64]
     shifts: npt.NDArray[np.float32]
 
 
@@ -86,7 +89,7 @@ def cross_fit(
     tasks: list[Task] = []
     trained: list[np.ndarray] = []
     shifts = np.zeros(images.folds, dtype=np.float32)
-    constant: dict[int, float] = {}
+    constants = np.full(images.folds, np.nan)
     for k in range(images.folds):
         inside = (images.fold >= 0) & (images.fold != k)
         fitted = np.flatnonzero(inside & ~np.isnan(labels))
@@ -94,11 +97,7 @@ def cross_fit(
         trained.append(fitted)
         chosen, weights = np.arange(len(y)), None
         if len(np.unique(y)) < 2:
-            # Nothing to tell apart: the head's task is empty and its score the class's log-odds.
-            constant[k] = log_odds(y)
-            fitted, y, chosen = fitted[:1], np.full(1, np.nan), np.zeros(1, dtype=int)
-            if not len(fitted):
-                fitted = np.zeros(1, dtype=int)
+            constants[k], chosen = log_odds(y), np.arange(0)
         elif imbalance == "oversample":
             chosen = oversample(y, seed=int(np.random.default_rng([*seed, k]).integers(2**31)))
             shifts[k] = log_odds(y)
@@ -119,10 +118,9 @@ def cross_fit(
     logits = np.full((images.folds, len(labels)), np.nan, dtype=np.float32)
     unseen = [np.setdiff1d(np.arange(len(labels)), fitted) for fitted in trained]
     for k, scores in enumerate(bank.predict([images.rows[cells] for cells in unseen])):
-        logits[k, unseen[k]] = scores[:, 0] + shifts[k]
-        if k in constant:
-            logits[k, unseen[k]] = constant[k]
-    return CrossFit(logits, fits, shifts)
+        found = scores[:, 0] + shifts[k] if np.isnan(constants[k]) else constants[k]
+        logits[k, unseen[k]] = found
+    return CrossFit(logits, fits, constants, shifts)
 
 
 EPOCH = 1024
@@ -135,40 +133,61 @@ def attribute_seed(seed: int, attribute: str) -> tuple[int, int]:
     return seed, zlib.crc32(attribute.encode("utf-8"))
 
 
+def settings_for(
+    epochs: int, batch_size: int, learning_rate: float, patience: int, imbalance: str
+) -> Settings:
+    """How attribute heads are fitted; names as in params.yaml."""
+    return Settings(
+        epochs,
+        batch_size,
+        learning_rate,
+        patience,
+        objective=Objective(gamma=FOCAL_GAMMA if imbalance == "focal" else 0.0),
+        most_steps=-(-EPOCH // batch_size),
+    )
+
+
 @dataclass
 class AttributeHeads:
-    """A bank of heads, one per fold, used for one attribute after the other."""
+    """A bank of heads, one per fold, used for one attribute after the other.
+
+    imbalance : see `attribute_heads.cross_fit`.
+    seed : of the table; see `attribute_seed`.
+    """
 
     bank: HeadBank
     config: heads.HeadConfig
     images: Images
     table: LabelTable
-    params: Params
+    imbalance: str
+    seed: int
 
     @staticmethod
     def prepare(
-        p: Params, table: LabelTable, store: FeatureStore, fold: np.ndarray
+        table: LabelTable,
+        store: FeatureStore,
+        fold: np.ndarray,
+        config: heads.HeadConfig,
+        settings: Settings,
+        imbalance: str,
+        seed: int,
     ) -> AttributeHeads:
-        """Compile the bank for ``table``, whose images have the fold numbers ``fold`` [N]."""
+        """Compile the bank for ``table``, whose images have the fold numbers ``fold`` [N].
+
+        Parameters
+        ----------
+        config : of one head, with a single output.
+        settings : see `settings_for`.
+        """
         assert table.split is not None
         images = Images(
             rows=store.rows(table.images),
             fold=fold,
             validation=np.array(table.split) == "val",
         )
-        kind = p.frozen_head
-        config = heads.configure(kind, store, outputs=1, dropout=p.dropout, units=p.dense_units)
-        settings = Settings(
-            epochs=p.epochs,
-            batch_size=p.batch_size,
-            learning_rate=p.learning_rate,
-            patience=p.patience,
-            objective=Objective(gamma=FOCAL_GAMMA if p.imbalance == "focal" else 0.0),
-            most_steps=-(-EPOCH // p.batch_size),
-        )
-        moments = heads.moments(kind, store, images.rows[fold >= 0])
+        moments = heads.moments(config.kind, store, images.rows[fold >= 0])
         bank = HeadBank(store, config, images.folds, settings, moments)
-        return AttributeHeads(bank, config, images, table, p)
+        return AttributeHeads(bank, config, images, table, imbalance, seed)
 
     def fit(self, attribute: str) -> CrossFit:
         """Cross-fit ``attribute``; afterwards the bank holds its heads."""
@@ -177,8 +196,8 @@ class AttributeHeads:
             self.bank,
             self.images,
             self.table.values[:, column],
-            attribute_seed(self.params.seed, attribute),
-            self.params.imbalance,
+            attribute_seed(self.seed, attribute),
+            self.imbalance,
         )
 
 

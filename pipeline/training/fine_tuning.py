@@ -13,10 +13,9 @@ import numpy.typing as npt
 
 from pipeline.data import categories
 from pipeline.data.loading import Pictures
-from pipeline.errors import PipelineError
 from pipeline.features import weights
 from pipeline.training import fitting, heads, network
-from pipeline.training.fitting import Course, Fit, Settings, Task
+from pipeline.training.fitting import Course, DivergedError, Fit, Settings, Task
 from pipeline.training.losses import Objective, masked_cross_entropy
 from pipeline.training.network import Branch, WholeNetwork
 from pipeline.training.saved_model import Card
@@ -159,7 +158,7 @@ def fit(
 
     Raises
     ------
-    PipelineError
+    DivergedError
         If a loss is no longer finite.
     """
     import keras
@@ -221,10 +220,7 @@ def fit(
             # The last step's damage shows in no loss of a step.
             finite = np.isfinite(losses[:, i]).all() and np.isfinite(logits[:, start:stop]).all()
             if not finite and not course.ended(epoch):
-                raise PipelineError(
-                    f"params.yaml: fine_tune.learning_rate: {settings.learning_rate:g} let the fit "
-                    f"diverge in epoch {epoch + 1}; try a tenth of it"
-                )
+                raise DivergedError("fine_tune.learning_rate", settings.learning_rate, epoch)
         scored = _scored(logits, branch, task, parts)
         for i, (course, (found, val_loss)) in enumerate(zip(courses, scored, strict=True)):
             if course.ended(epoch):

@@ -11,12 +11,18 @@ import pandas as pd
 
 from pipeline.data import categories
 from pipeline.data.categories import Attribute
+from pipeline.errors import PipelineError
 from pipeline.metrics.scores import auc
 from pipeline.training import losses, schedules
 
 
 def rank_of(found: Mapping[str, float], epoch: int) -> tuple[float, float]:
-    """What the best epoch has most of: AUC, then a small loss; without either, a late epoch."""
+    """What the best epoch has most of: AUC, then a small loss; without either, a late epoch.
+
+    Parameters
+    ----------
+    found : ``auc`` and ``loss``, NaN where undefined.
+    """
     area, loss = found["auc"], found["loss"]
     return (0.0 if np.isnan(area) else area, float(epoch) if np.isnan(loss) else -loss)
 
@@ -69,6 +75,22 @@ def scores(
     }
 
 
+class DivergedError(PipelineError):
+    """A loss or a score is no longer finite: the learning rate was too high.
+
+    Parameters
+    ----------
+    param : the one in params.yaml that has the rate.
+    epoch : counted from 0.
+    """
+
+    def __init__(self, param: str, rate: float, epoch: int):
+        super().__init__(
+            f"params.yaml: {param}: {rate:g} let the fit diverge in epoch {epoch + 1}; try a tenth "
+            "of it"
+        )
+
+
 @dataclass(frozen=True)
 class Settings:
     """How to fit; names and ranges as in params.yaml.
@@ -98,7 +120,7 @@ class Settings:
 class Task:
     """One head's training data.
 
-    rows : [n] rows of the store, repeated where over-sampled.
+    rows : [n] rows of the store, repeated where over-sampled; none where there is nothing to fit.
     targets : float [n, outputs]; 1, 0, soft, or NaN for unknown.
     val_rows, val_targets : [m], [m, outputs]: for early stopping, never fitted on.
     seed : seeds the initial weights, the dropout and the order of the rows.
@@ -138,6 +160,15 @@ class Fit:
         if self.best_epoch < 0:
             return self.before["auc"]
         return self.history[self.best_epoch]["val_auc"]
+
+    @property
+    def epochs(self) -> list[dict[str, float]]:
+        """The history, with ``kept`` 1 in the best epoch and 0 in all others; in every epoch where
+        the weights that the fit began with were kept."""
+        return [
+            {**scores, "kept": int(epoch == self.best_epoch)}
+            for epoch, scores in enumerate(self.history)
+        ]
 
 
 class Course:
@@ -208,9 +239,10 @@ CURVES, STEPS = "history.csv", "iterations.csv"
 
 
 def curves(fit: Fit, categorical: Sequence[Attribute]) -> pd.DataFrame:
-    """One row per epoch, counted from 1: ``epoch`` and the scores of `fitting.Fit.history`, those
-    of categorical attributes by their names, as ``val_accuracy_colour``."""
-    frame = pd.DataFrame(fit.history)
+    """One row per epoch, counted from 1: ``epoch``, the scores of `fitting.Fit.history`, those of
+    categorical attributes by their names, as ``val_accuracy_colour``, and ``kept``, see
+    `fitting.Fit.epochs`."""
+    frame = pd.DataFrame(fit.epochs)
     names = {
         f"{prefix}{score}_{g}": f"{prefix}{score}_{one.name}"
         for g, one in enumerate(categorical)
@@ -232,10 +264,15 @@ def steps(fit: Fit) -> pd.DataFrame:
 def mean(curves: Sequence[pd.DataFrame]) -> pd.DataFrame:
     """The mean over several fits' `curves` in each epoch that all of them reached or ended in.
 
-    A fit that stopped early counts with its last epoch.
+    A fit that stopped early counts with its last epoch. ``kept`` becomes the share of the fits that
+    kept the epoch; what lacks to 1 in all kept what they began with.
     """
-    last = max(len(one) for one in curves)
-    whole = [one.set_index("epoch").reindex(range(1, last + 1), method="ffill") for one in curves]
+    epochs = pd.RangeIndex(1, max(len(one) for one in curves) + 1, name="epoch")
+    whole = []
+    for one in curves:
+        own = one.set_index("epoch")
+        kept = own["kept"].reindex(epochs, fill_value=0)
+        whole.append(own.reindex(epochs, method="ffill").assign(kept=kept))
     return pd.concat(whole).groupby(level=0, sort=True).mean().round(6).reset_index()
 
 

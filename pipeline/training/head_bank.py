@@ -13,13 +13,14 @@ import numpy as np
 import numpy.typing as npt
 
 from pipeline.data import categories
-from pipeline.errors import PipelineError
 from pipeline.features.store import FeatureStore
 from pipeline.training import fitting, heads, losses
-from pipeline.training.fitting import Course, Fit, Settings, Task
+from pipeline.training.fitting import Course, DivergedError, Fit, Settings, Task
 from pipeline.training.resample import occurrence
 
 PREDICT_BATCH = 256
+NOT_FITTED = {"auc": float("nan"), "loss": float("nan")}
+"""Scores of a head that there was nothing to fit to."""
 
 
 class HeadBank:
@@ -81,7 +82,8 @@ class HeadBank:
     def fit(self, tasks: Sequence[Task]) -> list[Fit]:
         """Fit head i on task i from fresh weights; the heads hold their best weights afterwards.
 
-        The best epoch is chosen as in `fitting.Course`.
+        The best epoch is chosen as in `fitting.Course`. A task without rows is not fitted: its head
+        stays as it began, its best epoch is -1 and its history empty.
         """
         for model, optimizer, task in zip(self.models, self._optimizers, tasks, strict=True):
             heads.reset(model, task.seed, self.moments)
@@ -89,19 +91,23 @@ class HeadBank:
                 if "learning_rate" not in variable.path:
                     variable.assign(np.zeros(variable.shape, dtype=variable.dtype))
         courses = [Course(self.settings, model.get_weights()) for model in self.models]
+        to_fit = [i for i, task in enumerate(tasks) if len(task.rows)]
+        for i in set(range(len(tasks))) - set(to_fit):
+            courses[i].begin(NOT_FITTED)
         orders = [np.random.default_rng([*task.seed, 1]) for task in tasks]
         offsets = [occurrence(task.rows) for task in tasks]
-        for epoch in range(self.settings.epochs):
+        for epoch in range(self.settings.epochs if to_fit else 0):
             for optimizer, course in zip(self._optimizers, courses, strict=True):
                 optimizer.learning_rate.assign(course.rate(epoch))
             iterations = self._epoch(tasks, orders, offsets, epoch)
             training_loss = iterations.mean(axis=0)
             if not np.isfinite(training_loss).all():
-                raise self._diverged(epoch)
+                raise DivergedError("learning_rate", self.settings.learning_rate, epoch)
             logits = self.predict([task.val_rows for task in tasks])
-            self._check_finite(logits, courses, epoch)
+            self._check_finite([logits[i] for i in to_fit], [courses[i] for i in to_fit], epoch)
             seen = self._training_scores(tasks)
-            for i, (task, course) in enumerate(zip(tasks, courses, strict=True)):
+            for i in to_fit:
+                task, course = tasks[i], courses[i]
                 if course.ended(epoch):
                     continue
                 objective = self.settings.objective
@@ -110,7 +116,7 @@ class HeadBank:
                 of_training = {"loss": float(training_loss[i]), **seen[i]}
                 if course.observe(epoch, iterations[:, i], of_training, found, val_loss):
                     course.keep(self.models[i].get_weights())
-            if all(course.ended(epoch + 1) for course in courses):
+            if all(courses[i].ended(epoch + 1) for i in to_fit):
                 break
         for model, course in zip(self.models, courses, strict=True):
             model.set_weights(course.fit.weights)
@@ -122,13 +128,7 @@ class HeadBank:
         """The last step's damage shows in no loss of the epoch, but in the logits after it."""
         for one, course in zip(logits, courses, strict=True):
             if not course.ended(epoch) and not np.isfinite(one).all():
-                raise self._diverged(epoch)
-
-    def _diverged(self, epoch: int) -> PipelineError:
-        return PipelineError(
-            f"params.yaml: learning_rate: {self.settings.learning_rate:g} let the fit "
-            f"diverge in epoch {epoch + 1}; try a tenth of it"
-        )
+                raise DivergedError("learning_rate", self.settings.learning_rate, epoch)
 
     def _training_scores(self, tasks: Sequence[Task]) -> list[dict[str, float]]:
         """AUC and binary accuracy on the training rows as they are, without dropout."""
@@ -162,6 +162,8 @@ class HeadBank:
             rows = np.zeros((len(tasks), size), dtype=np.intp)
             views = np.zeros((len(tasks), size), dtype=np.intp)
             for i, (task, order) in enumerate(zip(tasks, shuffled, strict=True)):
+                if not len(order):
+                    continue
                 # A shorter task goes round again, so that each step moves every head.
                 chosen = np.take(order, np.arange(step * size, (step + 1) * size), mode="wrap")
                 rows[i] = task.rows[chosen]

@@ -17,7 +17,9 @@ from pathlib import Path
 from pipeline import params, runtime
 from pipeline.errors import EXIT_INTERRUPTED, PipelineError, run
 from pipeline.files import write_csv
-from pipeline.tune import figure, search_space, trainer
+from pipeline.training.fitting import Settings
+from pipeline.tune import figure, search_space
+from pipeline.tune import trainer as scratch
 from pipeline.tune.search_space import Choice, Result
 
 TABLE = Path("reports/tuning.csv")
@@ -41,7 +43,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     logging.basicConfig(level="INFO", format="%(name)s: %(message)s")
     seed = p.seed if options.seed is None else options.seed
     runtime.prepare(seed, to_train=True)
-    train = trainer.trainer(p, options.epochs, seed)
+    train = trainer(p, options.epochs, seed)
     options.out.parent.mkdir(parents=True, exist_ok=True)
     results: list[Result] = []
     interrupted = False
@@ -114,6 +116,27 @@ def check_installed() -> None:
             f"pipeline.tune: not installed: {' and '.join(lacking)}; "
             "pip install -c constraints.txt -e '.[tune]'"
         )
+
+
+def trainer(p: params.Params, epochs: int, seed: int) -> scratch.Trainer:
+    """What trains a choice as ``p`` says, but for the epochs at most and the seed."""
+    return scratch.trainer(
+        Path(p.data.images),
+        p.image_size,
+        Settings(
+            epochs,
+            p.batch_size,
+            p.fine_tune.learning_rate,
+            p.fine_tune.patience,
+            schedule=p.schedule,
+            clip_norm=p.clip_norm,
+        ),
+        p.loss,
+        # Whole numbers can't be trained.
+        runtime.precision("auto" if p.backbone.precision == "int8" else p.backbone.precision),
+        seed,
+        views=p.features.views > 1,
+    )
 
 
 def search(

@@ -40,7 +40,7 @@ def draw(trials: pd.DataFrame, path: str | Path) -> None:
         ("Learning rate", scored["learning_rate"].tolist(), LOG),
     ]
     score = scored[column].to_numpy(dtype=float)
-    best = _best(scored, column)
+    best = scored["best"].to_numpy() == 1
     left_out = len(trials) - len(scored)
     title = f"Search over {len(trials)} trials" + (f", {left_out} diverged" if left_out else "")
     with picture(path, 10, 6.2, title) as figure:
@@ -51,7 +51,7 @@ def draw(trials: pd.DataFrame, path: str | Path) -> None:
                 nothing(axes, "every fit diverged")
                 continue
             axes.plot(values, score, **DOT)
-            axes.plot(values[best], score[best], **BEST)
+            axes.plot(np.array(values)[best], score[best], **BEST)
             _scale(axes, np.array(values, dtype=float), scale)
             span = max(float(np.ptp(score)), 0.01)
             axes.set_ylim(score.min() - 0.06 * span, score.max() + 0.06 * span)
@@ -60,15 +60,6 @@ def draw(trials: pd.DataFrame, path: str | Path) -> None:
                 axes.set_ylabel(label)
         keys = [Line2D([], [], label="a trial", **DOT), Line2D([], [], label="the best", **BEST)]
         figure.legend(handles=keys, loc="outside upper right", ncols=2)
-
-
-def _best(scored: pd.DataFrame, column: str) -> int:
-    """The row of the best score, of those the one of the lowest loss; 0 without any."""
-    rising = column != "val_auc"
-    ranked = scored.reset_index(drop=True).sort_values(
-        [column, "val_loss"], ascending=[rising, True], kind="stable"
-    )
-    return int(ranked.index[0]) if len(ranked) else 0
 
 
 def _scale(axes: Axes, values: np.ndarray, scale: str) -> None:

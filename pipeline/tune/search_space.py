@@ -9,6 +9,8 @@ from typing import Any, Protocol
 
 import pandas as pd
 
+from pipeline.training.fitting import rank_of
+
 FILTERS = (4, 7)
 """Of each block, as powers of two: 16 to 128."""
 UNITS = (5, 9)
@@ -70,11 +72,11 @@ class Result:
 
     @property
     def rank(self) -> tuple[float, float]:
-        """What the best has most of: AUC, then a small loss."""
+        """What the best has most of: as of an epoch, see `fitting.rank_of`."""
         if self.best_epoch is None:
             return (-math.inf, -math.inf)
-        area, loss = self.val_auc, self.val_loss
-        return (0.0 if math.isnan(area) else area, -math.inf if math.isnan(loss) else -loss)
+        # Trials share their validation labels: without a loss no epoch makes one the better.
+        return rank_of({"auc": self.val_auc, "loss": self.val_loss}, epoch=0)
 
     @property
     def value(self) -> float:
@@ -83,7 +85,7 @@ class Result:
         The loss counts less than the smallest difference that two AUC can have.
         """
         area, loss = self.rank
-        return area - 1e-9 * (1.0 if math.isinf(loss) else loss / (loss - 1.0))
+        return area - 1e-9 * (loss / (loss - 1.0))
 
 
 def first(blocks: int) -> dict[str, Any]:
@@ -157,8 +159,10 @@ def table(results: Sequence[Result]) -> pd.DataFrame:
     """A row per trial, in order.
 
     Columns: trial (from 1), filters, dense_units, dropout, learning_rate, parameters, best_epoch
-    (from 1), val_auc, val_loss, seconds. What is undefined is empty.
+    (from 1), val_auc, val_loss, seconds, best (1 in the row of `best`, else 0). What is undefined
+    is empty.
     """
+    leader = best(results)
     return pd.DataFrame(
         {
             "trial": range(1, len(results) + 1),
@@ -171,6 +175,7 @@ def table(results: Sequence[Result]) -> pd.DataFrame:
             "val_auc": [round(one.val_auc, 6) for one in results],
             "val_loss": [round(one.val_loss, 6) for one in results],
             "seconds": [round(one.seconds, 1) for one in results],
+            "best": [int(number == leader) for number in range(len(results))],
         }
     )
 

@@ -10,16 +10,14 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from pipeline import runtime
 from pipeline.data import categories
 from pipeline.data.clean_table import read_clean, read_hashes
 from pipeline.data.loading import Pictures
 from pipeline.errors import PipelineError
 from pipeline.features import backbones, extract, weights
-from pipeline.params import Params
 from pipeline.training import fine_tuning, heads, losses, network
 from pipeline.training.fine_tuning import floored
-from pipeline.training.fitting import Settings, Task
+from pipeline.training.fitting import DivergedError, Settings, Task
 from pipeline.tune import search_space
 from pipeline.tune.search_space import Choice, Result
 
@@ -69,10 +67,9 @@ class Trainer:
                 views=self.views,
             )
             epoch, scores = fit.best_epoch + 1, fit.history[fit.best_epoch]
-        except PipelineError as error:
-            # Of what can go wrong with the pictures, too, only this is the choice's doing.
-            if "fine_tune.learning_rate" not in str(error):
-                raise
+        except DivergedError:
+            # Of all that can go wrong only this is the choice's doing.
+            pass
         seconds = time.perf_counter() - started
         return Result(choice, parameters, epoch, scores["val_auc"], scores["val_loss"], seconds)
 
@@ -105,8 +102,23 @@ class Trainer:
         return floored(maps.mean(axis=(0, 1, 2)), maps.var(axis=(0, 1, 2)))
 
 
-def trainer(p: Params, epochs: int, seed: int, clean: Path = CLEAN) -> Trainer:
+def trainer(
+    folder: Path,
+    size: tuple[int, int],
+    settings: Settings,
+    loss: str,
+    precision: str,
+    seed: int,
+    views: bool,
+    clean: Path = CLEAN,
+) -> Trainer:
     """A trainer on the images of the clean table; test images are left out at once.
+
+    Parameters
+    ----------
+    folder, size : of the images; (height, width) in pixels.
+    settings : their objective is that of ``loss``, a name in `losses.LOSSES`.
+    precision, seed, views : see `Trainer`; the seed is that of augmented views, too.
 
     Raises
     ------
@@ -132,10 +144,10 @@ def trainer(p: Params, epochs: int, seed: int, clean: Path = CLEAN) -> Trainer:
     softmax = categories.spans(table.categories)
     return Trainer(
         Pictures(
-            folder=Path(p.data.images),
+            folder=folder,
             names=table.images,
             sha256=read_hashes(clean, table.images),
-            size=p.image_size,
+            size=size,
             seed=seed,
         ),
         Task(
@@ -145,17 +157,8 @@ def trainer(p: Params, epochs: int, seed: int, clean: Path = CLEAN) -> Trainer:
             val_targets=values[validation].astype(np.float64),
             seed=(seed, len(table.attributes)),
         ),
-        Settings(
-            epochs,
-            p.batch_size,
-            p.fine_tune.learning_rate,
-            p.fine_tune.patience,
-            objective=losses.objective(p.loss, values[training], softmax),
-            schedule=p.schedule,
-            clip_norm=p.clip_norm,
-        ),
-        # Whole numbers can't be trained.
-        runtime.precision("auto" if p.backbone.precision == "int8" else p.backbone.precision),
+        replace(settings, objective=losses.objective(loss, values[training], softmax)),
+        precision,
         seed,
-        views=p.features.views > 1,
+        views,
     )

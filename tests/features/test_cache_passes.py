@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import numpy as np
 
+from pipeline.data.loading import Request
 from pipeline.features.cache import KEY, keys, missing
 
 DIGESTS = [f"{number:064x}" for number in (1, 2, 1)]
@@ -30,4 +31,5 @@ def test_only_what_is_missing_and_once() -> None:
     found = np.array([[True, True], [True, False], [True, True]])
     (one,) = missing(images, DIGESTS, named, found)
     assert (one.image, one.views, one.keys) == ("b", (1,), (named[1, 1],))
+    assert isinstance(one, Request), "what is to be computed can be loaded as it is"
     assert not list(missing(images, DIGESTS, named, np.ones((3, 2), dtype=bool)))

@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from pipeline.data.loading import ahead, loader
+from pipeline.data.loading import Request, ahead, loader
 from pipeline.errors import PipelineError
 from pipeline.features.cache import Work
 from pipeline.features.extract import Encoder, batch_size, compute
@@ -74,7 +74,7 @@ class FakeEncoder:
 def test_every_pass_once_and_parts_of_full_batches(
     views: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("pipeline.features.store.extract.PART_BATCHES", 2)
+    monkeypatch.setattr("pipeline.features.extract.PART_BATCHES", 2)
     encoder, counted = FakeEncoder(), []
     work = [
         Work(str(i), str(i), tuple(range(views)), tuple(b"%d-%d" % (i, v) for v in range(views)))
@@ -152,21 +152,21 @@ def test_the_loader_renders_the_views_asked_for(tmp_path: Path) -> None:
     (tmp_path / "b.png").write_bytes(b"no picture")
     load = loader(tmp_path, (30, 20), seed=3)
     content = hashlib.sha256((tmp_path / "a.png").read_bytes()).hexdigest()
-    every = load(Work("a.png", content, (0, 1, 2), (b"", b"", b"")))
+    every = load(Request("a.png", content, (0, 1, 2)))
     assert every.shape == (3, 30, 20, 3)
-    assert (load(Work("a.png", content, (2,), (b"",))) == every[[2]]).all()
+    assert (load(Request("a.png", content, (2,))) == every[[2]]).all()
     broken = hashlib.sha256(b"no picture").hexdigest()
     with pytest.raises(PipelineError, match=r"b\.png: not_an_image .* `dvc repro` again"):
-        load(Work("b.png", broken, (0,), (b"",)))
+        load(Request("b.png", broken, (0,)))
     with pytest.raises(PipelineError, match=r"a\.png: has changed since .* `dvc repro` again"):
-        load(Work("a.png", broken, (0,), (b"",)))
+        load(Request("a.png", broken, (0,)))
 
 
 SAME_PICTURE_EVERYWHERE = """
 from pipeline import runtime
 runtime.prepare(0)
 import keras, numpy as np
-from pipeline.embedding import Encoder
+from pipeline.features.extract import Encoder
 inputs = keras.Input((16, 8, 3))
 layer = keras.layers.Conv2D(40, 1, kernel_initializer=keras.initializers.HeNormal(1))
 encoder = Encoder(keras.Model(inputs, layer(inputs)), (16, 8))

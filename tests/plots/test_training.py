@@ -39,6 +39,7 @@ def steps(count: int) -> pd.DataFrame:
 
 def history(epochs: int, *categorical: str, training: bool = True) -> pd.DataFrame:
     frame = {"epoch": np.arange(1, epochs + 1)}
+    frame["kept"] = (frame["epoch"] == epochs).astype(int)
     scores = [f"{score}_{name}" for name in categorical for score in ("accuracy", "f1")]
     for column in ("loss", "binary_accuracy", "auc", *scores):
         if training or column == "loss":
@@ -121,13 +122,36 @@ def test_scores_on_training_images_may_be_absent(tmp_path: Path, drawn: Drawn) -
     assert counts == [3, 2, 2, 2, 2]
 
 
-def test_the_best_epoch_is_the_one_that_a_fit_keeps(tmp_path: Path, drawn: Drawn) -> None:
+def marked(figure: Figure) -> tuple[list[int], str]:
+    """The epochs that every panel marks, and what the legend says of them."""
+    places = [
+        [int(np.asarray(line.get_xdata())[0]) for line in axes.get_lines()[2:]]
+        for axes in panels(figure).values()
+    ]
+    assert all(own == places[0] for own in places)
+    return places[0], figure.legends[0].get_texts()[-1].get_text()
+
+
+@pytest.mark.parametrize(
+    ("kept", "epochs", "words"),
+    [
+        # Not the epoch of the lowest val_loss among the best: with a loss other than plain
+        # cross-entropy the fit may have kept another.
+        ([0, 1, 0, 0], [2], "kept (epoch 2)"),
+        ([0, 0, 0, 0], [0], "kept as it began"),
+        ([0, 0.333333, 0, 0.666666], [2, 4], "kept, by head"),
+        ([0, 0, 0.5, 0], [0, 3], "kept, by head"),
+    ],
+)
+def test_the_epoch_marked_is_the_one_that_the_history_says_was_kept(
+    tmp_path: Path, drawn: Drawn, kept: list[float], epochs: list[int], words: str
+) -> None:
     frame = history(4).assign(val_auc=[0.5, 0.9, 0.9, 0.9], val_loss=[0.1, 0.4, 0.3, 0.3])
-    learning_curves(frame, tmp_path / "a.png")
-    for axes in panels(drawn[0]).values():
-        assert np.asarray(axes.get_lines()[-1].get_xdata()).tolist() == [3, 3]
-    learning_curves(frame.assign(val_auc=NAN), tmp_path / "b.png")
-    assert {len(axes.get_lines()) for axes in panels(drawn[1]).values()} == {2}
+    learning_curves(frame.assign(kept=kept), tmp_path / "a.png")
+    assert marked(drawn[0]) == (epochs, words)
+    # Where no AUC is defined the loss has decided, and an epoch was kept as well.
+    learning_curves(frame.assign(kept=kept, val_auc=NAN), tmp_path / "b.png")
+    assert marked(drawn[1]) == (epochs, words)
 
 
 DRAWERS: dict[str, Callable[[Path], None]] = {

@@ -121,12 +121,28 @@ def test_scale_is_the_natural_prevalence(
     assert (cross_fit(make_bank(1), IMAGES, truth, (0,), "none").shifts == 0).all()
 
 
-def test_a_single_class_is_no_crash(make_bank: Callable[..., HeadBank]) -> None:
+def test_a_single_class_is_not_fitted(make_bank: Callable[..., HeadBank]) -> None:
     result = cross_fit(make_bank(2), IMAGES, np.ones(N), (0,), "oversample")
+    assert [(fit.history, fit.best_epoch) for fit in result.fits] == [([], -1)] * K
+    assert result.constants == pytest.approx([log_odds(np.ones(60))] * K)
     scores = out_of_fold(result.logits, FOLD)
     assert (scores > 4).all()
     nothing = cross_fit(make_bank(2), IMAGES, np.full(N, NAN), (0,), "oversample")
     assert (out_of_fold(nothing.logits, FOLD) == 0).all()
+
+
+@pytest.mark.parametrize("imbalance", ["oversample", "class_weight"])
+def test_a_fold_with_a_single_class_leaves_the_others_alone(
+    make_bank: Callable[..., HeadBank], truth: np.ndarray, imbalance: str
+) -> None:
+    """All positives lie in fold 0: only its head is fitted without any."""
+    labels = np.where((FOLD >= 0) & (FOLD != 0), 0.0, truth)
+    result = cross_fit(make_bank(3), IMAGES, labels, (0,), imbalance)
+    assert [len(fit.history) > 0 for fit in result.fits] == [False, True, True]
+    assert np.isnan(result.constants).tolist() == [False, True, True]
+    unseen = ~np.isnan(result.logits[0])
+    assert set(np.flatnonzero(unseen)) == set(np.flatnonzero((FOLD == 0) | (FOLD < 0)))
+    assert result.logits[0, unseen] == pytest.approx(log_odds(np.zeros(60)))
 
 
 def test_out_of_fold_by_hand() -> None:

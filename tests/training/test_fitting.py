@@ -3,8 +3,9 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+from pipeline.errors import PipelineError
 from pipeline.training import schedules
-from pipeline.training.fitting import Course, Settings
+from pipeline.training.fitting import Course, DivergedError, Settings
 
 NONE = float("nan")
 
@@ -82,6 +83,15 @@ def test_where_no_epoch_is_better_the_beginning_stays() -> None:
     other.begin({"auc": 0.6, "loss": 0.1})
     assert run(other, [(0.5, 0.1), (0.7, 0.1)]) == [False, True]
     assert (other.fit.best_epoch, other.fit.best_auc) == (1, 0.7)
+
+
+def test_what_diverged_says_the_param_the_rate_and_the_epoch_from_one() -> None:
+    error = DivergedError("fine_tune.learning_rate", 0.5, 2)
+    assert isinstance(error, PipelineError)
+    assert str(error) == (
+        "params.yaml: fine_tune.learning_rate: 0.5 let the fit diverge in epoch 3; "
+        "try a tenth of it"
+    )
 
 
 def test_weights_are_kept_as_they_were() -> None:

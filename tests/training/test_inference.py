@@ -169,9 +169,10 @@ def test_the_course_is_told_under_each_attributes_own_name(
 ) -> None:
     curves = pd.read_csv(use(name) / "history.csv")
     scores = [f"val_{score}_{one}" for one in ("colour", "shade") for score in ("accuracy", "f1")]
-    plain = ["epoch", "loss", "val_loss", "val_auc", "val_binary_accuracy"]
+    plain = ["epoch", "loss", "val_loss", "val_auc", "val_binary_accuracy", "kept"]
     assert sorted(curves.columns) == sorted([*plain, *scores])
     assert curves["epoch"].tolist() == [1, 2]
+    assert curves["kept"].sum() == pytest.approx(1, abs=1e-4)
     # One step of an attribute is right on a share of its known validation cells.
     table = read_clean("data/clean/labels.csv")
     validation = table.values[np.array(table.split) == "val"]

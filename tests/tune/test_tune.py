@@ -16,6 +16,7 @@ import numpy as np
 import pandas as pd
 import pytest
 import yaml
+from matplotlib.figure import Figure
 from PIL import Image
 
 from pipeline import params
@@ -23,13 +24,13 @@ from pipeline.data.clean_table import write_clean
 from pipeline.data.labels import LabelTable
 from pipeline.errors import EXIT_INTERRUPTED, PipelineError
 from pipeline.training import fine_tuning
-from pipeline.training.fitting import Fit
+from pipeline.training.fitting import DivergedError, Fit
 from pipeline.tune import __main__ as tune
 from pipeline.tune import figure, search_space, trainer
 from pipeline.tune.search_space import Choice, Result
 
 COLUMNS = ["trial", "filters", "dense_units", "dropout", "learning_rate", "parameters"]
-COLUMNS += ["best_epoch", "val_auc", "val_loss", "seconds"]
+COLUMNS += ["best_epoch", "val_auc", "val_loss", "seconds", "best"]
 USUAL = Choice((32, 64), 128, 0.3, 0.001)
 SMALL = Choice((8,), 16, 0.2, 0.005)
 
@@ -74,7 +75,7 @@ def project(
 
 
 def trained(epochs: int = 1, **changes: Any) -> trainer.Trainer:
-    return replace(trainer.trainer(params.load(), epochs, seed=3), **changes)
+    return replace(tune.trainer(params.load(), epochs, seed=3), **changes)
 
 
 def scored(auc: float, loss: float, choice: Choice = USUAL) -> Result:
@@ -196,7 +197,7 @@ def test_an_interrupt_keeps_the_trials_done(
 
 @pytest.mark.usefixtures("project", "needs_optuna")
 def test_a_fit_that_diverges_is_a_row_without_scores(monkeypatch: pytest.MonkeyPatch) -> None:
-    diverged = PipelineError("params.yaml: fine_tune.learning_rate: 1 let the fit diverge")
+    diverged = DivergedError("fine_tune.learning_rate", 1.0, 0)
     pretended(monkeypatch, diverged, 0.8)
     assert tune.main(["--trials", "2"]) == 0
     rows = pd.read_csv(tune.TABLE)
@@ -217,10 +218,10 @@ def test_what_there_is_to_train_on_is_checked() -> None:
     table.loc[table["split"] == "val", ["bright", "coin"]] = np.nan
     table.to_csv(trainer.CLEAN / "labels.csv", index=False, float_format="%g")
     with pytest.raises(PipelineError, match="no validation image with a known label"):
-        trainer.trainer(p, 1, 0)
+        tune.trainer(p, 1, 0)
     (trainer.CLEAN / "labels.csv").unlink()
     with pytest.raises(PipelineError) as error:
-        trainer.trainer(p, 1, 0)
+        tune.trainer(p, 1, 0)
     assert str(error.value) == "data/clean/labels.csv: no such file; run `dvc repro clean`"
 
 
@@ -228,7 +229,7 @@ def test_what_there_is_to_train_on_is_checked() -> None:
 def test_whole_numbers_and_unknown_rows_are_not_trained_on() -> None:
     p = params.load()
     p = p.model_copy(update={"backbone": p.backbone.model_copy(update={"precision": "int8"})})
-    train = trainer.trainer(p, 1, 0)
+    train = tune.trainer(p, 1, 0)
     assert train.precision in ("float32", "bfloat16")
     assert not np.isnan(train.task.targets).all(axis=1).any()
     assert len(train.pictures.names) == 64
@@ -329,11 +330,31 @@ def test_the_order_of_results() -> None:
     assert search_space.best([DIVERGED]) is None
 
 
+def test_the_picture_marks_the_trial_that_the_table_says_is_the_best(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    figures: list[Figure] = []
+    original = Figure.savefig
+
+    def record(self: Figure, *arguments: Any, **more: Any) -> None:
+        original(self, *arguments, **more)
+        figures.append(self)
+
+    monkeypatch.setattr(Figure, "savefig", record)
+    trials = search_space.table([DIVERGED, scored(0.9, 0.5), scored(0.8, 0.5, SMALL)])
+    assert trials["best"].tolist() == [0, 1, 0]
+    for best, units in (([0, 1, 0], [128]), ([0, 0, 1], [16]), ([0, 0, 0], [])):
+        figure.draw(trials.assign(best=best), tmp_path / "a.png")
+        panels = {axes.get_title("left"): axes for axes in figures[-1].axes if axes.axison}
+        marked = panels["Dense units"].get_lines()[1]
+        assert np.asarray(marked.get_xdata()).tolist() == units
+
+
 def test_undefined_scores_are_empty_in_the_table() -> None:
     text = search_space.table([scored(math.nan, 0.25), DIVERGED]).to_csv(index=False)
     assert text.splitlines()[1:] == [
-        "1,32-64,128,0.3,0.001,1000,2,,0.25,1.5",
-        "2,32-64,128,0.3,0.001,1000,,,,1.5",
+        "1,32-64,128,0.3,0.001,1000,2,,0.25,1.5,1",
+        "2,32-64,128,0.3,0.001,1000,,,,1.5,0",
     ]
 
 
