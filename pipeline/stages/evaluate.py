@@ -71,8 +71,7 @@ def main() -> None:
     # As train had it: the columns of a categorical attribute are learnable if one of them is.
     learnable = np.load("data/imputed/learnable.npy")
     judged = targets.judged(known, learnable)
-    attributes = categories.attributes(clean.attributes, clean.categories)
-    unlearnable = [one.name for one in attributes if not learnable[one.start]]
+    unlearnable = [one.name for one in clean.layout if not learnable[one.start]]
     variants = bootstrap.compare(judged, outputs, targets.MASK, p.seed)
     expected = _cells("categorical.csv")
     by_category = tables.category_table(clean, known, probability, expected)
@@ -109,8 +108,8 @@ def main() -> None:
             "images": len(clean.images),
             "filled_cells": int((provenance["value"] != "").sum()),
             "abstained_cells": int((provenance["value"] == "").sum()),
-            "attributes": len(attributes),
-            "learnable": len(attributes) - len(unlearnable),
+            "attributes": len(clean.layout),
+            "learnable": len(clean.layout) - len(unlearnable),
         },
         "held_out": {
             "auc_learnable": heads_table["auc"][learnable].mean(),
