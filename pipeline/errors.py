@@ -34,10 +34,11 @@ def one_line(error: BaseException) -> str:
     return " ".join(str(error).split())
 
 
-def did_you_mean(name: str, known: Iterable[str]) -> str | None:
-    """The one of ``known`` that is most like a mistyped ``name``, in words; None if none is."""
+def did_you_mean(name: str, known: Iterable[str], end: str = "") -> str:
+    """A question after the one of ``known`` that is most like a mistyped ``name``, then ``end``;
+    nothing at all where none is alike."""
     close = difflib.get_close_matches(name, list(known), n=1)
-    return f"did you mean {close[0]!r}?" if close else None
+    return f"did you mean {close[0]!r}?{end}" if close else ""
 
 
 def require_extra(

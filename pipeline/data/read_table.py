@@ -149,11 +149,11 @@ def read_table(
 def _check_categorical(path: str | Path, chosen: list[str], categorical: Sequence[str]) -> None:
     for name in categorical:
         if name not in chosen:
-            hint = did_you_mean(name, chosen)
+            hint = did_you_mean(name, chosen, "; ")
             fail(
                 path,
                 f"no attribute {name!r}, which categorical.columns in params.yaml lists; "
-                f"{f'{hint}; ' if hint else ''}expected some of {_listed(chosen)}",
+                f"{hint}expected some of {_listed(chosen)}",
             )
 
 
@@ -248,11 +248,11 @@ def _chosen(path: str | Path, names: list[str], attributes: Sequence[str] | None
     requested = list(valid if attributes is None else attributes)
     for position, name in enumerate(requested):
         if name not in valid:
-            hint = did_you_mean(name, valid)
+            hint = did_you_mean(name, valid, "; ")
             fail(
                 path,
                 f"no column {name!r}, which attributes in params.yaml lists; "
-                f"{f'{hint}; ' if hint else ''}expected some of {_listed(valid)}",
+                f"{hint}expected some of {_listed(valid)}",
             )
         if name in requested[:position]:
             fail(path, f"params.yaml: attributes lists {name!r} twice; remove one")

@@ -9,13 +9,12 @@ from __future__ import annotations
 
 import argparse
 import csv
-import difflib
 import io
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from pipeline.data.read_table import Row
-from pipeline.errors import PipelineError, fail, one_line, run
+from pipeline.errors import PipelineError, did_you_mean, fail, one_line, run
 from pipeline.readers import table
 
 ID = "id"
@@ -140,12 +139,11 @@ def _places(path: Path, header: list[str], columns: Sequence[str]) -> list[int]:
     valid = [name for name in header if name and name != ID]
     for place, name in enumerate(columns):
         if name not in valid:
-            close = difflib.get_close_matches(name, valid, n=1)
-            hint = f"did you mean {close[0]!r}? " if close else ""
+            hint = did_you_mean(name, valid, " ")
             fail(
                 path,
-                f"no column {name!r} to write; {hint}choose some of {', '.join(valid)} with "
-                "--columns",
+                f"no column {name!r} to write; {hint}choose some of "
+                f"{', '.join(valid)} with --columns",
             )
         if name in columns[:place]:
             raise PipelineError(f"--columns: {name!r} is listed twice; remove one")
