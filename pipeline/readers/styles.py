@@ -1,4 +1,4 @@
-"""python -m pipeline.readers.styles styles.csv --out labels.csv: Kaggle's fashion products.
+"""python -m pipeline.readers styles styles.csv --out labels.csv: Kaggle's fashion products.
 
 "Fashion Product Images" (https://www.kaggle.com/datasets/paramaggarwal/fashion-product-images-dataset)
 has a table styles.csv with the columns id, gender, masterCategory, subCategory, articleType,
@@ -28,7 +28,7 @@ DEFAULT_COLUMNS = (
 def main(arguments: Sequence[str] | None = None) -> None:
     """The command line."""
     parser = argparse.ArgumentParser(
-        prog="python -m pipeline.readers.styles",
+        prog="python -m pipeline.readers styles",
         description="Write the label table of Kaggle's Fashion Product Images.",
     )
     parser.add_argument("styles", metavar="STYLES_CSV", type=Path)
