@@ -22,6 +22,7 @@ from benchmarks import recipe_list
 from benchmarks.scoring import POOLED
 from pipeline import params
 from pipeline.errors import PipelineError, run
+from pipeline.metrics import scores
 from pipeline.readers.registry import READERS
 
 PAGES = (Path("README.md"), *sorted(Path("docs").glob("*.md")), Path("benchmarks/README.md"))
@@ -313,6 +314,24 @@ def further(measured: pd.DataFrame, smaller: int, larger: int) -> pd.Series:
     return (measured[larger] - measured[smaller]) / (larger - smaller)
 
 
+def metrics() -> pd.DataFrame:
+    """The scores per attribute, with the names of their columns."""
+    shown = [
+        (", ".join(f"`{column}`" for column in one.columns(name)), one.meaning)
+        for name, one in scores.METRICS.items()
+    ]
+    return pd.DataFrame(shown, columns=["columns", "what"])
+
+
+def metrics_of_all() -> pd.DataFrame:
+    """The scores of all attributes together."""
+    shown = [
+        (f"`{name}`", meaning.replace("|", "\\|"))
+        for name, (_, meaning) in scores.MULTILABEL_METRICS.items()
+    ]
+    return pd.DataFrame(shown, columns=["score", "what"])
+
+
 def readers() -> pd.DataFrame:
     """Every layout that can be read, and the command for it."""
     command = "`python -m pipeline.readers {} {}`"
@@ -327,6 +346,8 @@ OF_THE_PROJECT: Parts = {
     "times": stage_times,
     "params": lambda: table(params_table(PARAMS.read_text(encoding="utf-8"))),
     "readers": lambda: table(readers()),
+    "metrics": lambda: table(metrics()),
+    "metrics of all": lambda: table(metrics_of_all()),
     "recipe lines": lambda: table(recipe_lines()),
     "recipes": lambda: recipes(pd.read_csv(RECIPES)),
     "fashion": lambda: table(fashion(pd.read_csv(FASHION))),

@@ -17,6 +17,7 @@ from pipeline.data.clean_table import read_clean, read_hashes
 from pipeline.data.labels import LabelTable
 from pipeline.data.loading import Pictures
 from pipeline.demo import paths
+from pipeline.demo.generate import COIN, VISUAL_ATTRIBUTES
 from pipeline.errors import run
 from pipeline.features.store import FeatureStore
 from pipeline.files import write_csv, write_json
@@ -120,7 +121,7 @@ def main() -> None:
             "brier": tables.weighted(heads_table, "expected_brier"),
             "not_missing_at_random": int(heads_table["missing_at_random"].eq("no").sum()),
         },
-        "demo_truth": tables.of_demo(truth),
+        "demo_truth": tables.of_demo(truth, VISUAL_ATTRIBUTES, COIN),
         "test": {name: scores.get(name) for name in HEADLINES},
         "categories": {
             "expected_accuracy": by_category["expected_accuracy"].mean(),

@@ -204,7 +204,9 @@ def test_a_mean_weighted_by_filled_cells() -> None:
 
 def test_of_demo() -> None:
     columns = {"auc": [0.9, 0.5], "accuracy": [0.8, 0.4], "score_auc": [0.7, 0.52]}
-    found = tables.of_demo(pd.DataFrame({"attribute": ["has_hat", "coin_toss"], **columns}))
+    found = tables.of_demo(
+        pd.DataFrame({"attribute": ["has_hat", "coin_toss"], **columns}), ["has_hat"], "coin_toss"
+    )
     assert found == {
         "visual_auc": 0.9,
         "visual_accuracy": 0.8,
