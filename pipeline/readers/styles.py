@@ -13,6 +13,7 @@ import io
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
+from pipeline.data.labels import UNKNOWN
 from pipeline.data.read_table import Row
 from pipeline.errors import PipelineError, did_you_mean, fail, one_line, run
 from pipeline.readers import table
@@ -152,7 +153,7 @@ def _places(path: Path, header: list[str], columns: Sequence[str]) -> list[int]:
 
 def _cell(text: str) -> str:
     joined = " ".join(text.split())
-    return "" if joined.lower() in table.UNKNOWN_TEXTS else joined
+    return "" if joined.lower() in UNKNOWN else joined
 
 
 if __name__ == "__main__":

@@ -127,8 +127,3 @@ def test_a_single_class_is_no_crash(make_bank: Callable[..., HeadBank]) -> None:
     assert (scores > 4).all()
     nothing = cross_fit(make_bank(2), IMAGES, np.full(N, NAN), (0,), "oversample")
     assert (out_of_fold(nothing.logits, FOLD) == 0).all()
-
-
-def test_out_of_fold_by_hand() -> None:
-    logits = np.array([[NAN, 1.0, 3.0], [2.0, NAN, 5.0]])
-    assert out_of_fold(logits, np.array([1, 0, -1])).tolist() == [2.0, 1.0, 4.0]
