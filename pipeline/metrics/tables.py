@@ -235,7 +235,7 @@ def of_variants(variants: pd.DataFrame, kept: str) -> dict[str, Any]:
     return {**content, "imputing_kept": int(kept == IMPUTED)}
 
 
-def bought(variants: pd.DataFrame, kept: str) -> str:
+def effect_of_imputing(variants: pd.DataFrame, kept: str) -> str:
     """One sentence on what imputation changed in the final classifier."""
     row = variants.set_index("model").loc[IMPUTED]
     low, high = row["map_gain_low"], row["map_gain_high"]

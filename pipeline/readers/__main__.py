@@ -18,7 +18,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser = argparse.ArgumentParser(
         prog="python -m pipeline.readers",
         description="Write the label table of another layout.",
-        epilog=f"readers:\n{listed}\n\nNAME --help tells the arguments of one of them.",
+        epilog=f"readers:\n{listed}\n\nNAME --help says the arguments of one of them.",
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     parser.add_argument("name", metavar="NAME", help="of the reader")

@@ -137,7 +137,7 @@ def main() -> None:
         log.warning("%s: not learnable from the pictures; its filled cells are a guess", name)
     for warning in summary["warnings"]:
         log.warning("%s", warning)
-    log.info("%s", tables.bought(variants, card.missing))
+    log.info("%s", tables.effect_of_imputing(variants, card.missing))
     log.info("test: %s", ", ".join(f"{k} {v:.4g}" for k, v in scores.items()))
 
 

@@ -192,8 +192,8 @@ def test_of_variants() -> None:
     ("low", "high", "verdict"),
     [(0.01, 0.03, "imputing helps"), (-0.03, -0.01, "imputing harms"), (-0.1, 0.1, "no diff")],
 )
-def test_what_imputation_bought(low: float, high: float, verdict: str) -> None:
-    assert verdict in tables.bought(variants(low, high), "impute")
+def test_what_imputation_effect_of_imputing(low: float, high: float, verdict: str) -> None:
+    assert verdict in tables.effect_of_imputing(variants(low, high), "impute")
 
 
 def test_a_mean_weighted_by_filled_cells() -> None:
