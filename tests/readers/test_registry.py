@@ -48,7 +48,7 @@ def test_an_unknown_reader_is_asked_after() -> None:
     with pytest.raises(PipelineError) as error:
         main(["style", "styles.csv"])
     assert str(error.value) == (
-        "no reader 'style'; did you mean 'styles'? expected one of voc, styles"
+        f"no reader 'style'; did you mean 'styles'? expected one of {', '.join(READERS)}"
     )
 
 
@@ -62,7 +62,7 @@ def test_both_command_lines_write_the_same_table(
     assert (new.returncode, new.stderr) == (old.returncode, old.stderr) == (0, "")
     assert (tmp_path / "new.csv").read_bytes() == (tmp_path / "old.csv").read_bytes()
     assert new.stdout == old.stdout.replace("old.csv", "new.csv")
-    unknown = run_module("pipeline.readers", "coco")
+    unknown = run_module("pipeline.readers", "no-such-layout")
     assert (unknown.returncode, unknown.stderr) == (
-        2, "error: no reader 'coco'; expected one of voc, styles\n"
+        2, f"error: no reader 'no-such-layout'; expected one of {', '.join(READERS)}\n"
     )  # fmt: skip
