@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import argparse
 import hashlib
-import importlib.util
 import math
 import os
 import sys
@@ -24,7 +23,7 @@ import pandas as pd
 from pipeline import runtime
 from pipeline.data import images
 from pipeline.data.categories import SEPARATOR
-from pipeline.errors import PipelineError, run
+from pipeline.errors import PipelineError, require_extra, run
 from pipeline.explain import figure, gradcam, lime
 from pipeline.files import write_csv
 
@@ -107,12 +106,7 @@ def _check(options: argparse.Namespace) -> None:
 
 def check_installed() -> None:
     """Raise a `PipelineError` that says what to install where the extra is not."""
-    lacking = [name for module, name in PACKAGES.items() if not importlib.util.find_spec(module)]
-    if lacking:
-        raise PipelineError(
-            f"pipeline.explain: not installed: {' and '.join(lacking)}; "
-            "pip install -c constraints.txt -e '.[explain]'"
-        )
+    require_extra("explain", PACKAGES, "pipeline.explain: not installed:")
 
 
 def choose(asked: str | None, attributes: Sequence[str]) -> list[int] | None:

@@ -152,11 +152,11 @@ def pies(table: LabelTable, path: str | Path) -> None:
     width, height = max(3.4 * columns, 4.2), 0.6 + 2.9 * rows
     with picture(path, width, height, "Values of categorical attributes") as figure:
         axes_of = grid(figure, len(table.categories), columns)
-        for g, (axes, one) in enumerate(zip(axes_of, table.categories, strict=True)):
+        for axes, one in zip(axes_of, table.categories, strict=True):
             found = truth(table.values[:, one.start : one.stop])
             known = found[found != -1]
-            # Those without a column are told apart by their texts alone.
-            values = len(set(table.texts[found != -1, g])) if table.texts is not None else 0
+            # Those without a column are known by their texts alone.
+            values = len({*table.cells[one.name]} - {""})
             shares = {v: float((known == k).mean()) for k, v in enumerate(one.values)}
             large = {v: share for v, share in shares.items() if share >= 0.01}
             rest = 1 - sum(large.values())

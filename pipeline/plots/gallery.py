@@ -13,9 +13,8 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from PIL import Image
 
-from pipeline.data import categories, images
-from pipeline.data.categories import Attribute
-from pipeline.data.labels import LabelTable
+from pipeline.data import images
+from pipeline.data.labels import LabelTable, written
 from pipeline.plots.style import BLUE, FAINT, INK, MUTED, ORANGE, nothing, picture, short
 
 SHOWN = 12
@@ -57,7 +56,7 @@ def choose(
     for i in sorted([*holes, *rest]):
         name = clean.images[test[i]]
         rows = []
-        for one in categories.attributes(clean.attributes, clean.categories):
+        for one in clean.layout:
             a = one.start
             own = probability[i, a : one.stop]
             best = int(np.argmax(own))
@@ -65,7 +64,7 @@ def choose(
             rows.append(
                 (
                     one.name,
-                    _text(clean, one, int(test[i])),
+                    str(written(clean.cells[one.name][[test[i]]])[0]),
                     *filled.get((name, one.name), ("", None)),
                     given,
                     float(own[best]),
@@ -73,16 +72,6 @@ def choose(
             )
         items.append({"image": _thumbnail(folder, name), "name": name, "rows": rows})
     return items
-
-
-def _text(clean: LabelTable, one: Attribute, row: int) -> str:
-    """The known cell as the table has it; empty where it is unknown."""
-    label = clean.values[row, one.start]
-    if np.isnan(label):
-        return ""
-    if one.values and clean.texts is not None:
-        return str(clean.texts[row, clean.categories.index(one)])
-    return str(int(label))
 
 
 def _thumbnail(folder: Path, name: str) -> np.ndarray:

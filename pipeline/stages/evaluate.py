@@ -17,6 +17,7 @@ from pipeline.data.clean_table import read_clean, read_hashes
 from pipeline.data.labels import LabelTable
 from pipeline.data.loading import Pictures
 from pipeline.demo import paths
+from pipeline.demo.generate import COIN, VISUAL_ATTRIBUTES
 from pipeline.errors import run
 from pipeline.features.store import FeatureStore
 from pipeline.files import write_csv, write_json
@@ -71,8 +72,7 @@ def main() -> None:
     # As train had it: the columns of a categorical attribute are learnable if one of them is.
     learnable = np.load("data/imputed/learnable.npy")
     judged = targets.judged(known, learnable)
-    attributes = categories.attributes(clean.attributes, clean.categories)
-    unlearnable = [one.name for one in attributes if not learnable[one.start]]
+    unlearnable = [one.name for one in clean.layout if not learnable[one.start]]
     variants = bootstrap.compare(judged, outputs, targets.MASK, p.seed)
     expected = _cells("categorical.csv")
     by_category = tables.category_table(clean, known, probability, expected)
@@ -109,8 +109,8 @@ def main() -> None:
             "images": len(clean.images),
             "filled_cells": int((provenance["value"] != "").sum()),
             "abstained_cells": int((provenance["value"] == "").sum()),
-            "attributes": len(attributes),
-            "learnable": len(attributes) - len(unlearnable),
+            "attributes": len(clean.layout),
+            "learnable": len(clean.layout) - len(unlearnable),
         },
         "held_out": {
             "auc_learnable": heads_table["auc"][learnable].mean(),
@@ -121,7 +121,7 @@ def main() -> None:
             "brier": tables.weighted(heads_table, "expected_brier"),
             "not_missing_at_random": int(heads_table["missing_at_random"].eq("no").sum()),
         },
-        "demo_truth": tables.of_demo(truth),
+        "demo_truth": tables.of_demo(truth, VISUAL_ATTRIBUTES, COIN),
         "test": {name: scores.get(name) for name in HEADLINES},
         "categories": {
             "expected_accuracy": by_category["expected_accuracy"].mean(),
@@ -137,7 +137,7 @@ def main() -> None:
         log.warning("%s: not learnable from the pictures; its filled cells are a guess", name)
     for warning in summary["warnings"]:
         log.warning("%s", warning)
-    log.info("%s", tables.bought(variants, card.missing))
+    log.info("%s", tables.effect_of_imputing(variants, card.missing))
     log.info("test: %s", ", ".join(f"{k} {v:.4g}" for k, v in scores.items()))
 
 

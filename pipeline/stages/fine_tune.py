@@ -77,7 +77,7 @@ def main() -> None:
     )
     branches = trainer.of_kind(
         p.fine_tune.network,
-        [one.span for one in categories.attributes(clean.attributes, clean.categories)],
+        [one.span for one in clean.layout],
         built=head if p.fine_tune.start == "head" else None,
     )
     trained = network.WholeNetwork(branches, p.image_size)
@@ -133,7 +133,7 @@ def _task(
     judged = targets.judged(known, np.load(IMPUTED / "learnable.npy"))
     if p.fine_tune.network != "single":
         # Even a network for an attribute that can't be learned has to end somewhere.
-        for one in categories.attributes(clean.attributes, clean.categories):
+        for one in clean.layout:
             if np.isnan(judged[:, one.start]).all():
                 judged[:, one.start : one.stop] = known[:, one.start : one.stop]
     return Task(

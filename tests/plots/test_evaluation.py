@@ -11,7 +11,7 @@ from matplotlib.colors import to_hex
 from matplotlib.text import Text
 from PIL import Image
 
-from pipeline.data.categories import Attribute, frequent, one_hot
+from pipeline.data.categories import frequent
 from pipeline.data.labels import LabelTable
 from pipeline.metrics.scores import attribute_scores
 from pipeline.plots import evaluation, style
@@ -43,7 +43,7 @@ def read(path):
 
 def draw_distribution(attributes, path):
     labels, _ = cells(attributes)
-    table = LabelTable([str(i) for i in range(len(labels))], names(attributes), labels)
+    table = LabelTable.binary([str(i) for i in range(len(labels))], names(attributes), labels)
     evaluation.class_distribution(table, path)
 
 
@@ -97,21 +97,13 @@ def draw_gallery(attributes, path):
 
 def value_table(cells):
     """A table of categorical attributes: name -> texts, and how many of its values are rare."""
-    columns, categories, start = [], [], 0
-    for name, (texts, rare) in cells.items():
-        values = frequent(np.array(texts, dtype=object), 1)
-        one = Attribute(name, tuple(values[: len(values) - rare]), start)
-        columns.append(one_hot(np.array(texts, dtype=object), one.values))
-        categories.append(one)
-        start = one.stop
-    texts = np.array([texts for texts, _ in cells.values()], dtype=object).T
-    return LabelTable(
-        [str(i) for i in range(len(texts))],
-        [name for one in categories for name in one.columns],
-        np.concatenate(columns, axis=1),
-        categories=tuple(categories),
-        texts=texts,
-    )
+    columns = {name: np.array(texts, dtype=object) for name, (texts, _) in cells.items()}
+    vocabulary = {}
+    for name, (_, rare) in cells.items():
+        values = frequent(columns[name], 1)
+        vocabulary[name] = tuple(values[: len(values) - rare])
+    images = [str(i) for i in range(len(next(iter(columns.values()))))]
+    return LabelTable(images, columns, vocabulary=vocabulary)
 
 
 def draw_pies(attributes, path):
@@ -206,7 +198,9 @@ def test_nothing_is_written_when_drawing_fails(tmp_path):
 
 def test_class_distribution_tells_every_count(tmp_path, drawn):
     values = np.array([[1, 0], [1, NAN], [NAN, NAN], [0, NAN], [1, NAN]], dtype=np.float32)
-    evaluation.class_distribution(LabelTable(list("abcde"), ["x", "y"], values), tmp_path / "a.png")
+    evaluation.class_distribution(
+        LabelTable.binary(list("abcde"), ["x", "y"], values), tmp_path / "a.png"
+    )
     shown = [entry[0] for entry in drawn.values()]
     headings = [shown.index(name) for name in ("positive", "negative", "unknown")]
     assert [shown[i + 1 : i + 3] for i in headings] == [["3", "0"], ["1", "1"], ["1", "4"]]

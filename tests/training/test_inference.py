@@ -96,7 +96,7 @@ def write_imputed() -> None:
         filled[unknown[:, start], start:stop] = [1, 0]
     folder = Path("data/imputed")
     folder.mkdir()
-    write_clean(dataclasses.replace(table, values=filled), folder / "labels.csv")
+    write_clean(table.filled(filled), folder / "labels.csv")
     probability = np.where(unknown, 0.5, table.values).astype("float32")
     np.save(folder / "probability.npy", probability)
     np.save(folder / "weight.npy", np.where(unknown, 0.3, 1).astype("float32"))
