@@ -44,7 +44,7 @@ def main() -> None:
     size = tuple(a.image_size)
     rows = []
     for name in a.backbones:
-        precision = runtime.precision("auto", backbones.fast_in_bfloat16(name))
+        precision = runtime.precision("auto", backbones.find(name).bfloat16)
         with tempfile.TemporaryDirectory() as space:
             weights = Path(space) / "backbone"
             weights.mkdir()

@@ -45,9 +45,7 @@ def main() -> None:
     logging.basicConfig(level="INFO", format="%(name)s: %(message)s")
     runtime.prepare(p.seed)
     backbone = json.loads((BACKBONE / "backbone.json").read_text(encoding="utf-8"))
-    precision = runtime.precision(
-        p.backbone.precision, backbones.fast_in_bfloat16(backbone["name"])
-    )
+    precision = runtime.precision(p.backbone.precision, backbones.find(backbone["name"]).bfloat16)
     meta = {
         "backbone": {"name": backbone["name"], "sha256": backbone["sha256"]},
         "image_size": list(p.image_size),
