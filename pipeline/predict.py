@@ -18,6 +18,7 @@ from pipeline import runtime
 from pipeline.data import categories, images
 from pipeline.data.loading import ahead
 from pipeline.errors import PipelineError, run
+from pipeline.files import replace_file
 from pipeline.training.inference import Classifier, HeadInput
 
 EXIT_SOME_FAILED = 1
@@ -174,17 +175,13 @@ def write(rows: Iterator[dict[str, Any]], attributes: Sequence[str], out: Path |
         if isinstance(sys.stdout, io.TextIOWrapper):
             sys.stdout.reconfigure(errors=UNDECODABLE)
         return _write_csv(rows, attributes, sys.stdout)
-    partial = out.with_name(f"{out.name}.partial")
-    try:
-        with partial.open("w", encoding="utf-8", errors=UNDECODABLE, newline="") as stream:
-            if out.suffix.lower() == ".json":
-                failed = _write_json(rows, stream)
-            else:
-                failed = _write_csv(rows, attributes, stream)
-        partial.replace(out)
-    finally:
-        partial.unlink(missing_ok=True)
-    return failed
+    with (
+        replace_file(out) as staging,
+        staging.open("w", encoding="utf-8", errors=UNDECODABLE, newline="") as stream,
+    ):
+        if out.suffix.lower() == ".json":
+            return _write_json(rows, stream)
+        return _write_csv(rows, attributes, stream)
 
 
 def _write_csv(rows: Iterator[dict[str, Any]], attributes: Sequence[str], stream: IO[str]) -> int:

@@ -26,11 +26,11 @@ from pipeline.data import images
 from pipeline.data.categories import SEPARATOR
 from pipeline.errors import PipelineError, run
 from pipeline.explain import figure, gradcam, lime
-from pipeline.files import write_csv
+from pipeline.files import replace_file, write_csv
 
 EXIT_SOME_FAILED = 1
 FOLDER = Path("reports/explanations")
-PACKAGES = {"skimage": "scikit-image", "eli5": "eli5"}
+PACKAGES = {"skimage": "scikit-image"}
 """What the extra brings, by the name that is imported."""
 MOST_PANELS = 6
 SAMPLES = (50, 100_000)
@@ -225,14 +225,9 @@ def _explain(
     width, height = (max(round(side * scale), 1) for side in picture.size)
     shown = images.resize(picture, (height, width))
     png, csv = (options.out / f"{file.stem}.{ending}" for ending in ("png", "csv"))
-    partial = options.out / f".{file.stem}.partial"
-    try:
-        figure.draw(shown, segments, panels, f"Why: {_text(Path(file.name))}", partial)
-        partial.replace(png)
-        write_csv(table(found, card.attributes, listed), partial)
-        partial.replace(csv)
-    finally:
-        partial.unlink(missing_ok=True)
+    with replace_file(png) as staging:
+        figure.draw(shown, segments, panels, f"Why: {_text(Path(file.name))}", staging)
+    write_csv(table(found, card.attributes, listed), csv)
     print(f"{_text(file)}: {len(found.areas)} superpixels, {options.samples} perturbed pictures")
     for i in listed:
         p, doubt = found.probabilities[i], figure.verdict(found.r2[i])

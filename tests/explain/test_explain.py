@@ -42,7 +42,6 @@ class Predictor:
 def call(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Callable[..., int]:
     """The command line in ``tmp_path`` with that classifier, few samples."""
     pytest.importorskip("skimage", reason="the extra explain is not installed")
-    pytest.importorskip("eli5", reason="the extra explain is not installed")
     monkeypatch.setattr(predict, "Predictor", Predictor)
     monkeypatch.setattr(runtime, "prepare", lambda seed: None)
     monkeypatch.chdir(tmp_path)
@@ -196,31 +195,6 @@ def test_pictures_of_any_shape_are_drawn(
     assert (tmp_path / "a.png").read_bytes() == (tmp_path / "b.png").read_bytes()
     width, height = Image.open(tmp_path / "a.png").size
     assert width < 2000 and height < 2000
-
-
-def test_heat_is_where_the_head_finds_its_evidence() -> None:
-    """A head whose first column sees the first channel only and the second the second."""
-    pytest.importorskip("eli5", reason="the extra explain is not installed")
-    import keras
-
-    features = keras.Input((4, 3, 2))
-    conv = keras.layers.Conv2D(2, 1, use_bias=False)
-    pooled = keras.layers.GlobalAveragePooling2D()(conv(features))
-    dense = keras.layers.Dense(2, use_bias=False)
-    head = keras.Model(features, dense(pooled))
-    for layer, shape in ((conv, (1, 1, 2, 2)), (dense, (2, 2))):
-        layer.set_weights([np.eye(2, dtype=np.float32).reshape(shape)])
-    seen = np.zeros((1, 4, 3, 2), dtype=np.float32)
-    seen[0, 1, 2, 0], seen[0, 3, 0, 1] = 5, 2
-    parts: list[HeadInput] = [(head, seen, (1, 3))]
-    first, second = (gradcam.heat(parts, column) for column in (1, 2))
-    assert first is not None and second is not None
-    assert first.shape == (4, 3)
-    assert np.argwhere(first > 0.1).tolist() == [[1, 2]] and first.max() == pytest.approx(1)
-    assert np.argwhere(second > 0.1).tolist() == [[3, 0]]
-    assert gradcam.heat(parts, 0) is None
-    flat = keras.Model(features, keras.layers.Dense(2)(keras.layers.Flatten()(features)))
-    assert gradcam.heat([(flat, seen, (0, 2))], 0) is None, "no layer with places and weights"
 
 
 def test_grad_cam_is_drawn_where_the_predictor_gives_its_parts(
