@@ -23,8 +23,8 @@ from pipeline.features.store import stored
 
 PIXELS_PER_BATCH = 2**20
 """Enough work per step to fill the processor, little enough memory for any network."""
-PART_BATCHES = 16
-"""Batches in a part: what a killed run loses at most, a few seconds of work for most networks."""
+SHARD_BATCHES = 16
+"""Batches in a shard of the cache: what a killed run loses at most, a few seconds of work."""
 
 STEPS = 2
 """Steps of the network under way at a time: where one can't use all cores, between two of its
@@ -114,10 +114,10 @@ def compute(
     progress: Callable[[int], object] = lambda passes: None,
     grid: int | None = None,
 ) -> None:
-    """Run passes through the network and hand on what is to be stored, a part at a time.
+    """Run passes through the network and hand on what is to be stored, a shard at a time.
 
     Decoding runs ahead in threads and writing follows in another, so that the network waits for
-    neither. A part has `PART_BATCHES` full batches, the last one what is left.
+    neither. A shard has `SHARD_BATCHES` full batches, the last one what is left.
 
     Parameters
     ----------
@@ -132,9 +132,9 @@ def compute(
     def step(batch: tuple[list[bytes], np.ndarray]) -> np.ndarray:
         return encoder(batch[1])
 
-    def store(part: list[tuple[list[bytes], np.ndarray]]) -> None:
-        maps, pooled = zip(*(stored(maps, grid) for _, maps in part), strict=True)
-        keys = [key for some, _ in part for key in some]
+    def store(shard: list[tuple[list[bytes], np.ndarray]]) -> None:
+        maps, pooled = zip(*(stored(maps, grid) for _, maps in shard), strict=True)
+        keys = [key for some, _ in shard for key in some]
         write(keys, np.concatenate(maps), np.concatenate(pooled))
 
     with ThreadPoolExecutor(1) as writer:
@@ -152,6 +152,6 @@ def compute(
         for (keys, _), maps in steps:
             done.append((keys, maps))
             progress(len(keys))
-            if len(done) == PART_BATCHES:
+            if len(done) == SHARD_BATCHES:
                 flush(unfinished=1)
         flush(unfinished=0)

@@ -100,7 +100,7 @@ def copy(source: Path, target: Path) -> None:
 
 
 class Encoder:
-    """The quantised network, called as `pipeline.features.store.extract.Encoder` is.
+    """The quantised network, called as `pipeline.features.extract.Encoder` is.
 
     Parameters
     ----------
