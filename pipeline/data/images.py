@@ -95,7 +95,10 @@ def list_images(folder: Path) -> list[Path]:
     return sorted(found)
 
 
-REASONS = ("missing", "outside_folder", "empty_file", "not_an_image", "truncated", "too_large")
+REASONS = (
+    *("missing", "outside_folder", "unreadable", "empty_file", "not_an_image", "truncated"),
+    "too_large",
+)
 
 MAX_PIXELS = 100_000_000
 """Width times height above which an image is refused (300 MB as RGB)."""

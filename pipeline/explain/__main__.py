@@ -1,7 +1,7 @@
 """python -m pipeline.explain IMAGE ...: why the classifier says what it says of a picture.
 
 An extra (``pip install '.[explain]'``). LIME on superpixels (`pipeline.explain.lime`), and Grad-CAM
-(`pipeline.explain.gradcam`) beside it where the predictor has a method ``heads_on_map``.
+(`pipeline.explain.gradcam`) beside it where a head sees a map, see `Predictor.heads_on_map`.
 """
 
 from __future__ import annotations
@@ -24,6 +24,7 @@ import pandas as pd
 from pipeline import runtime
 from pipeline.data import images
 from pipeline.data.categories import SEPARATOR
+from pipeline.data.loading import read
 from pipeline.errors import PipelineError, run
 from pipeline.explain import figure, gradcam, lime
 from pipeline.files import replace_file, write_csv
@@ -55,17 +56,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
     failed = 0
     for file in options.images:
         try:
-            content = file.read_bytes()
-            picture = images.decode(content, images.enough_for(predictor.card.image_size))
+            picture, content = read(file, predictor.card.image_size)
         except images.ImageError as error:
-            problem = f"{error.reason}: {error.detail}"
-        except OSError as error:
-            problem = f"unreadable: {error.strerror or error}"
-        else:
-            _explain(predictor, file, content, picture, chosen, options)
+            failed += 1
+            print(f"{_text(file)}: {error}", file=sys.stderr)
             continue
-        failed += 1
-        print(f"{_text(file)}: {problem}", file=sys.stderr)
+        _explain(predictor, file, content, picture, chosen, options)
     if failed:
         print(f"{failed} of {len(options.images)} pictures could not be read", file=sys.stderr)
     return EXIT_SOME_FAILED if failed else 0
@@ -208,8 +204,7 @@ def _explain(
     drawn = most_extreme(found.probabilities) if chosen is None else chosen
     listed = list(range(len(card.attributes))) if chosen is None else chosen
     said = decisions(found.probabilities, card)
-    on_map = getattr(predictor, "heads_on_map", None)
-    parts = on_map(pixels) if on_map is not None else []
+    heads = predictor.heads_on_map(pixels)
     panels = [
         figure.Panel(
             card.attributes[i],
@@ -217,7 +212,7 @@ def _explain(
             said[i],
             float(found.r2[i]),
             found.weights[i],
-            gradcam.heat(parts, i),
+            gradcam.heat(heads, i),
         )
         for i in drawn
     ]

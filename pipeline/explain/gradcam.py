@@ -17,7 +17,7 @@ import numpy.typing as npt
 from pipeline.training.inference import HeadInput
 
 
-def heat(parts: Sequence[HeadInput], column: int) -> npt.NDArray[np.float64] | None:
+def heat(heads: Sequence[HeadInput], column: int) -> npt.NDArray[np.float64] | None:
     """Where the picture speaks for a column; Grad-CAM doesn't say what speaks against it.
 
     Returns
@@ -25,7 +25,7 @@ def heat(parts: Sequence[HeadInput], column: int) -> npt.NDArray[np.float64] | N
     float64 [h, w] of the head's map, 0 to 1 and 1 at its strongest place, or 0 throughout; None
     where the column's head has no such layer (`last_map`).
     """
-    for head, features, (start, stop) in parts:
+    for head, features, (start, stop) in heads:
         layer = last_map(head)
         if start <= column < stop and layer is not None:
             return grad_cam(head, layer, features, column - start)

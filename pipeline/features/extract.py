@@ -114,7 +114,7 @@ def compute(
     progress: Callable[[int], object] = lambda passes: None,
     grid: int | None = None,
 ) -> None:
-    """Run passes through the network and hand on what is to be stored, a shard at a time.
+    """Compute features, a forward pass for each view, and hand them on, a shard at a time.
 
     Decoding runs ahead in threads and writing follows in another, so that the network waits for
     neither. A shard has `SHARD_BATCHES` full batches, the last one what is left.
@@ -123,7 +123,7 @@ def compute(
     ----------
     load : gives the views of one image, uint8 [views, h, w, 3]; called in threads.
     write : takes keys [n], maps and pooled features as of `store.stored`; called in a thread.
-    progress : called with the number of passes just done.
+    progress : called with the number of forward passes just done.
     grid : see `store.stored`.
     """
     threads = len(os.sched_getaffinity(0))

@@ -61,7 +61,7 @@ class Worker:
         self._grid = job.grid
 
     def __call__(self, batch: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
-        """Compute pickled lists of `Work`; the answer is how many passes each had."""
+        """Compute pickled lists of `Work`; the answer is how many forward passes each took."""
         counts = []
         for content in batch["work"]:
             work: list[Work] = pickle.loads(content)
@@ -81,7 +81,7 @@ def compute(
     Parameters
     ----------
     address : of a running cluster, see ``ray.init``; None starts one on this machine for this run.
-    progress : called with the number of passes just done.
+    progress : called with the number of forward passes just done.
 
     Raises
     ------
@@ -132,7 +132,7 @@ def _run(ray: Any, job: Job, work: Iterable[Work], progress: Callable[[int], obj
 
 
 def portions(work: Iterable[Work], passes: int) -> Iterator[list[Work]]:
-    """``work`` cut into lists of at least so many passes each, but for the last."""
+    """``work`` cut into lists of at least so many forward passes each, but for the last."""
     portion: list[Work] = []
     count = 0
     for one in work:

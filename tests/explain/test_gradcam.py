@@ -21,13 +21,13 @@ def test_heat_is_where_the_head_finds_its_evidence() -> None:
         layer.set_weights([np.eye(2, dtype=np.float32).reshape(shape)])
     seen = np.zeros((1, 4, 3, 2), dtype=np.float32)
     seen[0, 1, 2, 0], seen[0, 3, 0, 1] = 5, 2
-    parts: list[HeadInput] = [(head, seen, (1, 3))]
-    first, second = (gradcam.heat(parts, column) for column in (1, 2))
+    heads: list[HeadInput] = [(head, seen, (1, 3))]
+    first, second = (gradcam.heat(heads, column) for column in (1, 2))
     assert first is not None and second is not None
     assert first.shape == (4, 3)
     assert np.argwhere(first > 0.1).tolist() == [[1, 2]] and first.max() == pytest.approx(1)
     assert np.argwhere(second > 0.1).tolist() == [[3, 0]]
-    assert gradcam.heat(parts, 0) is None
+    assert gradcam.heat(heads, 0) is None
     flat = keras.Model(features, keras.layers.Dense(2)(keras.layers.Flatten()(features)))
     assert gradcam.heat([(flat, seen, (0, 2))], 0) is None, "no layer with places and weights"
 

@@ -166,7 +166,7 @@ SAME_PICTURE_EVERYWHERE = """
 from pipeline import runtime
 runtime.prepare(0)
 import keras, numpy as np
-from pipeline.embedding import Encoder
+from pipeline.features.extract import Encoder
 inputs = keras.Input((16, 8, 3))
 layer = keras.layers.Conv2D(40, 1, kernel_initializer=keras.initializers.HeNormal(1))
 encoder = Encoder(keras.Model(inputs, layer(inputs)), (16, 8))
