@@ -12,9 +12,10 @@ from pipeline.features.weights import randomise
 SIZE = (64, 32)
 
 
-def test_the_comment_in_the_params_lists_the_registry(root: Path) -> None:
-    comment = " ".join((root / "params.yaml").read_text().replace("#", " ").split())
-    assert f" {', '.join(backbones.BACKBONES)}, or a plain one" in comment
+@pytest.mark.parametrize("file", ["params.yaml", "docs/params.md"])
+def test_what_users_read_lists_the_registry(root: Path, file: str) -> None:
+    text = " ".join((root / file).read_text(encoding="utf-8").replace("#", " ").split())
+    assert f" {', '.join(backbones.BACKBONES)}, or a plain one" in text
 
 
 @pytest.mark.parametrize(
