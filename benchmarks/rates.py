@@ -1,7 +1,7 @@
 """python -m benchmarks.rates: each backbone in float32 and in bfloat16, frozen and trained.
 
 Pictures per second through the frozen network, and through steps that train all of it, on arrays in
-memory; in turns, in one process, medians. What `backbones.Backbone.bfloat16` says of a network
+memory; in turns, in one process, medians. What `backbones.Application.bfloat16` says of a network
 is what this shows. Writes benchmarks/rates.csv.
 """
 

@@ -85,7 +85,7 @@ def precision(requested: str, fast_in_bfloat16: bool = True) -> str:
     """What is ``requested``; for ``auto``, ``float32`` or ``bfloat16``, the faster one.
 
     On a processor that is bfloat16 where it has instructions for it (elsewhere it is emulated) and
-    the network gains by them, see `backbones.Backbone`.
+    the network gains by them, see `backbones.Application`.
     """
     if requested != "auto":
         return requested

@@ -8,7 +8,7 @@ from __future__ import annotations
 import importlib
 import re
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Any
 
 from pipeline.errors import PipelineError
 
@@ -17,41 +17,17 @@ SCALED = "scaled to [-1, 1]"
 STANDARDISED = "standardised by layers of its own"
 
 
-class Backbone(Protocol):
-    """A network without its top, and what is known of it before it is built.
+@dataclass(frozen=True)
+class Application:
+    """A backbone from `keras.applications`.
 
+    module, constructor : its module there and the constructor's name.
     preprocessing : what is done to the samples before the first layer, in words.
     bfloat16 : whether a processor with bfloat16 instructions is faster in it than in float32; not
         where much of the work is depthwise convolutions (``python -m benchmarks.rates``).
     least_side : pixels that it insists on in height and width.
     pretrained : whether there are ImageNet weights for it.
-    weights_file : how to come by a file of weights that fits, in words.
     """
-
-    @property
-    def preprocessing(self) -> str: ...  # noqa: D102 - as above
-    @property
-    def bfloat16(self) -> bool: ...  # noqa: D102
-    @property
-    def least_side(self) -> int: ...  # noqa: D102
-    @property
-    def pretrained(self) -> bool: ...  # noqa: D102
-    @property
-    def weights_file(self) -> str: ...  # noqa: D102
-
-    def layers(self, images: Any, weights: str | None) -> tuple[Any, Any]:
-        """The network, a keras.Model, and the samples that it takes of ``images``.
-
-        Parameters
-        ----------
-        images : symbolic [B, h, w, 3] of values 0 to 255.
-        weights : as of `build`.
-        """
-
-
-@dataclass(frozen=True)
-class Application:
-    """A backbone from `keras.applications`: its module there and the constructor's name."""
 
     module: str
     constructor: str
@@ -61,11 +37,19 @@ class Application:
     pretrained: bool = True
 
     @property
-    def weights_file(self) -> str:  # noqa: D102 - see Backbone
+    def weights_file(self) -> str:
+        """How to come by a file of weights that fits, in words."""
         made = f"keras.applications.{self.constructor}(include_top=False)"
         return f"save it with {made}.save_weights(...)"
 
-    def layers(self, images: Any, weights: str | None) -> tuple[Any, Any]:  # noqa: D102
+    def layers(self, images: Any, weights: str | None) -> tuple[Any, Any]:
+        """The network, a keras.Model, and the samples that it takes of ``images``.
+
+        Parameters
+        ----------
+        images : symbolic [B, h, w, 3] of values 0 to 255.
+        weights : as of `build`.
+        """
         module = importlib.import_module(f"keras.applications.{self.module}")
         network = getattr(module, self.constructor)(
             include_top=False, weights=weights, input_shape=tuple(images.shape[1:])
@@ -76,7 +60,8 @@ class Application:
 
 @dataclass(frozen=True)
 class Plain:
-    """Blocks of a 3 x 3 convolution, ReLU and 2 x 2 maximum pooling, with so many channels."""
+    """Blocks of a 3 x 3 convolution, ReLU and 2 x 2 maximum pooling, with so many channels; what is
+    known of it and what it makes as of `Application`."""
 
     channels: tuple[int, ...]
     preprocessing: str = SCALED
@@ -102,6 +87,7 @@ class Plain:
         return keras.Model(samples, x, name="cnn"), images / 127.5 - 1.0
 
 
+Backbone = Application | Plain
 BACKBONES: dict[str, Backbone] = {
     "vgg19": Application("vgg19", "VGG19", MEANS_SUBTRACTED, bfloat16=True),
     "resnet50": Application("resnet50", "ResNet50", MEANS_SUBTRACTED, bfloat16=True),
