@@ -22,7 +22,10 @@ SUFFIXES = frozenset(
 )
 """Lower-case endings by which `list_images` knows an image; `decode` looks at bytes only."""
 
-REASONS = ("missing", "outside_folder", "empty_file", "not_an_image", "truncated", "too_large")
+REASONS = (
+    *("missing", "outside_folder", "unreadable", "empty_file", "not_an_image", "truncated"),
+    "too_large",
+)
 """Why an image can't be used."""
 MAX_PIXELS = 100_000_000
 """Width times height above which an image is refused (300 MB as RGB)."""

@@ -17,7 +17,6 @@ from matplotlib.ticker import MaxNLocator, StrMethodFormatter
 from pipeline.data.categories import truth
 from pipeline.data.labels import LabelTable
 from pipeline.metrics import scores
-from pipeline.plots.gallery import gallery
 from pipeline.plots.style import (
     BLUE,
     FAINT,
@@ -31,9 +30,14 @@ from pipeline.plots.style import (
     picture,
     short,
 )
-from pipeline.plots.training import learning_curves, training_loss
 
 LONGEST_TITLE = 19
+"""Characters of a small panel's heading."""
+CELL_LOOKS: dict[str, dict[str, Any]] = {
+    "positive": {"facecolor": BLUE, "lw": 0},
+    "negative": {"facecolor": "#C4C9CE", "lw": 0},
+    "unknown": {"facecolor": "white", "edgecolor": "#BDBDBD", "hatch": "////", "lw": 0.6},
+}
 
 
 def confusion_grid(rows: Sequence[Mapping[str, Any]], path: str | Path) -> None:
@@ -190,24 +194,6 @@ def _apart(slices: Sequence[float], labels: Sequence[str]) -> list[str]:
         if labels[i] and not beside:
             kept.append(i)
     return [label if i in kept else "" for i, label in enumerate(labels)]
-
-
-__all__ = [
-    "calibration",
-    "class_distribution",
-    "confusion_grid",
-    "gallery",
-    "learning_curves",
-    "pies",
-    "roc_pr",
-    "training_loss",
-]
-
-CELL_LOOKS: dict[str, dict[str, Any]] = {
-    "positive": {"facecolor": BLUE, "lw": 0},
-    "negative": {"facecolor": "#C4C9CE", "lw": 0},
-    "unknown": {"facecolor": "white", "edgecolor": "#BDBDBD", "hatch": "////", "lw": 0.6},
-}
 
 
 def class_distribution(table: LabelTable, path: str | Path) -> None:

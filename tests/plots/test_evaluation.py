@@ -14,7 +14,7 @@ from PIL import Image
 from pipeline.data.categories import frequent
 from pipeline.data.labels import LabelTable
 from pipeline.metrics.scores import attribute_scores
-from pipeline.plots import evaluation, style
+from pipeline.plots import evaluation, gallery, style, training
 
 NAN = float("nan")
 
@@ -53,7 +53,7 @@ def draw_learning(attributes, path):
     for column in ("loss", "binary_accuracy", "auc"):
         frame[column] = 1 / epoch
         frame[f"val_{column}"] = 0.8 / epoch + 0.001 * epoch
-    evaluation.learning_curves(pd.DataFrame(frame), path)
+    training.learning_curves(pd.DataFrame(frame), path)
 
 
 def draw_confusion(attributes, path):
@@ -92,7 +92,7 @@ def draw_gallery(attributes, path):
             rows.append((name, truth, filled, p if filled else None, str(int(p >= 0.4)), p))
         image = np.full((height, width, 3), 40 * i, dtype=np.uint8)
         items.append({"image": image, "name": f"folder/person_{i:06d}.jpg", "rows": rows})
-    evaluation.gallery(items, path)
+    gallery.gallery(items, path)
 
 
 def value_table(cells):
@@ -237,7 +237,7 @@ def test_calibration_says_what_is_unknown(tmp_path, drawn):
 
 def test_learning_curves_mark_the_kept_epoch_and_do_without_columns(tmp_path, drawn):
     history = pd.DataFrame({"epoch": [1, 2, 3], "val_auc": [0.7, 0.9, 0.9], "kept": [0, 0, 1]})
-    evaluation.learning_curves(history, tmp_path / "a.png")
+    training.learning_curves(history, tmp_path / "a.png")
     assert "kept (epoch 3)" in [entry[0] for entry in drawn.values()]
 
 
@@ -249,7 +249,7 @@ def test_gallery_marks_wrong_predictions_and_imputed_cells(tmp_path, drawn):
         ("hole", "", "", None, "0", 0.05),
     ]
     item = {"image": np.zeros((8, 8, 3), dtype=np.uint8), "name": "a.jpg", "rows": rows}
-    evaluation.gallery([item], tmp_path / "a.png")
+    gallery.gallery([item], tmp_path / "a.png")
     colors = {entry[0]: entry[1].upper() for entry in drawn.values()}
     assert colors["1 (0.91)"] == style.INK
     assert colors["✗ 1 (0.82)"] == style.ORANGE
@@ -260,14 +260,14 @@ def test_gallery_marks_wrong_predictions_and_imputed_cells(tmp_path, drawn):
 def test_gallery_counts_the_attributes_that_do_not_fit(tmp_path, drawn):
     rows = [(f"a{i}", "1", "", None, "1", 0.9) for i in range(47)]
     item = {"image": np.zeros((8, 8, 3), dtype=np.uint8), "name": "a.jpg", "rows": rows}
-    evaluation.gallery([item], tmp_path / "a.png")
+    gallery.gallery([item], tmp_path / "a.png")
     shown = [entry[0] for entry in drawn.values()]
     assert "a39" in shown and "a40" not in shown and "and 7 more attributes" in shown
 
 
 @pytest.mark.parametrize(
     "draw",
-    [evaluation.gallery, evaluation.confusion_grid, evaluation.roc_pr, evaluation.calibration],
+    [gallery.gallery, evaluation.confusion_grid, evaluation.roc_pr, evaluation.calibration],
 )
 def test_no_data_gives_an_empty_picture(draw, tmp_path):
     draw([], tmp_path / "a.png")
