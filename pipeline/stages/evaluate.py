@@ -70,7 +70,7 @@ def main() -> None:
 
     # As train had it: the columns of a categorical attribute are learnable if one of them is.
     learnable = np.load("data/imputed/learnable.npy")
-    judged = targets.judged(known, learnable)
+    judged = targets.of_learnable(known, learnable)
     attributes = categories.attributes(clean.attributes, clean.categories)
     unlearnable = [one.name for one in attributes if not learnable[one.start]]
     variants = bootstrap.compare(judged, outputs, targets.MASK, p.seed)

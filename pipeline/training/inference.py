@@ -35,7 +35,7 @@ class Classifier:
     def __init__(self) -> None:
         folder = saved_model.current()
         self.card = saved_model.read_card(folder)
-        self._pooled = heads.REGISTRY[self.card.head.kind].features == "pooled"
+        self._pooled = heads.HEADS[self.card.head.kind].pooled
         self._encoder: extract.Network
         self._head: Any = None
         size, precision = self.card.image_size, self.card.precision
