@@ -37,6 +37,20 @@ def batch_size(image_size: tuple[int, int]) -> int:
     return 1 << (min(max(fitting, 4), 64).bit_length() - 1)
 
 
+def together(batch: int) -> int:
+    """Pictures of a batch that a network may see in one step, see `runtime.position_free`."""
+    return batch if runtime.position_free() else 1
+
+
+def padded(images: np.ndarray, size: int) -> Iterator[tuple[slice, np.ndarray]]:
+    """Images ``size`` at a time, the last filled up with black ones, after the slice they are."""
+    for start in range(0, len(images), size):
+        some = images[start : start + size]
+        filled = np.zeros((size, *images.shape[1:]), dtype=np.uint8)
+        filled[: len(some)] = some
+        yield slice(start, start + len(some)), filled
+
+
 class Network(Protocol):
     """What turns pictures into maps, whatever computes it; called from `STEPS` threads at once."""
 
@@ -63,7 +77,7 @@ class Encoder:
         self.image_size = image_size
         self.batch = batch_size(image_size)
         self.map_shape: tuple[int, int, int] = tuple(model.output_shape[1:])
-        self._together = self.batch if runtime.position_free() else 1
+        self._together = together(self.batch)
 
         @tf.function(
             input_signature=[tf.TensorSpec((self._together, *image_size, 3), tf.uint8)],
@@ -77,11 +91,8 @@ class Encoder:
     def __call__(self, images: np.ndarray) -> np.ndarray:
         """uint8 [n, h, w, 3], n at most ``batch`` -> float32 [n, h', w', C]."""
         maps = np.empty((len(images), *self.map_shape), dtype=np.float32)
-        for start in range(0, len(images), self._together):
-            some = images[start : start + self._together]
-            padded = np.zeros((self._together, *self.image_size, 3), dtype=np.uint8)
-            padded[: len(some)] = some
-            maps[start : start + len(some)] = self._encode(padded).numpy()[: len(some)]
+        for where, some in padded(images, self._together):
+            maps[where] = self._encode(some).numpy()[: where.stop - where.start]
         return maps
 
 

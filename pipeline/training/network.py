@@ -77,11 +77,11 @@ class WholeNetwork:
 
         self.branches = list(branches)
         self.batch = extract.batch_size(image_size)
-        self._size = image_size
+        self._together = extract.together(self.batch)
         self._outputs = max(stop for branch in branches for _, stop in branch.spans)
 
         @tf.function(
-            input_signature=[tf.TensorSpec((self.batch, *image_size, 3), tf.uint8)],
+            input_signature=[tf.TensorSpec((self._together, *image_size, 3), tf.uint8)],
             autograph=False,
         )
         def forward(images: Any) -> Any:
@@ -91,12 +91,11 @@ class WholeNetwork:
 
     def __call__(self, images: np.ndarray) -> npt.NDArray[np.float32]:
         """uint8 [n, h, w, 3], n at most ``batch`` -> logits float32 [n, A]."""
-        padded = np.zeros((self.batch, *self._size, 3), dtype=np.uint8)
-        padded[: len(images)] = images
         out = np.zeros((len(images), self._outputs), dtype=np.float32)
-        for branch, logits in zip(self.branches, self._forward(padded), strict=True):
-            for (start, stop), part in zip(branch.spans, logits, strict=True):
-                out[:, start:stop] = part.numpy()[: len(images)]
+        for where, some in extract.padded(images, self._together):
+            for branch, logits in zip(self.branches, self._forward(some), strict=True):
+                for (start, stop), part in zip(branch.spans, logits, strict=True):
+                    out[where, start:stop] = part.numpy()[: where.stop - where.start]
         return out
 
 

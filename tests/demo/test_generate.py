@@ -17,7 +17,7 @@ from pipeline.stages import demo as stage
 ROWS = 975
 SEEDS = [0, 1, 42, 2**31 - 1]
 DRESSED = [1, 1, 0, 0, 0]
-PARAMS = Path(__file__).parents[1] / "params.yaml"
+PARAMS = Path(__file__).parents[2] / "params.yaml"
 
 
 def pixels(row: list[int], index: int = 0, seed: int = 42) -> np.ndarray:

@@ -17,7 +17,7 @@ from pipeline import params
 from pipeline.errors import PipelineError
 from pipeline.features import backbones, extract, int8, weights
 from pipeline.stages import check, embed
-from tests.test_embed import base, edit, environment, index, passes, store
+from tests.stages.test_embed import base, edit, environment, index, passes, store
 
 __all__ = ["base"]  # a fixture
 pytest.importorskip("openvino", reason="the extra int8 is not installed")

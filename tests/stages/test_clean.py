@@ -20,7 +20,7 @@ from pipeline.data.labels import SPLITS
 from pipeline.errors import PipelineError
 from pipeline.stages import clean as stage
 
-ROOT = Path(__file__).resolve().parents[1]
+ROOT = Path(__file__).resolve().parents[2]
 FILES = {
     "attributes.csv",
     "class_distribution.csv",
