@@ -84,14 +84,13 @@ def run_module(tmp_path: Path) -> Callable[..., subprocess.CompletedProcess[str]
     return call
 
 
-@pytest.fixture
-def make_store(tmp_path: Path) -> Callable[..., Any]:
+@pytest.fixture(scope="session")
+def make_store(tmp_path_factory: pytest.TempPathFactory) -> Callable[..., Any]:
     """A finished feature store of given maps, [views, N, h, w, C]."""
     from pipeline.features.store import FeatureStore, FeatureWriter, stored
 
     def make(maps: np.ndarray, name: str = "features") -> FeatureStore:
-        folder = tmp_path / name
-        folder.mkdir()
+        folder = tmp_path_factory.mktemp(name)
         views, count = maps.shape[:2]
         images = [f"image_{i:03d}.jpg" for i in range(count)]
         index = pd.DataFrame({"image": images, "sha256": [f"{i:064x}" for i in range(count)]})

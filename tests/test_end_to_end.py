@@ -367,7 +367,7 @@ def test_three_treatments_of_unknown_cells_are_compared(project: Path) -> None:
     clean = read_clean(project / "data/clean/labels.csv")
     told = _read(project / "reports/attributes.csv")["learnable"] == "yes"
     known = clean.values[np.array(clean.split) == "test"]
-    cells = (~np.isnan(targets.judged(known, told.to_numpy()))).sum()
+    cells = (~np.isnan(targets.of_learnable(known, told.to_numpy()))).sum()
     assert set(table["cells"]) == {str(cells)}
     assert float(table.loc["mask", "map_gain"]) == 0
     for row in table.itertuples():

@@ -9,7 +9,7 @@ from pydantic import BaseModel
 
 from pipeline import params
 from pipeline.errors import PipelineError
-from pipeline.training import losses, schedules
+from pipeline.training import fine_tuning, heads, losses, resample, schedules, targets
 
 
 def test_the_projects_own_file_is_valid(root: Path) -> None:
@@ -235,10 +235,19 @@ def test_exponent_as_dvc_writes_it(tmp_path: Path, root: Path) -> None:
 
 
 def test_the_names_allowed_are_those_that_there_are() -> None:
-    assert get_args(params.Loss) == losses.LOSSES
-    assert get_args(params.CategoricalLoss) == losses.CATEGORICAL_LOSSES
-    assert get_args(params.Schedule) == schedules.SCHEDULES
+    assert get_args(params.Loss) == tuple(losses.LOSSES)
+    assert set(get_args(params.CategoricalLoss)) == {
+        name for name, loss in losses.LOSSES.items() if loss.categorical
+    }
+    assert get_args(params.Schedule) == tuple(schedules.SCHEDULES)
     assert params.PLATEAU_WAIT == schedules.WAIT
+    for section, name, known in (
+        (params.Params, "head", heads.HEADS),
+        (params.Params, "imbalance", resample.IMBALANCE),
+        (params.Params, "missing", targets.VARIANTS),
+        (params.FineTune, "network", fine_tuning.NETWORKS),
+    ):
+        assert set(get_args(section.model_fields[name].annotation)) == set(known), name
 
 
 def test_every_key_has_a_comment(root: Path) -> None:

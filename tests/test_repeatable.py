@@ -24,7 +24,7 @@ def weights_of_two_fits(folder: Path) -> list[str]:
     from pipeline.data.loading import Pictures
     from pipeline.features import backbones, weights
     from pipeline.training import fine_tuning, heads, network
-    from pipeline.training.fitting import Settings, Task
+    from pipeline.training.fitting import FitSettings, Task
 
     rng = np.random.default_rng(0)
     names, sha256 = [], []
@@ -37,7 +37,9 @@ def weights_of_two_fits(folder: Path) -> list[str]:
     rows = np.arange(len(names))
     task = Task(rows[:-2], labels[:-2], rows[-2:], labels[-2:], seed=(3,))
     # Clipping makes the difference: without it, fits were equal however operations ran.
-    settings = Settings(epochs=2, batch_size=BATCH, learning_rate=1e-5, patience=9, clip_norm=1.0)
+    settings = FitSettings(
+        epochs=2, batch_size=BATCH, learning_rate=1e-5, patience=9, clip_norm=1.0
+    )
     found = []
     for _ in range(2):
         keras.config.set_dtype_policy("mixed_bfloat16")

@@ -31,7 +31,7 @@ def main() -> None:
     table = read_clean("data/clean/labels.csv")
     store = FeatureStore("data/features")
     fold = _folds(table, p)
-    ensemble = attribute_heads.AttributeHeads.prepare(
+    ensemble = attribute_heads.AttributeHeads(
         table,
         store,
         fold,
@@ -71,7 +71,7 @@ def main() -> None:
             )
         np.save(folder / "logits.npy", logits)
         splits.write_folds(table, fold, folder)
-        attribute_heads.write_card(folder, ensemble.config, places, store.meta["backbone"])
+        attribute_heads.write_card(folder, ensemble.bank.config, places, store.meta["backbone"])
         write_csv(pd.DataFrame(history), folder / "history.csv")
 
 

@@ -65,7 +65,7 @@ def main() -> None:
         clean.attributes, known, probability, thresholds, decided=decided
     )
     scores = multilabel_scores(known, probability, thresholds, softmax)
-    judged = targets.judged(known, learnable)
+    judged = targets.of_learnable(known, learnable)
     unlearnable = [one.name for one in clean.layout if not learnable[one.start]]
     variants = bootstrap.compare(judged, outputs, targets.MASK, p.seed)
     by_category = tables.category_table(clean, known, probability, _cells("categorical.csv"))

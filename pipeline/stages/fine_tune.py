@@ -19,8 +19,8 @@ from pipeline.features.store import FeatureStore
 from pipeline.files import replace_directory, write_csv, write_json
 from pipeline.metrics.thresholds import choose_all
 from pipeline.training import fine_tuning, fitting, heads, losses, network, saved_model, targets
-from pipeline.training.fine_tuning import Trainer, floored
-from pipeline.training.fitting import Settings, Task
+from pipeline.training.fine_tuning import NetworkTrainer
+from pipeline.training.fitting import FitSettings, Task
 
 CLEAN = Path("data/clean")
 IMPUTED = Path("data/imputed")
@@ -49,7 +49,7 @@ def main() -> None:
     )
     task = _task(p, clean, card.missing, training, validation)
     softmax = categories.spans(clean.categories)
-    settings = Settings(
+    settings = FitSettings(
         p.fine_tune.epochs,
         p.batch_size,
         p.fine_tune.learning_rate,
@@ -64,30 +64,33 @@ def main() -> None:
         config = heads.configure(p.head, store, card.head.outputs, p.dropout, p.dense_units)
         card = dataclasses.replace(card, head=config)
     moments = heads.moments(card.head.kind, store, store.rows(names))
-    trainer = Trainer(
+    trainer = NetworkTrainer(
         card,
         pictures,
         task,
         settings,
-        moments=floored(*moments),
+        moments=fine_tuning.bounded_variance(*moments),
         # Pretrained moments are worth more than those of small batches, and a head that was
         # fitted on the frozen network has seen its moments; random ones are worth nothing.
         batch_statistics=p.fine_tune.start == "fresh" and not _pretrained(),
         views=p.features.views > 1,
     )
-    branches = trainer.of_kind(
-        p.fine_tune.network,
+    trained = fine_tuning.NETWORKS[p.fine_tune.network](
+        trainer,
         [one.span for one in clean.layout],
-        built=head if p.fine_tune.start == "head" else None,
+        head if p.fine_tune.start == "head" else None,
     )
-    trained = network.WholeNetwork(branches, p.image_size)
-    logits = fine_tuning.predict(trained, pictures, validation, len(clean.attributes))
+    branches = [branch for branch, _ in trained]
+    fits = [fit for _, fits in trained for fit in fits]
+    spans = [span for branch in branches for span in branch.spans]
+    whole = network.WholeNetwork(branches, p.image_size)
+    logits = fine_tuning.predict(whole, pictures, validation, len(clean.attributes))
     probability = saved_model.of_logits(logits, clean.categories)
     card = dataclasses.replace(
         card,
         thresholds=choose_all(
             *(p.impute.threshold, probability, clean.values[validation]),
-            calibrated=p.loss == losses.CALIBRATED,
+            calibrated=losses.LOSSES[p.loss].calibrated,
         ),
         branches=tuple(tuple(branch.spans) for branch in branches),
         parameters=sum(branch.parameters for branch in branches),
@@ -99,16 +102,16 @@ def main() -> None:
         write_json({"epochs": p.fine_tune.epochs}, folder / "fine_tune.json")
         curves = [
             fitting.curves(fit, [one for one in clean.categories if start <= one.start < stop])
-            for fit, (start, stop) in zip(trainer.fits, trainer.spans, strict=True)
+            for fit, (start, stop) in zip(fits, spans, strict=True)
         ]
         write_csv(fitting.mean(curves), folder / fitting.CURVES)
-        steps = [fitting.steps(fit) for fit in trainer.fits]
+        steps = [fitting.steps(fit) for fit in fits]
         write_csv(fitting.joined(steps), folder / fitting.STEPS)
-    best = [fit.best_auc for fit in trainer.fits if not np.isnan(fit.best_auc)]
+    best = [fit.best_auc for fit in fits if not np.isnan(fit.best_auc)]
     log.info(
         "%d branch(es), %d head(s), best epochs %s (0: as it began), validation AUC %.3f",
-        *(len(branches), len(trainer.fits)),
-        *([fit.best_epoch + 1 for fit in trainer.fits], np.mean(best) if best else np.nan),
+        *(len(branches), len(fits)),
+        *([fit.best_epoch + 1 for fit in fits], np.mean(best) if best else np.nan),
     )
 
 
@@ -130,18 +133,18 @@ def _task(
         categories.spans(clean.categories),
     )
     known = clean.values[validation]
-    judged = targets.judged(known, np.load(IMPUTED / "learnable.npy"))
+    val_targets = targets.of_learnable(known, np.load(IMPUTED / "learnable.npy"))
     if p.fine_tune.network != "single":
         # Even a network for an attribute that can't be learned has to end somewhere.
         for one in clean.layout:
-            if np.isnan(judged[:, one.start]).all():
-                judged[:, one.start : one.stop] = known[:, one.start : one.stop]
+            if np.isnan(val_targets[:, one.start]).all():
+                val_targets[:, one.start : one.stop] = known[:, one.start : one.stop]
     return Task(
         rows=training,
         targets=target.values,
         weights=target.weights,
         val_rows=validation,
-        val_targets=judged,
+        val_targets=val_targets,
         seed=(p.seed, len(clean.attributes)),
     )
 

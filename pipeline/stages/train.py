@@ -19,7 +19,7 @@ from pipeline.files import replace_directory, write_csv
 from pipeline.metrics.scores import log_loss
 from pipeline.metrics.thresholds import choose_all
 from pipeline.training import fitting, heads, losses, saved_model, targets
-from pipeline.training.fitting import Settings, Task
+from pipeline.training.fitting import FitSettings, Task
 from pipeline.training.head_bank import HeadBank
 
 IMPUTED = Path("data/imputed")
@@ -42,11 +42,11 @@ def main() -> None:
     rows, split = store.rows(clean.images), np.array(clean.split)
     training, validation = split == "train", split == "val"
     known = clean.values[validation]
-    judged = targets.judged(known, np.load(IMPUTED / "learnable.npy"))
+    val_targets = targets.of_learnable(known, np.load(IMPUTED / "learnable.npy"))
     kind = p.frozen_head
     config = heads.configure(kind, store, len(clean.attributes), p.dropout, p.dense_units)
     softmax = categories.spans(clean.categories)
-    settings = Settings(
+    settings = FitSettings(
         p.epochs,
         p.batch_size,
         p.learning_rate,
@@ -75,20 +75,22 @@ def main() -> None:
                 targets=target.values,
                 weights=target.weights,
                 val_rows=rows[validation],
-                val_targets=judged,
+                val_targets=val_targets,
                 # The same for all: they differ in nothing but their targets.
                 seed=(p.seed, len(clean.attributes)),
             )
         )
     fits = bank.fit(tasks)
-    decisive = ~np.isnan(judged)
+    decisive = ~np.isnan(val_targets)
     outputs = {
         variant: expit(logits.astype(np.float64))
         for variant, logits in zip(
             targets.VARIANTS, bank.predict([rows[validation]] * len(tasks)), strict=True
         )
     }
-    held_out = {name: log_loss(out[decisive], judged[decisive]) for name, out in outputs.items()}
+    held_out = {
+        name: log_loss(out[decisive], val_targets[decisive]) for name, out in outputs.items()
+    }
     kept = targets.keep(p.missing, held_out)
     parameters, trainable = heads.counts(bank.models[0])
     with replace_directory(saved_model.FOLDER) as folder:
@@ -99,7 +101,7 @@ def main() -> None:
                 head=config,
                 attributes=tuple(clean.attributes),
                 thresholds=choose_all(
-                    p.impute.threshold, outputs[variant], known, p.loss == losses.CALIBRATED
+                    p.impute.threshold, outputs[variant], known, losses.LOSSES[p.loss].calibrated
                 ),
                 image_size=p.image_size,
                 backbone=store.meta["backbone"],

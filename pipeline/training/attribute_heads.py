@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import zlib
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 
 import numpy as np
@@ -19,10 +19,14 @@ from pipeline.data.labels import LabelTable
 from pipeline.features.store import FeatureStore
 from pipeline.files import write_json
 from pipeline.training import heads
-from pipeline.training.fitting import Fit, Settings, Task
+from pipeline.training.fitting import Fit, FitSettings, Task
 from pipeline.training.head_bank import HeadBank
-from pipeline.training.losses import FOCAL_GAMMA, Objective
-from pipeline.training.resample import balanced_weights, oversample
+from pipeline.training.losses import Objective
+from pipeline.training.resample import IMBALANCE
+
+EPOCH = 1024
+"""Images of an epoch at most: a head has few weights, and with more images than this it needs more
+steps, not more variety; an attribute then costs the same whatever the size of the table."""
 
 
 @dataclass(frozen=True)
@@ -83,8 +87,9 @@ def cross_fit(
     ----------
     labels : [N], 1, 0 or NaN for unknown.
     seed : of the attribute; the fold is added to it.
-    imbalance : as in params.yaml.
+    imbalance : a name in `resample.IMBALANCE`.
     """
+    balancing = IMBALANCE[imbalance]
     validation = np.flatnonzero(images.validation & ~np.isnan(labels))
     tasks: list[Task] = []
     trained: list[np.ndarray] = []
@@ -93,22 +98,24 @@ def cross_fit(
     for k in range(images.folds):
         inside = (images.fold >= 0) & (images.fold != k)
         fitted = np.flatnonzero(inside & ~np.isnan(labels))
-        y = labels[fitted]
         trained.append(fitted)
+        y = labels[fitted]
         chosen, weights = np.arange(len(y)), None
         if len(np.unique(y)) < 2:
             constants[k], chosen = log_odds(y), np.arange(0)
-        elif imbalance == "oversample":
-            chosen = oversample(y, seed=int(np.random.default_rng([*seed, k]).integers(2**31)))
-            shifts[k] = log_odds(y)
-        elif imbalance == "class_weight":
-            weights = balanced_weights(y)[:, None]
-            shifts[k] = log_odds(y)
+        else:
+            if balancing.rows:
+                draw = int(np.random.default_rng([*seed, k]).integers(2**31))
+                chosen = balancing.rows(y, draw)
+            if balancing.weights:
+                weights = balancing.weights(y)[:, None]
+            if balancing.shifts_prevalence:
+                shifts[k] = log_odds(y)
         tasks.append(
             Task(
                 rows=images.rows[fitted[chosen]],
                 targets=y[chosen, None].astype(np.float32),
-                weights=weights,
+                weights=None if weights is None else weights[chosen],
                 val_rows=images.rows[validation],
                 val_targets=labels[validation, None],
                 seed=(*seed, k),
@@ -123,11 +130,6 @@ def cross_fit(
     return CrossFit(logits, fits, constants, shifts)
 
 
-EPOCH = 1024
-"""Images of an epoch at most: a head has few weights, and with more images than this it needs more
-steps, not more variety; an attribute then costs the same whatever the size of the table."""
-
-
 def attribute_seed(seed: int, attribute: str) -> tuple[int, int]:
     """A seed that depends on the attribute's name and not on its place in the table."""
     return seed, zlib.crc32(attribute.encode("utf-8"))
@@ -135,69 +137,60 @@ def attribute_seed(seed: int, attribute: str) -> tuple[int, int]:
 
 def settings_for(
     epochs: int, batch_size: int, learning_rate: float, patience: int, imbalance: str
-) -> Settings:
+) -> FitSettings:
     """How attribute heads are fitted; names as in params.yaml."""
-    return Settings(
+    return FitSettings(
         epochs,
         batch_size,
         learning_rate,
         patience,
-        objective=Objective(gamma=FOCAL_GAMMA if imbalance == "focal" else 0.0),
+        objective=Objective(IMBALANCE[imbalance].loss),
         most_steps=-(-EPOCH // batch_size),
     )
 
 
-@dataclass
 class AttributeHeads:
     """A bank of heads, one per fold, used for one attribute after the other.
 
-    imbalance : see `attribute_heads.cross_fit`.
+    bank, images : see `cross_fit`.
+
+    Parameters
+    ----------
+    fold : [N] of each image of ``table``, see `Images`.
+    config : of one head, with a single output.
+    settings : see `settings_for`.
+    imbalance : see `cross_fit`.
     seed : of the table; see `attribute_seed`.
     """
 
-    bank: HeadBank
-    config: heads.HeadConfig
-    images: Images
-    table: LabelTable
-    imbalance: str
-    seed: int
-
-    @staticmethod
-    def prepare(
+    def __init__(
+        self,
         table: LabelTable,
         store: FeatureStore,
         fold: np.ndarray,
         config: heads.HeadConfig,
-        settings: Settings,
+        settings: FitSettings,
         imbalance: str,
         seed: int,
-    ) -> AttributeHeads:
-        """Compile the bank for ``table``, whose images have the fold numbers ``fold`` [N].
-
-        Parameters
-        ----------
-        config : of one head, with a single output.
-        settings : see `settings_for`.
-        """
-        assert table.split is not None
-        images = Images(
+    ):
+        self.images = Images(
             rows=store.rows(table.images),
             fold=fold,
             validation=np.array(table.split) == "val",
         )
-        moments = heads.moments(config.kind, store, images.rows[fold >= 0])
-        bank = HeadBank(store, config, images.folds, settings, moments)
-        return AttributeHeads(bank, config, images, table, imbalance, seed)
+        moments = heads.moments(config.kind, store, self.images.rows[fold >= 0])
+        self.bank = HeadBank(store, config, self.images.folds, settings, moments)
+        self._table, self._imbalance, self._seed = table, imbalance, seed
 
     def fit(self, attribute: str) -> CrossFit:
         """Cross-fit ``attribute``; afterwards the bank holds its heads."""
-        column = self.table.attributes.index(attribute)
+        column = self._table.attributes.index(attribute)
         return cross_fit(
             self.bank,
             self.images,
-            self.table.values[:, column],
-            attribute_seed(self.seed, attribute),
-            self.imbalance,
+            self._table.values[:, column],
+            attribute_seed(self._seed, attribute),
+            self._imbalance,
         )
 
 
@@ -206,6 +199,6 @@ def write_card(
 ) -> None:
     """``heads.json``: the heads' config, each attribute's folder, the backbone they belong to."""
     write_json(
-        {"head": config.to_json(), "attributes": attributes, "backbone": backbone},
+        {"head": asdict(config), "attributes": attributes, "backbone": backbone},
         folder / "heads.json",
     )

@@ -1,10 +1,18 @@
-"""What every fit is asked for and leaves behind, and how its best epoch is found."""
+"""Fitting models epoch by epoch: one loop for heads side by side and for whole networks.
+
+After each epoch every model is scored on its validation labels. The best epoch has the highest
+validation AUC (macro over outputs), ties broken by the validation loss; a fit stops after
+``patience`` epochs without a better one (Prechelt 1998, "Early stopping -- but when?"), and its
+weights are those of the best epoch.
+"""
 
 from __future__ import annotations
 
-import copy
+import logging
+import time
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from typing import Protocol
 
 import numpy as np
 import pandas as pd
@@ -14,36 +22,113 @@ from pipeline.data.categories import Attribute
 from pipeline.errors import PipelineError
 from pipeline.metrics.scores import auc
 from pipeline.training import losses, schedules
+from pipeline.training.losses import Objective
 
 
-def rank_of(found: Mapping[str, float], epoch: int) -> tuple[float, float]:
-    """What the best epoch has most of: AUC, then a small loss; without either, a late epoch.
+@dataclass(frozen=True)
+class FitSettings:
+    """How to fit; names and ranges as in params.yaml.
+
+    objective : what is minimised, see `losses.masked_loss`.
+    schedule, clip_norm
+        Of the learning rate, see `schedules.SCHEDULES`; and the norm that all gradients together
+        are scaled down to, None for any.
+    training_scores : whether the history has AUC and accuracy on the training rows, too, which
+        costs a forward pass over them per epoch.
+    most_steps : an epoch ends after so many steps, a different part of the rows each time; None =
+        all rows. Of `head_bank.HeadBank` only.
+    """
+
+    epochs: int
+    batch_size: int
+    learning_rate: float
+    patience: int
+    objective: Objective = field(default_factory=Objective)
+    schedule: str = "constant"
+    clip_norm: float | None = None
+    training_scores: bool = False
+    most_steps: int | None = None
+
+
+@dataclass(frozen=True)
+class Task:
+    """One model's training data.
+
+    rows : [n] rows of the features or pictures, repeated where over-sampled; none where there is
+        nothing to fit.
+    targets : float [n, outputs]; 1, 0, soft, or NaN for unknown.
+    val_rows, val_targets : [m], [m, outputs]: for early stopping, never fitted on.
+    seed : seeds the initial weights, the dropout and the order of the rows.
+    weights : float [n, outputs] or None for all 1.
+    """
+
+    rows: np.ndarray
+    targets: np.ndarray
+    val_rows: np.ndarray
+    val_targets: np.ndarray
+    seed: tuple[int, ...]
+    weights: np.ndarray | None = None
+
+    def columns(self, start: int, stop: int) -> Task:
+        """The same for the outputs from ``start`` to before ``stop`` alone."""
+        return replace(
+            self,
+            targets=self.targets[:, start:stop],
+            val_targets=self.val_targets[:, start:stop],
+            weights=None if self.weights is None else self.weights[:, start:stop],
+        )
+
+
+@dataclass
+class Fit:
+    """What came of a fit: the best epoch's weights and the history.
+
+    history : per epoch ``loss`` (training, with dropout) and ``val_loss``, both of the objective,
+        ``val_auc`` and ``val_binary_accuracy``, and with ``training_scores`` ``auc`` and
+        ``binary_accuracy``; NaN where undefined. With categorical attributes see
+        `fitting.scores`, too.
+    iterations : training loss of each step.
+    best_epoch : counted from 0; -1 where none was better than what a fit began with.
+    before : of `fitting.scores`, where that counts (`EarlyStopping.begin`).
+    """
+
+    weights: list[np.ndarray] = field(default_factory=list)
+    best_epoch: int = 0
+    history: list[dict[str, float]] = field(default_factory=list)
+    iterations: list[float] = field(default_factory=list)
+    before: dict[str, float] = field(default_factory=dict)
+
+    @property
+    def best_auc(self) -> float:
+        """The validation AUC of the weights."""
+        if self.best_epoch < 0:
+            return self.before["auc"]
+        return self.history[self.best_epoch]["val_auc"]
+
+    @property
+    def epochs(self) -> list[dict[str, float]]:
+        """The history, with ``kept`` 1 in the best epoch and 0 in all others; in every epoch where
+        the weights that the fit began with were kept."""
+        return [
+            {**scores, "kept": int(epoch == self.best_epoch)}
+            for epoch, scores in enumerate(self.history)
+        ]
+
+
+class DivergedError(PipelineError):
+    """A loss or a score is no longer finite: the learning rate was too high.
 
     Parameters
     ----------
-    found : ``auc`` and ``loss``, NaN where undefined.
+    param : the one in params.yaml that has the rate.
+    epoch : counted from 0.
     """
-    area, loss = found["auc"], found["loss"]
-    return (0.0 if np.isnan(area) else area, float(epoch) if np.isnan(loss) else -loss)
 
-
-def objective_loss(targets: np.ndarray, log_odds: np.ndarray, objective: losses.Objective) -> float:
-    """The objective over the known cells, to stand beside that of training; NaN without any.
-
-    Parameters
-    ----------
-    targets : [n, K] of 1, 0 and NaN.
-    log_odds : [n, K], of categorical attributes as of `categories.log_odds`.
-    """
-    if np.isnan(targets).all():
-        return float("nan")
-    logits = np.array(log_odds, dtype=np.float64)
-    for start, stop in objective.softmax:
-        # Logarithms of probabilities are logits with the same softmax.
-        logits[:, start:stop] = -np.logaddexp(0.0, -logits[:, start:stop])
-    known = np.asarray(targets, dtype=np.float32)
-    found = losses.masked_cross_entropy(known, logits.astype(np.float32), objective=objective)
-    return float(found.numpy())
+    def __init__(self, param: str, rate: float, epoch: int):
+        super().__init__(
+            f"params.yaml: {param}: {rate:g} let the fit diverge in epoch {epoch + 1}; try a tenth "
+            "of it"
+        )
 
 
 def scores(
@@ -75,121 +160,53 @@ def scores(
     }
 
 
-class DivergedError(PipelineError):
-    """A loss or a score is no longer finite: the learning rate was too high.
+def objective_loss(targets: np.ndarray, log_odds: np.ndarray, objective: Objective) -> float:
+    """The objective over the known cells, to stand beside that of training; NaN without any.
 
     Parameters
     ----------
-    param : the one in params.yaml that has the rate.
-    epoch : counted from 0.
+    targets : [n, K] of 1, 0 and NaN.
+    log_odds : [n, K], of categorical attributes as of `categories.log_odds`.
     """
-
-    def __init__(self, param: str, rate: float, epoch: int):
-        super().__init__(
-            f"params.yaml: {param}: {rate:g} let the fit diverge in epoch {epoch + 1}; try a tenth "
-            "of it"
-        )
-
-
-@dataclass(frozen=True)
-class Settings:
-    """How to fit; names and ranges as in params.yaml.
-
-    objective : what is minimised, see `losses.masked_cross_entropy`.
-    schedule, clip_norm
-        Of the learning rate, see `schedules.Schedule`; and the norm that all gradients together are
-        scaled down to, None for any.
-    training_scores : whether the history has AUC and accuracy on the training rows, too, which
-        costs a forward pass over them per epoch.
-    most_steps : an epoch ends after so many steps, a different part of the rows each time; None =
-        all rows.
-    """
-
-    epochs: int
-    batch_size: int
-    learning_rate: float
-    patience: int
-    objective: losses.Objective = field(default_factory=losses.Objective)
-    schedule: str = schedules.CONSTANT
-    clip_norm: float | None = None
-    training_scores: bool = False
-    most_steps: int | None = None
+    if np.isnan(targets).all():
+        return float("nan")
+    logits = np.array(log_odds, dtype=np.float64)
+    for start, stop in objective.softmax:
+        # Logarithms of probabilities are logits with the same softmax.
+        logits[:, start:stop] = -np.logaddexp(0.0, -logits[:, start:stop])
+    known = np.asarray(targets, dtype=np.float32)
+    found = losses.masked_loss(known, logits.astype(np.float32), objective=objective)
+    return float(found.numpy())
 
 
-@dataclass(frozen=True)
-class Task:
-    """One head's training data.
-
-    rows : [n] rows of the store, repeated where over-sampled; none where there is nothing to fit.
-    targets : float [n, outputs]; 1, 0, soft, or NaN for unknown.
-    val_rows, val_targets : [m], [m, outputs]: for early stopping, never fitted on.
-    seed : seeds the initial weights, the dropout and the order of the rows.
-    weights : float [n, outputs] or None for all 1.
-    """
-
-    rows: np.ndarray
-    targets: np.ndarray
-    val_rows: np.ndarray
-    val_targets: np.ndarray
-    seed: tuple[int, ...]
-    weights: np.ndarray | None = None
-
-
-@dataclass
-class Fit:
-    """What a fit left behind: the best epoch's weights and the curves.
-
-    history : per epoch ``loss`` (training, with dropout) and ``val_loss``, both of the objective,
-        ``val_auc`` and ``val_binary_accuracy``, and with ``training_scores`` ``auc`` and
-        ``binary_accuracy``; NaN where undefined. With categorical attributes see
-        `fitting.scores`, too.
-    iterations : training loss of each step.
-    best_epoch : counted from 0; -1 where none was better than what a fit began with.
-    before : of `fitting.scores`, where that counts (`Course.begin`).
-    """
-
-    weights: list[np.ndarray] = field(default_factory=list)
-    best_epoch: int = 0
-    history: list[dict[str, float]] = field(default_factory=list)
-    iterations: list[float] = field(default_factory=list)
-    before: dict[str, float] = field(default_factory=dict)
-
-    @property
-    def best_auc(self) -> float:
-        """The validation AUC of the weights."""
-        if self.best_epoch < 0:
-            return self.before["auc"]
-        return self.history[self.best_epoch]["val_auc"]
-
-    @property
-    def epochs(self) -> list[dict[str, float]]:
-        """The history, with ``kept`` 1 in the best epoch and 0 in all others; in every epoch where
-        the weights that the fit began with were kept."""
-        return [
-            {**scores, "kept": int(epoch == self.best_epoch)}
-            for epoch, scores in enumerate(self.history)
-        ]
-
-
-class Course:
-    """One fit on its way through the epochs, counted from 0.
-
-    The best epoch has the highest validation AUC (macro over outputs), ties broken by the
-    validation loss; a fit ends after ``settings.patience`` epochs without a better one. Where
-    validation labels have one class only, the loss decides alone.
+def rank_of(found: Mapping[str, float], epoch: int) -> tuple[float, float]:
+    """What the best epoch has most of: AUC, then a small loss; without either, a late epoch.
 
     Parameters
     ----------
-    weights : of the head before its first step.
+    found : ``auc`` and ``loss``, NaN where undefined.
+    """
+    area, loss = found["auc"], found["loss"]
+    return (0.0 if np.isnan(area) else area, float(epoch) if np.isnan(loss) else -loss)
+
+
+class EarlyStopping:
+    """One model's fit so far: its history, its best epoch and the learning rate of the next one.
+
+    Epochs are counted from 0. `keras.callbacks.EarlyStopping` watches one number of one model that
+    Keras trains; here the rank is of two, and models are trained side by side.
+
+    Parameters
+    ----------
+    weights : of the model before its first step.
     """
 
-    def __init__(self, settings: Settings, weights: Sequence[np.ndarray]):
-        self.fit = Fit(weights=copy.deepcopy(list(weights)))
+    def __init__(self, settings: FitSettings, weights: Sequence[np.ndarray]):
+        self.fit = Fit()
+        self.keep(weights)
+        self._settings = settings
         self._best = (-np.inf, -np.inf)
-        self._patience = settings.patience
-        self._schedule = schedules.Schedule(
-            settings.schedule, settings.learning_rate, settings.epochs
-        )
+        self._better: list[bool] = []
 
     def begin(self, of_validation: Mapping[str, float]) -> None:
         """Let the weights before the first step count: they stay where no epoch is better."""
@@ -198,11 +215,12 @@ class Course:
 
     def rate(self, epoch: int) -> float:
         """The learning rate of ``epoch``."""
-        return self._schedule.rate(epoch)
+        factor = schedules.SCHEDULES[self._settings.schedule]
+        return self._settings.learning_rate * factor(epoch, self._settings.epochs, self._better)
 
     def ended(self, epoch: int) -> bool:
-        """Whether the fit had lost its patience before ``epoch``."""
-        return epoch - self.fit.best_epoch > self._patience
+        """Whether the fit's patience had run out before ``epoch``."""
+        return epoch - self.fit.best_epoch > self._settings.patience
 
     def observe(
         self,
@@ -212,7 +230,7 @@ class Course:
         of_validation: Mapping[str, float],
         val_loss: float,
     ) -> bool:
-        """Note what an epoch brought; True for the best so far, whose weights are to be kept.
+        """Add an epoch to the history; True for the best so far, whose weights are to be kept.
 
         Parameters
         ----------
@@ -225,14 +243,119 @@ class Course:
         self.fit.iterations += iterations.tolist()
         rank = rank_of(of_validation, epoch)
         better = rank > self._best
-        self._schedule.observe(better)
+        self._better.append(better)
         if better:
             self._best, self.fit.best_epoch = rank, epoch
         return better
 
     def keep(self, weights: Sequence[np.ndarray]) -> None:
-        """Take these for the weights of the best epoch."""
-        self.fit.weights = copy.deepcopy(list(weights))
+        """Take a copy of these as the weights of the best epoch."""
+        self.fit.weights = [np.array(value) for value in weights]
+
+
+class Models(Protocol):
+    """Models that are trained side by side, each on a task of its own, as `fit` sees them.
+
+    tasks, objectives : one per model.
+    """
+
+    tasks: Sequence[Task]
+    objectives: Sequence[Objective]
+
+    def weights(self, i: int) -> list[np.ndarray]:
+        """All that an epoch may change in model i."""
+
+    def set_weights(self, i: int, weights: Sequence[np.ndarray]) -> None:
+        """The inverse of `weights`."""
+
+    def set_learning_rate(self, i: int, rate: float) -> None:
+        """Of the optimiser of model i."""
+
+    def train_epoch(self, epoch: int) -> np.ndarray:
+        """Take the steps of one epoch; the training loss [steps, models] of each."""
+
+    def logits(self, rows: Sequence[np.ndarray]) -> list[np.ndarray]:
+        """Logits [n_i, outputs] of model i for ``rows[i]``, without dropout or augmentation."""
+
+
+NOTHING_TO_FIT = {"auc": float("nan"), "loss": float("nan")}
+"""Scores of a model whose task has no rows."""
+
+
+def fit(
+    models: Models,
+    settings: FitSettings,
+    param: str,
+    fitted: bool = False,
+    log: logging.Logger | None = None,
+) -> list[Fit]:
+    """Fit model i on task i; the models hold the weights of their best epochs afterwards.
+
+    A task without rows is not fitted: its model stays as it began, its best epoch is -1 and its
+    history empty.
+
+    Parameters
+    ----------
+    param : the one in params.yaml that has the learning rate, for the error.
+    fitted : whether the models are good already: they stay as they are where no epoch is better.
+    log : where every epoch is reported, since it may take minutes; nowhere by default.
+
+    Raises
+    ------
+    DivergedError
+        If a loss or a score of a model that is still being fitted is no longer finite.
+    """
+    tasks, objectives = models.tasks, models.objectives
+    stops = [EarlyStopping(settings, models.weights(i)) for i in range(len(tasks))]
+    if fitted:
+        logits = models.logits([task.val_rows for task in tasks])
+        for stop, task, own, objective in zip(stops, tasks, logits, objectives, strict=True):
+            odds = categories.log_odds(own, objective.softmax)
+            stop.begin(scores(task.val_targets, odds, objective.softmax))
+        if log:
+            log.info("as it begins: validation AUC %.3f", np.mean([s.fit.best_auc for s in stops]))
+    for stop, task in zip(stops, tasks, strict=True):
+        if not len(task.rows):
+            stop.begin(NOTHING_TO_FIT)
+    running = [i for i, task in enumerate(tasks) if len(task.rows)]
+    for epoch in range(settings.epochs):
+        running = [i for i in running if not stops[i].ended(epoch)]
+        if not running:
+            break
+        started = time.perf_counter()
+        for i in running:
+            models.set_learning_rate(i, stops[i].rate(epoch))
+        iterations = models.train_epoch(epoch)
+        logits = models.logits([task.val_rows for task in tasks])
+        for i in running:
+            # The last step's damage shows in no loss of the epoch, but in the logits after it.
+            if not (np.isfinite(iterations[:, i]).all() and np.isfinite(logits[i]).all()):
+                raise DivergedError(param, settings.learning_rate, epoch)
+        trained = models.logits([t.rows for t in tasks]) if settings.training_scores else []
+        areas = []
+        for i in running:
+            task, objective = tasks[i], objectives[i]
+            of_training = {"loss": float(iterations[:, i].mean())}
+            if trained:
+                odds = categories.log_odds(trained[i], objective.softmax)
+                # The loss of training is that of the steps, with dropout.
+                of_training = scores(task.targets, odds, objective.softmax) | of_training
+            odds = categories.log_odds(logits[i], objective.softmax)
+            found = scores(task.val_targets, odds, objective.softmax)
+            val_loss = objective_loss(task.val_targets, odds, objective)
+            areas.append(found["auc"])
+            if stops[i].observe(epoch, iterations[:, i], of_training, found, val_loss):
+                stops[i].keep(models.weights(i))
+        if log:
+            log.info(
+                "epoch %d of at most %d: loss %.4f, validation AUC %.3f, %.0f s",
+                *(epoch + 1, settings.epochs, iterations[:, running].mean()),
+                np.mean(areas),
+                time.perf_counter() - started,
+            )
+    for i, stop in enumerate(stops):
+        models.set_weights(i, stop.fit.weights)
+    return [stop.fit for stop in stops]
 
 
 CURVES, STEPS = "history.csv", "iterations.csv"

@@ -1,7 +1,7 @@
 """Training heads on cached features: several at a time, side by side in one compiled step.
 
 The folds of one attribute (or the variants of a final model) have the same architecture, so one
-graph steps them all; it is compiled once and used again for the next attribute and round.
+graph steps them all; it is compiled once and used again for the next attribute.
 """
 
 from __future__ import annotations
@@ -15,16 +15,17 @@ import numpy.typing as npt
 from pipeline.data import categories
 from pipeline.features.store import FeatureStore
 from pipeline.training import fitting, heads, losses
-from pipeline.training.fitting import Course, DivergedError, Fit, Settings, Task
+from pipeline.training.fitting import Fit, FitSettings, Task
+from pipeline.training.losses import Objective
 from pipeline.training.resample import occurrence
 
 PREDICT_BATCH = 256
-NOT_FITTED = {"auc": float("nan"), "loss": float("nan")}
-"""Scores of a head that there was nothing to fit to."""
 
 
 class HeadBank:
     """``count`` heads of one config, fitted and applied together.
+
+    models : the heads, see `heads.build`.
 
     Parameters
     ----------
@@ -36,7 +37,7 @@ class HeadBank:
         store: FeatureStore,
         config: heads.HeadConfig,
         count: int,
-        settings: Settings,
+        settings: FitSettings,
         moments: tuple[np.ndarray, np.ndarray],
     ):
         import keras
@@ -44,11 +45,11 @@ class HeadBank:
 
         self.store, self.config, self.settings, self.moments = store, config, settings, moments
         self.models = [heads.build(config) for _ in range(count)]
-        self._optimizers = [
+        self.optimizers = [
             keras.optimizers.Adam(settings.learning_rate, global_clipnorm=settings.clip_norm)
             for _ in self.models
         ]
-        for model, optimizer in zip(self.models, self._optimizers, strict=True):
+        for model, optimizer in zip(self.models, self.optimizers, strict=True):
             optimizer.build(model.trainable_variables)
         shape, outputs = config.input_shape, config.outputs
         # Features travel in the store's own, smaller type and are widened in the graph.
@@ -64,11 +65,11 @@ class HeadBank:
             for i, model in enumerate(self.models):
                 with tf.GradientTape() as tape:
                     logits = model(x[i], training=True)
-                    loss = losses.masked_cross_entropy(y[i], logits, weights[i], settings.objective)
+                    loss = losses.masked_loss(y[i], logits, weights[i], settings.objective)
                     total = tf.add_n([loss, *model.losses])
                 variables = model.trainable_variables
                 gradients = tape.gradient(total, variables)
-                self._optimizers[i].apply_gradients(zip(gradients, variables, strict=True))
+                self.optimizers[i].apply_gradients(zip(gradients, variables, strict=True))
                 done.append(loss)
             return tf.stack(done)
 
@@ -80,120 +81,44 @@ class HeadBank:
         self._step, self._forward = step, forward
 
     def fit(self, tasks: Sequence[Task]) -> list[Fit]:
-        """Fit head i on task i from fresh weights; the heads hold their best weights afterwards.
-
-        The best epoch is chosen as in `fitting.Course`. A task without rows is not fitted: its head
-        stays as it began, its best epoch is -1 and its history empty.
-        """
-        for model, optimizer, task in zip(self.models, self._optimizers, tasks, strict=True):
+        """Fit head i on task i from fresh weights, see `fitting.fit`."""
+        for model, optimizer, task in zip(self.models, self.optimizers, tasks, strict=True):
             heads.reset(model, task.seed, self.moments)
             for variable in optimizer.variables:
                 if "learning_rate" not in variable.path:
                     variable.assign(np.zeros(variable.shape, dtype=variable.dtype))
-        courses = [Course(self.settings, model.get_weights()) for model in self.models]
-        to_fit = [i for i, task in enumerate(tasks) if len(task.rows)]
-        for i in set(range(len(tasks))) - set(to_fit):
-            courses[i].begin(NOT_FITTED)
-        orders = [np.random.default_rng([*task.seed, 1]) for task in tasks]
-        offsets = [occurrence(task.rows) for task in tasks]
-        for epoch in range(self.settings.epochs if to_fit else 0):
-            for optimizer, course in zip(self._optimizers, courses, strict=True):
-                optimizer.learning_rate.assign(course.rate(epoch))
-            iterations = self._epoch(tasks, orders, offsets, epoch)
-            training_loss = iterations.mean(axis=0)
-            if not np.isfinite(training_loss).all():
-                raise DivergedError("learning_rate", self.settings.learning_rate, epoch)
-            logits = self.predict([task.val_rows for task in tasks])
-            self._check_finite([logits[i] for i in to_fit], [courses[i] for i in to_fit], epoch)
-            seen = self._training_scores(tasks)
-            for i in to_fit:
-                task, course = tasks[i], courses[i]
-                if course.ended(epoch):
-                    continue
-                objective = self.settings.objective
-                found = fitting.scores(task.val_targets, logits[i], objective.softmax)
-                val_loss = fitting.objective_loss(task.val_targets, logits[i], objective)
-                of_training = {"loss": float(training_loss[i]), **seen[i]}
-                if course.observe(epoch, iterations[:, i], of_training, found, val_loss):
-                    course.keep(self.models[i].get_weights())
-            if all(courses[i].ended(epoch + 1) for i in to_fit):
-                break
-        for model, course in zip(self.models, courses, strict=True):
-            model.set_weights(course.fit.weights)
-        return [course.fit for course in courses]
+        return fitting.fit(HeadsOnTasks(self, tasks), self.settings, "learning_rate")
 
-    def _check_finite(
-        self, logits: Sequence[np.ndarray], courses: Sequence[Course], epoch: int
-    ) -> None:
-        """The last step's damage shows in no loss of the epoch, but in the logits after it."""
-        for one, course in zip(logits, courses, strict=True):
-            if not course.ended(epoch) and not np.isfinite(one).all():
-                raise DivergedError("learning_rate", self.settings.learning_rate, epoch)
+    def step(
+        self, rows: np.ndarray, views: np.ndarray, targets: np.ndarray, weights: np.ndarray
+    ) -> npt.NDArray[np.float32]:
+        """Take a step with each head; its loss [heads].
 
-    def _training_scores(self, tasks: Sequence[Task]) -> list[dict[str, float]]:
-        """AUC and binary accuracy on the training rows as they are, without dropout."""
-        if not self.settings.training_scores:
-            return [{} for _ in tasks]
-        scored = []
-        for task, logits in zip(tasks, self.predict([t.rows for t in tasks]), strict=True):
-            found = fitting.scores(task.targets, logits, self.settings.objective.softmax)
-            del found["loss"]
-            scored.append(found)
-        return scored
-
-    def _epoch(
-        self,
-        tasks: Sequence[Task],
-        orders: Sequence[np.random.Generator],
-        offsets: Sequence[np.ndarray],
-        epoch: int,
-    ) -> npt.NDArray[np.float64]:
-        """One pass over every task's rows; the training loss of each step and task."""
-        size, outputs = self.settings.batch_size, self.config.outputs
-        shuffled = [
-            rng.permutation(len(task.rows)) for rng, task in zip(orders, tasks, strict=True)
-        ]
-        steps = max(-(-len(order) // size) for order in shuffled)
-        steps = min(steps, self.settings.most_steps or steps)
-        done = np.empty((steps, len(tasks)))
-        for step in range(steps):
-            y = np.full((len(tasks), size, outputs), np.nan, dtype=np.float32)
-            weights = np.ones_like(y)
-            rows = np.zeros((len(tasks), size), dtype=np.intp)
-            views = np.zeros((len(tasks), size), dtype=np.intp)
-            for i, (task, order) in enumerate(zip(tasks, shuffled, strict=True)):
-                if not len(order):
-                    continue
-                # A shorter task goes round again, so that each step moves every head.
-                chosen = np.take(order, np.arange(step * size, (step + 1) * size), mode="wrap")
-                rows[i] = task.rows[chosen]
-                # Copies of an image, and later epochs, take its views in turn.
-                views[i] = (rows[i] + epoch + offsets[i][chosen]) % self.store.views
-                y[i] = task.targets[chosen]
-                if task.weights is not None:
-                    weights[i] = task.weights[chosen]
-            done[step] = self._step(self._features(rows, views), y, weights).numpy()
-        return done
-
-    def predict(self, rows: Sequence[np.ndarray], view: int = 0) -> list[np.ndarray]:
-        """Logits of head i for ``rows[i]``, float32 [n_i, outputs] each.
-
-        Those of a categorical attribute's values are the log-odds of the softmax.
+        Parameters
+        ----------
+        rows, views : [heads, n] of the store.
+        targets, weights : float32 [heads, n, outputs], see `losses.masked_loss`.
         """
+        return np.asarray(self._step(self._features(rows, views), targets, weights))
+
+    def logits(self, rows: Sequence[np.ndarray], view: int = 0) -> list[np.ndarray]:
+        """Logits of head i for ``rows[i]``, float32 [n_i, outputs] each."""
         longest = max(len(r) for r in rows)
         out = [np.zeros((len(r), self.config.outputs), dtype=np.float32) for r in rows]
         for start in range(0, longest, PREDICT_BATCH):
-            parts = [r[start : start + PREDICT_BATCH] for r in rows]
-            width = max(len(part) for part in parts)
-            padded = np.zeros((len(rows), width), dtype=np.intp)
-            for i, part in enumerate(parts):
-                padded[i, : len(part)] = part
-            views = np.full_like(padded, view)
-            logits = self._forward(self._features(padded, views)).numpy()
-            for i, part in enumerate(parts):
-                out[i][start : start + len(part)] = logits[i, : len(part)]
+            batches = [r[start : start + PREDICT_BATCH] for r in rows]
+            padded = np.zeros((len(rows), max(map(len, batches))), dtype=np.intp)
+            for i, batch in enumerate(batches):
+                padded[i, : len(batch)] = batch
+            logits = self._forward(self._features(padded, np.full_like(padded, view))).numpy()
+            for i, batch in enumerate(batches):
+                out[i][start : start + len(batch)] = logits[i, : len(batch)]
+        return out
+
+    def predict(self, rows: Sequence[np.ndarray], view: int = 0) -> list[np.ndarray]:
+        """`logits`, but of a categorical attribute's values the log-odds of their softmax."""
         softmax = self.settings.objective.softmax
-        return [categories.log_odds(logits, softmax) for logits in out]
+        return [categories.log_odds(logits, softmax) for logits in self.logits(rows, view)]
 
     def _features(self, rows: np.ndarray, views: np.ndarray) -> np.ndarray:
         """Features [heads, n, *input_shape] of (row, view), [heads, n] each.
@@ -206,3 +131,59 @@ class HeadBank:
         out = self._buffer[: rows.size]
         heads.read_features(self.config.kind, self.store, rows.ravel(), views.ravel(), out)
         return out.reshape(*rows.shape, *self.config.input_shape)
+
+
+class HeadsOnTasks:
+    """The heads of ``bank``, each on a task of its own, as `fitting.fit` trains them."""
+
+    def __init__(self, bank: HeadBank, tasks: Sequence[Task]):
+        self.bank, self.tasks = bank, tasks
+        self.objectives: Sequence[Objective] = [bank.settings.objective] * len(tasks)
+        self._orders = [np.random.default_rng([*task.seed, 1]) for task in tasks]
+        self._copies = [occurrence(task.rows) for task in tasks]
+
+    def weights(self, i: int) -> list[np.ndarray]:
+        """Of head i."""
+        return self.bank.models[i].get_weights()
+
+    def set_weights(self, i: int, weights: Sequence[np.ndarray]) -> None:
+        """The inverse of `weights`."""
+        self.bank.models[i].set_weights(weights)
+
+    def set_learning_rate(self, i: int, rate: float) -> None:
+        """Of head i."""
+        self.bank.optimizers[i].learning_rate.assign(rate)
+
+    def logits(self, rows: Sequence[np.ndarray]) -> list[np.ndarray]:
+        """See `HeadBank.logits`."""
+        return self.bank.logits(rows)
+
+    def train_epoch(self, epoch: int) -> npt.NDArray[np.float64]:
+        """One pass over every task's rows; the training loss [steps, heads]."""
+        settings, outputs = self.bank.settings, self.bank.config.outputs
+        size, count = settings.batch_size, len(self.tasks)
+        shuffled = [
+            rng.permutation(len(task.rows))
+            for rng, task in zip(self._orders, self.tasks, strict=True)
+        ]
+        steps = max(-(-len(order) // size) for order in shuffled)
+        steps = min(steps, settings.most_steps or steps)
+        done = np.empty((steps, count))
+        for step in range(steps):
+            y = np.full((count, size, outputs), np.nan, dtype=np.float32)
+            weights = np.ones_like(y)
+            rows = np.zeros((count, size), dtype=np.intp)
+            views = np.zeros((count, size), dtype=np.intp)
+            for i, (task, order) in enumerate(zip(self.tasks, shuffled, strict=True)):
+                if not len(order):
+                    continue
+                # A shorter task goes round again, so that each step moves every head.
+                chosen = np.take(order, np.arange(step * size, (step + 1) * size), mode="wrap")
+                rows[i] = task.rows[chosen]
+                # Copies of an image, and later epochs, take its views in turn.
+                views[i] = (rows[i] + epoch + self._copies[i][chosen]) % self.bank.store.views
+                y[i] = task.targets[chosen]
+                if task.weights is not None:
+                    weights[i] = task.weights[chosen]
+            done[step] = self.bank.step(rows, views, y, weights)
+        return done

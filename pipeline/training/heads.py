@@ -7,7 +7,7 @@ channels itself, with moments of the training images.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -22,7 +22,7 @@ UNITS = 64
 class HeadConfig:
     """What is needed to build a head again.
 
-    kind : a name in `REGISTRY`.
+    kind : a name in `HEADS`.
     input_shape : (h, w, C) of the map, or (C,) of pooled features.
     units : of the hidden layer of a ``dense`` head.
     """
@@ -33,17 +33,8 @@ class HeadConfig:
     dropout: float
     units: int = UNITS
 
-    def to_json(self) -> dict[str, Any]:
-        """Plain types, for a JSON file."""
-        return {**asdict(self), "input_shape": list(self.input_shape)}
 
-    @staticmethod
-    def from_json(content: dict[str, Any]) -> HeadConfig:
-        """The inverse of `to_json`."""
-        return HeadConfig(**{**content, "input_shape": tuple(content["input_shape"])})
-
-
-def _conv(features: Any, config: HeadConfig) -> Any:
+def conv(features: Any, config: HeadConfig) -> Any:
     """A few Conv2D layers on the map, then its average and its maximum over all positions.
 
     The first, 1 x 1, convolution brings the backbone's many channels down; the second sees
@@ -54,7 +45,6 @@ def _conv(features: Any, config: HeadConfig) -> Any:
 
     x = layers.Conv2D(UNITS, 1, activation="relu", name="reduce")(features)
     x = layers.Conv2D(UNITS, 3, padding="same", activation="relu", name="neighbours")(x)
-    # Every layer has a name: Keras' own are counted up, and would change the bytes of the file.
     average = layers.GlobalAveragePooling2D(name="average")(x)
     maximum = layers.GlobalMaxPooling2D(name="maximum")(x)
     x = layers.Concatenate(name="pooled")([average, maximum])
@@ -62,7 +52,7 @@ def _conv(features: Any, config: HeadConfig) -> Any:
     return layers.Dense(config.outputs, dtype="float32", name="logits")(x)
 
 
-def _dense(features: Any, config: HeadConfig) -> Any:
+def dense(features: Any, config: HeadConfig) -> Any:
     """One hidden layer on the whole map, as under a plain convolutional network."""
     from keras import layers
 
@@ -72,7 +62,7 @@ def _dense(features: Any, config: HeadConfig) -> Any:
     return layers.Dense(config.outputs, dtype="float32", name="logits")(x)
 
 
-def _linear(features: Any, config: HeadConfig) -> Any:
+def linear(features: Any, config: HeadConfig) -> Any:
     """Logistic regression on the pooled features."""
     from keras import layers, regularizers
 
@@ -87,25 +77,31 @@ def _linear(features: Any, config: HeadConfig) -> Any:
 
 
 @dataclass(frozen=True)
-class Kind:
-    """A head's builder and the features it takes, ``map`` or ``pooled``."""
+class Head:
+    """A kind of head.
 
-    features: str
-    builder: Callable[[Any, HeadConfig], Any]
+    build : (features, config) -> logits, both Keras tensors. Every layer has a name: Keras' own
+        are counted up, and would change the bytes of the file; the last one is ``logits``.
+    pooled : whether it takes the mean of the map instead of the map.
+    """
+
+    build: Callable[[Any, HeadConfig], Any]
+    pooled: bool = False
 
 
-REGISTRY: dict[str, Kind] = {
-    "conv": Kind("map", _conv),
-    "dense": Kind("map", _dense),
-    "linear": Kind("pooled", _linear),
+HEADS: dict[str, Head] = {
+    "conv": Head(conv),
+    "dense": Head(dense),
+    "linear": Head(linear, pooled=True),
 }
+"""Those that ``head`` in params.yaml names."""
 
 
 def configure(
     kind: str, store: FeatureStore, outputs: int, dropout: float, units: int = UNITS
 ) -> HeadConfig:
     """The config of a head ``kind`` on the features of ``store``."""
-    shape = store.map_shape if REGISTRY[kind].features == "map" else store.map_shape[-1:]
+    shape = store.map_shape[-1:] if HEADS[kind].pooled else store.map_shape
     return HeadConfig(kind, tuple(shape), outputs, dropout, units)
 
 
@@ -118,7 +114,7 @@ def build(config: HeadConfig) -> Any:
     standardise = keras.layers.BatchNormalization(
         center=False, scale=False, epsilon=1e-12, trainable=False, name="standardise"
     )
-    logits = REGISTRY[config.kind].builder(standardise(features), config)
+    logits = HEADS[config.kind].build(standardise(features), config)
     return keras.Model(features, logits, name=f"{config.kind}_head")
 
 
@@ -133,23 +129,25 @@ def read_features(
 
     Of the store's own dtype; ``out`` takes them, where given.
     """
-    if REGISTRY[kind].features == "map":
-        return store.maps(rows, views, out)
-    return store.pooled(rows, views, out)
+    read = store.pooled if HEADS[kind].pooled else store.maps
+    return read(rows, views, out)
 
 
 def moments(kind: str, store: FeatureStore, rows: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Mean and variance of each channel over ``rows``, for `reset`."""
-    if REGISTRY[kind].features == "map":
-        return store.channel_moments(rows)
-    return store.pooled_moments(rows)
+    read = store.pooled_moments if HEADS[kind].pooled else store.channel_moments
+    return read(rows)
 
 
 def reset(head: Any, seed: Sequence[int], channel_moments: tuple[np.ndarray, np.ndarray]) -> None:
     """Give ``head`` fresh seeded weights (Glorot and Bengio 2010, uniform) and its moments.
 
-    A compiled graph can so be used for one fit after the other, each as if it were new.
+    A compiled graph can so be used for one fit after the other, each as if it were new. Kernels
+    are drawn one after the other from one generator, where Keras' initialisers have a seed each;
+    those that a layer wants to begin at zero do so.
     """
+    import keras
+
     rng = np.random.default_rng(seed)
     mean, variance = channel_moments
     for layer in head.layers:
@@ -157,15 +155,15 @@ def reset(head: Any, seed: Sequence[int], channel_moments: tuple[np.ndarray, np.
             # A channel that never varies (a dead unit) stays at 0 instead of being blown up.
             layer.moving_mean.assign(mean)
             layer.moving_variance.assign(np.where(variance > 1e-12, variance, 1.0))
-        elif layer.name == "dropout":
-            if layer.rate == 0:
-                continue
-            state = layer.seed_generator.state
-            state.assign(rng.integers(0, 2**31, size=tuple(state.shape)))
+        elif isinstance(layer, keras.layers.Dropout):
+            if layer.rate > 0:
+                state = layer.seed_generator.state
+                state.assign(rng.integers(0, 2**31, size=tuple(state.shape)))
         else:
             for variable in layer.weights:
                 shape = tuple(variable.shape)
-                if len(shape) == 1 or head.name == "linear_head":
+                at_zero = isinstance(layer.kernel_initializer, keras.initializers.Zeros)
+                if len(shape) == 1 or at_zero:
                     value = np.zeros(shape)
                 else:
                     receptive = int(np.prod(shape[:-2]))

@@ -43,7 +43,7 @@ class Predictor:
         folder = saved_model.current()
         self.card = saved_model.read_card(folder)
         self.attributes = categories.attributes(self.card.attributes, self.card.categories)
-        self._pooled = heads.REGISTRY[self.card.head.kind].features == "pooled"
+        self._pooled = heads.HEADS[self.card.head.kind].pooled
         self._encoder: extract.Network
         self._head: Any = None
         size, precision = self.card.image_size, self.card.precision

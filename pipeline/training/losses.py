@@ -1,33 +1,99 @@
 """Losses on logits that leave unknown cells out: sigmoid ones for binary attributes, softmax ones
-for categorical attributes, whose values are columns side by side."""
+for categorical attributes, whose values are columns side by side.
+
+Those of `keras.losses` average over the columns and know no unknown cells; its focal one takes the
+cross-entropy of clipped probabilities in place of logits.
+"""
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
-CROSS_ENTROPY, WEIGHTED, FOCAL = "cross_entropy", "weighted", "focal"
-LOSSES = (CROSS_ENTROPY, WEIGHTED, FOCAL)
-CALIBRATED = CROSS_ENTROPY
-"""The one whose minimum is the true probability; the others trade that for the rare class."""
-CATEGORICAL_LOSSES = (CROSS_ENTROPY, FOCAL)
-"""Those that a categorical attribute can have: it has no positive class to be weighted."""
 FOCAL_GAMMA = 2.0
 """The focusing parameter that Lin et al. 2017 found best."""
+
+
+@dataclass(frozen=True)
+class Loss:
+    """The loss of a cell, whose target is known.
+
+    binary : (targets, logits, positive_weight), [B, K] the former two, the last one [K] or None,
+        see `Objective` -> [B, K].
+    categorical : (targets, logits), [B, V] both, of targets that sum to 1 -> [B]; None where a
+        categorical attribute can't have this loss.
+    calibrated : whether its minimum is the true probability.
+    """
+
+    binary: Callable[[Any, Any, Any], Any]
+    categorical: Callable[[Any, Any], Any] | None = None
+    calibrated: bool = False
+
+
+def cross_entropy(targets: Any, logits: Any, positive_weight: Any) -> Any:
+    """Of the sigmoid; ``positive_weight`` has no part in it."""
+    import tensorflow as tf
+
+    return tf.nn.sigmoid_cross_entropy_with_logits(labels=targets, logits=logits)
+
+
+def softmax_cross_entropy(targets: Any, logits: Any) -> Any:
+    """Of the softmax."""
+    import tensorflow as tf
+
+    return tf.nn.softmax_cross_entropy_with_logits(labels=targets, logits=logits)
+
+
+def weighted(targets: Any, logits: Any, positive_weight: Any) -> Any:
+    """Cross-entropy with positive cells' times ``positive_weight``, 1 where that is None."""
+    import tensorflow as tf
+
+    weight = 1.0 if positive_weight is None else positive_weight
+    return tf.nn.weighted_cross_entropy_with_logits(targets, logits, weight)
+
+
+def focal(targets: Any, logits: Any, positive_weight: Any, gamma: float = FOCAL_GAMMA) -> Any:
+    """(1 - p_t)^gamma times the cross-entropy, p_t the probability given to the truth (Lin et al.
+    2017, arXiv:1708.02002)."""
+    import tensorflow as tf
+
+    p = tf.sigmoid(logits)
+    miss = targets * (1.0 - p) + (1.0 - targets) * p
+    factor = tf.pow(tf.maximum(miss, 1e-7), gamma)
+    return cross_entropy(targets, logits, positive_weight) * factor
+
+
+def softmax_focal(targets: Any, logits: Any, gamma: float = FOCAL_GAMMA) -> Any:
+    """The same of the softmax."""
+    import tensorflow as tf
+
+    miss = 1.0 - tf.reduce_sum(targets * tf.nn.softmax(logits), axis=1)
+    return softmax_cross_entropy(targets, logits) * tf.pow(tf.maximum(miss, 1e-7), gamma)
+
+
+LOSSES: dict[str, Loss] = {
+    "cross_entropy": Loss(cross_entropy, softmax_cross_entropy, calibrated=True),
+    # A categorical attribute has no positive class to be weighted.
+    "weighted": Loss(weighted),
+    "focal": Loss(focal, softmax_focal),
+}
+"""Those that ``loss`` in params.yaml names."""
 
 
 @dataclass(frozen=True)
 class Objective:
     """What a fit minimises.
 
-    gamma : focusing parameter of the focal loss; 0 is cross-entropy.
+    loss : a name in `LOSSES`.
     softmax : (start, stop) of each categorical attribute's columns; all other columns are binary.
-    positive_weight : per column, multiplies the loss of a binary one's positive cells; None is 1.
+    positive_weight : per column, how much more a binary one's positive cells count than its
+        negative ones, for losses that weigh them; None is 1.
     """
 
-    gamma: float = 0.0
+    loss: str = "cross_entropy"
     softmax: tuple[tuple[int, int], ...] = ()
     positive_weight: tuple[float, ...] | None = None
 
@@ -36,27 +102,22 @@ class Objective:
         inside = [(a, b) for a, b in self.softmax if start <= a and b <= stop]
         weight = self.positive_weight
         return Objective(
-            gamma=self.gamma,
+            loss=self.loss,
             softmax=tuple((a - start, b - start) for a, b in inside),
             positive_weight=None if weight is None else weight[start:stop],
         )
 
 
 def objective(
-    kind: str, labels: np.ndarray, softmax: tuple[tuple[int, int], ...] = ()
+    loss: str, labels: np.ndarray, softmax: tuple[tuple[int, int], ...] = ()
 ) -> Objective:
-    """The objective that ``loss: kind`` in params.yaml stands for.
+    """The objective that ``loss`` in params.yaml stands for.
 
     Parameters
     ----------
-    kind : a name in `LOSSES`.
     labels : [N, K] known training labels, NaN for unknown, for `positive_weights`.
     """
-    return Objective(
-        gamma=FOCAL_GAMMA if kind == FOCAL else 0.0,
-        softmax=softmax,
-        positive_weight=positive_weights(labels) if kind == WEIGHTED else None,
-    )
+    return Objective(loss, softmax, positive_weights(labels))
 
 
 def positive_weights(labels: np.ndarray) -> tuple[float, ...]:
@@ -66,10 +127,10 @@ def positive_weights(labels: np.ndarray) -> tuple[float, ...]:
     return tuple(np.where(both, negative / np.maximum(positive, 1), 1.0).tolist())
 
 
-def masked_cross_entropy(
+def masked_loss(
     targets: Any, logits: Any, weights: Any | None = None, objective: Objective | None = None
 ) -> Any:
-    """Mean cross-entropy over the known cells; unknown ones get exactly zero gradient.
+    """Mean loss over the known cells; unknown ones get exactly zero gradient.
 
     Parameters
     ----------
@@ -81,70 +142,49 @@ def masked_cross_entropy(
     weights
         float tensor [B, K], multiplies each cell's loss; the mean is over the sum of the weights.
         A categorical cell's is that of its first column.
-    objective
-        With ``gamma``, a cell's loss is (1 - p_t)^gamma times its cross-entropy (Lin et al. 2017,
-        arXiv:1708.02002), p_t the probability given to the truth. None is plain cross-entropy of
-        binary columns.
+    objective : None is plain cross-entropy of binary columns.
 
     Returns
     -------
     Scalar tensor; 0 when no cell is known.
+
+    Raises
+    ------
+    ValueError
+        If the objective's loss is none for categorical attributes, and there are some.
     """
     import tensorflow as tf
 
     objective = objective or Objective()
+    loss_of = LOSSES[objective.loss]
     if weights is None:
         weights = tf.ones_like(logits)
     columns = np.arange(logits.shape[1])
     grouped = [np.arange(start, stop) for start, stop in objective.softmax]
     binary = np.setdiff1d(columns, np.concatenate(grouped)) if grouped else columns
     losses, masses = [], []
+
+    def add(loss: Any, known: Any, mass: Any) -> None:
+        losses.append(tf.reduce_sum(tf.where(known, loss * mass, 0.0)))
+        masses.append(tf.reduce_sum(tf.where(known, mass, 0.0)))
+
     if len(binary):
         y, z, mass = targets, logits, weights
         if grouped:
             y, z, mass = (tf.gather(x, binary, axis=1) for x in (targets, logits, weights))
-        loss, known = _sigmoid(y, z, objective, binary)
-        losses.append(tf.reduce_sum(tf.where(known, loss * mass, 0.0)))
-        masses.append(tf.reduce_sum(tf.where(known, mass, 0.0)))
+        known = tf.logical_not(tf.math.is_nan(y))
+        # NaN must not reach the loss even where its weight is zero: 0 * NaN is NaN, in gradients
+        # too.
+        y = tf.where(known, y, tf.zeros_like(y))
+        weight = objective.positive_weight
+        positive = None if weight is None else np.array(weight, dtype=np.float32)[binary]
+        add(loss_of.binary(y, z, positive), known, mass)
     for start, stop in objective.softmax:
-        loss, known = _softmax(targets[:, start:stop], logits[:, start:stop], objective.gamma)
-        mass = weights[:, start]
-        losses.append(tf.reduce_sum(tf.where(known, loss * mass, 0.0)))
-        masses.append(tf.reduce_sum(tf.where(known, mass, 0.0)))
+        if loss_of.categorical is None:
+            raise ValueError(f"loss {objective.loss!r} is none for categorical attributes")
+        y, z = targets[:, start:stop], logits[:, start:stop]
+        known = tf.reduce_sum(y, axis=1) > 0  # False for NaN, too
+        share = tf.where(known[:, None], y, tf.zeros_like(y))
+        share = tf.math.divide_no_nan(share, tf.reduce_sum(share, axis=1, keepdims=True))
+        add(loss_of.categorical(share, z), known, weights[:, start])
     return tf.math.divide_no_nan(tf.add_n(losses), tf.add_n(masses))
-
-
-def _sigmoid(
-    targets: Any, logits: Any, objective: Objective, columns: np.ndarray
-) -> tuple[Any, Any]:
-    """Loss of each binary cell, and whether it is known, [B, K] both."""
-    import tensorflow as tf
-
-    known = tf.logical_not(tf.math.is_nan(targets))
-    # NaN must not reach the loss even where its weight is zero: 0 * NaN is NaN, in gradients too.
-    safe = tf.where(known, targets, tf.zeros_like(targets))
-    if objective.positive_weight is None:
-        loss = tf.nn.sigmoid_cross_entropy_with_logits(labels=safe, logits=logits)
-    else:
-        weight = np.array(objective.positive_weight, dtype=np.float32)[columns]
-        loss = tf.nn.weighted_cross_entropy_with_logits(safe, logits, weight)
-    if objective.gamma:
-        p = tf.sigmoid(logits)
-        miss = safe * (1.0 - p) + (1.0 - safe) * p
-        loss *= tf.pow(tf.maximum(miss, 1e-7), objective.gamma)
-    return loss, known
-
-
-def _softmax(targets: Any, logits: Any, gamma: float) -> tuple[Any, Any]:
-    """Loss of each categorical cell, and whether it is known, [B] both."""
-    import tensorflow as tf
-
-    total = tf.reduce_sum(targets, axis=1)
-    known = total > 0  # False for NaN, too
-    share = tf.where(known[:, None], targets, tf.zeros_like(targets))
-    share = tf.math.divide_no_nan(share, tf.reduce_sum(share, axis=1, keepdims=True))
-    loss = tf.nn.softmax_cross_entropy_with_logits(labels=share, logits=logits)
-    if gamma:
-        miss = 1.0 - tf.reduce_sum(share * tf.nn.softmax(logits), axis=1)
-        loss *= tf.pow(tf.maximum(miss, 1e-7), gamma)
-    return loss, known

@@ -66,7 +66,7 @@ def make_branch(
     models = list(built) or [
         heads.build(replace(config, outputs=stop - start)) for start, stop in spans
     ]
-    return Branch(backbone, models, list(spans), heads.REGISTRY[config.kind].features == "pooled")
+    return Branch(backbone, models, list(spans), heads.HEADS[config.kind].pooled)
 
 
 class WholeNetwork:
@@ -122,7 +122,7 @@ def load(
     Parameters
     ----------
     name : of the backbone; config : of the heads, but for their outputs.
-    spans : see `classifier.Card.branches`.
+    spans : see `saved_model.Card.branches`.
     """
     branches = []
     for number, own in enumerate(spans):

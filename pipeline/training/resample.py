@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from dataclasses import dataclass
+
 import numpy as np
 import numpy.typing as npt
+import pandas as pd
 from imblearn.over_sampling import RandomOverSampler
+from sklearn.utils.class_weight import compute_sample_weight
 
 
 def oversample(labels: np.ndarray, seed: int) -> npt.NDArray[np.intp]:
@@ -32,9 +37,7 @@ def oversample(labels: np.ndarray, seed: int) -> npt.NDArray[np.intp]:
 
 def balanced_weights(labels: np.ndarray) -> npt.NDArray[np.float32]:
     """A weight per label, float32 [n], that gives both classes the same sum and the mean 1."""
-    labels = np.asarray(labels)
-    positive = labels.mean()
-    return np.where(labels == 1, 0.5 / positive, 0.5 / (1 - positive)).astype(np.float32)
+    return np.asarray(compute_sample_weight("balanced", labels), dtype=np.float32)
 
 
 def occurrence(indices: np.ndarray) -> npt.NDArray[np.intp]:
@@ -42,10 +45,32 @@ def occurrence(indices: np.ndarray) -> npt.NDArray[np.intp]:
 
     Duplicates of an over-sampled image take different views by it.
     """
-    order = np.argsort(indices, kind="stable")
-    ranked = indices[order]
-    _, starts, counts = np.unique(ranked, return_index=True, return_counts=True)
-    first = np.repeat(starts, counts)
-    out = np.empty(len(indices), dtype=np.intp)
-    out[order] = np.arange(len(indices)) - first
-    return out
+    return np.asarray(pd.Series(indices).groupby(indices).cumcount(), dtype=np.intp)
+
+
+@dataclass(frozen=True)
+class Balancing:
+    """What a fit does about a rare class.
+
+    rows : (labels, seed) -> indices into the labels that are fitted on; None is each once.
+    weights : labels -> a weight for each; None is 1.
+    loss : a name in `losses.LOSSES`.
+    """
+
+    rows: Callable[[np.ndarray, int], npt.NDArray[np.intp]] | None = None
+    weights: Callable[[np.ndarray], npt.NDArray[np.float32]] | None = None
+    loss: str = "cross_entropy"
+
+    @property
+    def shifts_prevalence(self) -> bool:
+        """Whether the classes count alike in the fit, so that logits lack the prior log-odds."""
+        return self.rows is not None or self.weights is not None
+
+
+IMBALANCE: dict[str, Balancing] = {
+    "oversample": Balancing(rows=oversample),
+    "class_weight": Balancing(weights=balanced_weights),
+    "focal": Balancing(loss="focal"),
+    "none": Balancing(),
+}
+"""Those that ``imbalance`` in params.yaml names."""

@@ -2,20 +2,19 @@
 
 from __future__ import annotations
 
-import dataclasses
-import json
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
+from pydantic import TypeAdapter, ValidationError
 from scipy.special import expit
 
 from pipeline.data import categories
 from pipeline.data.categories import Attribute
-from pipeline.errors import PipelineError
+from pipeline.errors import fail
 from pipeline.features.store import FeatureStore
 from pipeline.files import write_json
 from pipeline.training import heads
@@ -29,7 +28,7 @@ VARIANTS = "variants"
 
 @dataclass(frozen=True)
 class Card:
-    """What belongs to the weights.
+    """What belongs to the weights; the keys of ``model.json``, in order.
 
     attributes : names of the outputs, in order.
     thresholds : one per attribute; the decision is 1 from this probability on.
@@ -45,9 +44,9 @@ class Card:
     parameters, trainable : numbers in the weights beside this card, all and those that were fitted.
     """
 
-    head: heads.HeadConfig
     attributes: tuple[str, ...]
     thresholds: tuple[float, ...]
+    head: heads.HeadConfig
     image_size: tuple[int, int]
     backbone: dict[str, str]
     precision: str
@@ -67,23 +66,8 @@ def save(head: Any, card: Card, folder: Path) -> None:
 
 def write_card(card: Card, folder: Path) -> None:
     """Write ``model.json`` into ``folder``."""
-    write_json(
-        {
-            "attributes": list(card.attributes),
-            "thresholds": [round(t, 6) for t in card.thresholds],
-            "head": card.head.to_json(),
-            "image_size": list(card.image_size),
-            "backbone": card.backbone,
-            "precision": card.precision,
-            "missing": card.missing,
-            "grid": card.grid,
-            "categories": [dataclasses.asdict(one) for one in card.categories],
-            "branches": [[list(span) for span in spans] for spans in card.branches],
-            "parameters": card.parameters,
-            "trainable": card.trainable,
-        },
-        folder / "model.json",
-    )
+    rounded = tuple(round(threshold, 6) for threshold in card.thresholds)
+    write_json(asdict(replace(card, thresholds=rounded)), folder / "model.json")
 
 
 def load(folder: Path = FOLDER) -> tuple[Any, Card]:
@@ -104,32 +88,22 @@ def current() -> Path:
 
 
 def read_card(folder: Path) -> Card:
-    """The card in ``folder``, or a `PipelineError` where there is none."""
+    """The card in ``folder``.
+
+    Raises
+    ------
+    PipelineError
+        If there is none, or it lacks something.
+    """
+    path = folder / "model.json"
     try:
-        content = json.loads((folder / "model.json").read_text(encoding="utf-8"))
+        return TypeAdapter(Card).validate_json(path.read_bytes())
     except FileNotFoundError:
-        raise PipelineError(
-            f"{folder / 'model.json'}: no such file; train the classifier first with `dvc repro`"
-        ) from None
-    return Card(
-        head=heads.HeadConfig.from_json(content["head"]),
-        attributes=tuple(content["attributes"]),
-        thresholds=tuple(content["thresholds"]),
-        image_size=tuple(content["image_size"]),
-        backbone=content["backbone"],
-        precision=content["precision"],
-        missing=content["missing"],
-        grid=content.get("grid"),
-        categories=tuple(
-            Attribute(one["name"], tuple(one["values"]), one["start"])
-            for one in content.get("categories", [])
-        ),
-        branches=tuple(
-            tuple((start, stop) for start, stop in spans) for spans in content.get("branches", [])
-        ),
-        parameters=content.get("parameters", 0),
-        trainable=content.get("trainable", 0),
-    )
+        fail(path, "no such file; train the classifier first with `dvc repro`")
+    except ValidationError as error:
+        first = error.errors()[0]
+        where = ".".join(map(str, first["loc"]))
+        fail(path, f"{where}: {first['msg']}; train the classifier again with `dvc repro`")
 
 
 def of_logits(logits: np.ndarray, of: Sequence[Attribute]) -> npt.NDArray[np.float64]:

@@ -1,41 +1,54 @@
-"""Learning rates over the epochs of a fit."""
+"""Learning rates over the epochs of a fit, as factors of the rate that it begins with.
+
+Keras' schedules count steps, in float32, and none of them knows of validation scores; its
+`ReduceLROnPlateau` is a callback of `keras.Model.fit`, which trains one model at a time.
+"""
 
 from __future__ import annotations
 
 import math
+from collections.abc import Callable, Sequence
 
-CONSTANT, COSINE, EXPONENTIAL, PLATEAU = "constant", "cosine", "exponential", "plateau"
-SCHEDULES = (CONSTANT, COSINE, EXPONENTIAL, PLATEAU)
 DECAY = 0.95
 """Of the exponential schedule, per epoch."""
 WAIT = 3
-"""Epochs without a better validation score after which `PLATEAU` halves the rate."""
+"""Epochs without a better validation score after which `plateau` halves the rate."""
+
+Schedule = Callable[[int, int, Sequence[bool]], float]
+"""The factor of an epoch, counted from 0, of so many; for each epoch before it, whether its
+validation score was the best until then."""
 
 
-class Schedule:
-    """The learning rate of one fit, asked for before each epoch.
+def constant(epoch: int, epochs: int, better: Sequence[bool]) -> float:
+    """1 in each epoch."""
+    return 1.0
 
-    ``cosine`` falls from ``base`` to 0 along half a wave over all epochs (Loshchilov and Hutter
-    2017, arXiv:1608.03983, without restarts), ``exponential`` by `DECAY` each epoch, ``plateau``
-    by half whenever `WAIT` epochs have brought no better validation score.
-    """
 
-    def __init__(self, kind: str, base: float, epochs: int):
-        if kind not in SCHEDULES:
-            raise ValueError(f"schedule {kind!r}: expected one of {SCHEDULES}")
-        self._kind, self._base, self._epochs = kind, base, epochs
-        self._waited = self._halved = 0
+def cosine(epoch: int, epochs: int, better: Sequence[bool]) -> float:
+    """From 1 to 0 along half a wave over all epochs (Loshchilov and Hutter 2017, arXiv:1608.03983,
+    without restarts)."""
+    return (1 + math.cos(math.pi * epoch / epochs)) / 2
 
-    def rate(self, epoch: int) -> float:
-        """The learning rate of ``epoch``, counted from 0."""
-        if self._kind == COSINE:
-            return self._base * (1 + math.cos(math.pi * epoch / self._epochs)) / 2
-        if self._kind == EXPONENTIAL:
-            return float(self._base * DECAY**epoch)
-        return self._base / 2**self._halved if self._kind == PLATEAU else self._base
 
-    def observe(self, better: bool) -> None:
-        """Tell whether the epoch just done had the best validation score so far."""
-        self._waited = 0 if better else self._waited + 1
-        if self._waited == WAIT:
-            self._waited, self._halved = 0, self._halved + 1
+def exponential(epoch: int, epochs: int, better: Sequence[bool]) -> float:
+    """Smaller by `DECAY` each epoch."""
+    return float(DECAY**epoch)
+
+
+def plateau(epoch: int, epochs: int, better: Sequence[bool]) -> float:
+    """Half as much whenever `WAIT` epochs have brought no better validation score."""
+    waited = halved = 0
+    for best in better:
+        waited = 0 if best else waited + 1
+        if waited == WAIT:
+            waited, halved = 0, halved + 1
+    return float(0.5**halved)
+
+
+SCHEDULES: dict[str, Schedule] = {
+    "constant": constant,
+    "cosine": cosine,
+    "exponential": exponential,
+    "plateau": plateau,
+}
+"""Those that ``schedule`` in params.yaml names."""

@@ -61,7 +61,7 @@ def targets(
     return Targets(values, weights)
 
 
-def judged(known: np.ndarray, learnable: np.ndarray) -> npt.NDArray[np.float64]:
+def of_learnable(known: np.ndarray, learnable: np.ndarray) -> npt.NDArray[np.float64]:
     """The labels by which models are compared: those of learnable attributes.
 
     On the others every model guesses; their AUC is luck, and would choose the epoch, or decide

@@ -16,9 +16,8 @@ from pathlib import Path
 from pipeline import params, runtime
 from pipeline.errors import EXIT_INTERRUPTED, PipelineError, require_extra, run
 from pipeline.files import write_csv
-from pipeline.training.fitting import Settings
-from pipeline.tune import figure, search_space
-from pipeline.tune import trainer as scratch
+from pipeline.training.fitting import FitSettings
+from pipeline.tune import figure, search_space, trainer
 from pipeline.tune.search_space import Choice, Result
 
 TABLE = Path("reports/tuning.csv")
@@ -43,7 +42,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     logging.basicConfig(level="INFO", format="%(name)s: %(message)s")
     seed = p.seed if options.seed is None else options.seed
     runtime.prepare(seed, to_train=True)
-    train = trainer(p, options.epochs, seed)
+    train = trainer_for(p, options.epochs, seed)
     options.out.parent.mkdir(parents=True, exist_ok=True)
     results: list[Result] = []
     interrupted = False
@@ -52,7 +51,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
             results.append(result)
             # After each trial, so that nothing that ends the search takes the others along.
             _replace(options.out, lambda partial: write_csv(search_space.table(results), partial))
-            _tell(results, options.trials)
+            _log_trial(results, options.trials)
     except KeyboardInterrupt:
         interrupted = True
         kept = f"{options.out} has those" if results else "nothing is written"
@@ -108,12 +107,12 @@ def _check(options: argparse.Namespace) -> None:
         raise PipelineError(f"--out {options.out}: {options.out.parent} is a file, not a folder")
 
 
-def trainer(p: params.Params, epochs: int, seed: int) -> scratch.Trainer:
+def trainer_for(p: params.Params, epochs: int, seed: int) -> trainer.ChoiceTrainer:
     """What trains a choice as ``p`` says, but for the epochs at most and the seed."""
-    return scratch.trainer(
+    return trainer.from_clean_table(
         Path(p.data.images),
         p.image_size,
-        Settings(
+        FitSettings(
             epochs,
             p.batch_size,
             p.fine_tune.learning_rate,
@@ -161,7 +160,7 @@ def search(
         yield result
 
 
-def _tell(results: Sequence[Result], trials: int) -> None:
+def _log_trial(results: Sequence[Result], trials: int) -> None:
     last, leader = results[-1], search_space.best(results)
     score = "diverged" if last.best_epoch is None else f"AUC {last.val_auc:.4f}"
     log.info(

@@ -16,8 +16,7 @@ from pipeline.data.loading import Pictures
 from pipeline.errors import PipelineError
 from pipeline.features import backbones, extract, weights
 from pipeline.training import fine_tuning, heads, losses, network
-from pipeline.training.fine_tuning import floored
-from pipeline.training.fitting import DivergedError, Settings, Task
+from pipeline.training.fitting import DivergedError, FitSettings, Task
 from pipeline.tune import search_space
 from pipeline.tune.search_space import Choice, Result
 
@@ -27,7 +26,7 @@ SAMPLE = 256
 
 
 @dataclass(frozen=True)
-class Trainer:
+class ChoiceTrainer:
     """Trains one choice after the other on the same pictures, each as if it were the first.
 
     pictures, task : training and validation images only.
@@ -39,7 +38,7 @@ class Trainer:
 
     pictures: Pictures
     task: Task
-    settings: Settings
+    settings: FitSettings
     precision: str
     seed: int
     views: bool
@@ -51,7 +50,7 @@ class Trainer:
         started = time.perf_counter()
         # Without this the networks of earlier trials would stay in memory.
         keras.backend.clear_session()
-        branch = self._branch(choice)
+        branch = self.network(choice)
         settings = replace(self.settings, learning_rate=choice.learning_rate)
         outputs = self.task.targets.shape[1]
         parameters = search_space.parameters(choice, self.pictures.size, outputs)
@@ -73,7 +72,7 @@ class Trainer:
         seconds = time.perf_counter() - started
         return Result(choice, parameters, epoch, scores["val_auc"], scores["val_loss"], seconds)
 
-    def _branch(self, choice: Choice) -> network.Branch:
+    def network(self, choice: Choice) -> network.Branch:
         """The network with the first weights that stage fine_tune would give it."""
         import keras
 
@@ -99,26 +98,26 @@ class Trainer:
         encoder = extract.Encoder(backbone, self.pictures.size)
         batches = self.pictures.batches(np.sort(rows), encoder.batch)
         maps = np.concatenate([encoder(batch) for batch in batches])
-        return floored(maps.mean(axis=(0, 1, 2)), maps.var(axis=(0, 1, 2)))
+        return fine_tuning.bounded_variance(maps.mean(axis=(0, 1, 2)), maps.var(axis=(0, 1, 2)))
 
 
-def trainer(
+def from_clean_table(
     folder: Path,
     size: tuple[int, int],
-    settings: Settings,
+    settings: FitSettings,
     loss: str,
     precision: str,
     seed: int,
     views: bool,
     clean: Path = CLEAN,
-) -> Trainer:
+) -> ChoiceTrainer:
     """A trainer on the images of the clean table; test images are left out at once.
 
     Parameters
     ----------
     folder, size : of the images; (height, width) in pixels.
     settings : their objective is that of ``loss``, a name in `losses.LOSSES`.
-    precision, seed, views : see `Trainer`; the seed is that of augmented views, too.
+    precision, seed, views : see `ChoiceTrainer`; the seed is that of augmented views, too.
 
     Raises
     ------
@@ -142,7 +141,7 @@ def trainer(
             )
     values: npt.NDArray[np.float32] = table.values.astype(np.float32)
     softmax = categories.spans(table.categories)
-    return Trainer(
+    return ChoiceTrainer(
         Pictures(
             folder=folder,
             names=table.images,

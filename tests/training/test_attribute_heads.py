@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -9,8 +10,15 @@ from pipeline.data.splits import out_of_fold
 from pipeline.features.store import FeatureStore
 from pipeline.metrics.scores import auc
 from pipeline.training import heads
-from pipeline.training.attribute_heads import Images, cross_fit, log_odds
-from pipeline.training.fitting import Settings, Task
+from pipeline.training.attribute_heads import (
+    CrossFit,
+    Images,
+    attribute_seed,
+    cross_fit,
+    log_odds,
+    settings_for,
+)
+from pipeline.training.fitting import Fit, FitSettings, Task
 from pipeline.training.head_bank import HeadBank
 
 N, K = 120, 3
@@ -19,54 +27,50 @@ IMAGES = Images(np.arange(N), FOLD, np.arange(N) >= 105)
 NAN = float("nan")
 
 
-@pytest.fixture
+@pytest.fixture(scope="module")
 def truth() -> np.ndarray:
     return (np.random.default_rng(5).random(N) < 0.3).astype(float)
 
 
-@pytest.fixture
-def make_bank(
-    make_store: Callable[..., FeatureStore], truth: np.ndarray
-) -> Callable[..., HeadBank]:
-    rng = np.random.default_rng(0)
-    maps = rng.normal(size=(2, N, 2, 2, 4))
+class RecordingBank(HeadBank):
+    """Keeps the tasks that it was given last."""
+
+    tasks: Sequence[Task] = ()
+
+    def fit(self, tasks: Sequence[Task]) -> list[Fit]:
+        self.tasks = tasks
+        return super().fit(tasks)
+
+
+@pytest.fixture(scope="module")
+def bank(make_store: Callable[..., FeatureStore], truth: np.ndarray) -> RecordingBank:
+    """Compiled once: a fit is the same whatever the bank fitted before."""
+    maps = np.random.default_rng(0).normal(size=(2, N, 2, 2, 4))
     maps[..., 0, 0, 1] += 4 * truth
     store = make_store(maps)
+    config = heads.configure("conv", store, 1, 0.0)
+    settings = FitSettings(4, 16, 0.02, 4)
+    return RecordingBank(store, config, K, settings, heads.moments("conv", store, np.arange(90)))
 
-    def make(epochs: int = 4) -> HeadBank:
-        config = heads.configure("conv", store, 1, 0.0)
-        settings = Settings(epochs, 16, 0.02, epochs)
-        return HeadBank(store, config, K, settings, heads.moments("conv", store, np.arange(90)))
 
-    return make
+def fit_folds(
+    bank: HeadBank, epochs: int, labels: np.ndarray, imbalance: str = "oversample"
+) -> CrossFit:
+    bank.settings = replace(bank.settings, epochs=epochs, patience=epochs)
+    return cross_fit(bank, IMAGES, labels, (0,), imbalance)
 
 
 def hide(labels: np.ndarray, share: float = 0.3) -> np.ndarray:
     return np.where(np.random.default_rng(1).random(N) < share, NAN, labels)
 
 
-class Recorder(HeadBank):
-    """Keeps the tasks it is given, and asks for scores no head may give."""
-
-    def watch(self) -> list[Task]:
-        self.tasks: list[Task] = []
-        return self.tasks
-
-    def fit(self, tasks: Sequence[Task]):  # type: ignore[no-untyped-def]
-        self.tasks.extend(tasks)
-        return super().fit(tasks)
-
-
 @pytest.mark.parametrize("imbalance", ["oversample", "class_weight", "none"])
 def test_no_head_is_fitted_on_what_it_scores(
-    make_bank: Callable[..., HeadBank], truth: np.ndarray, imbalance: str
+    bank: RecordingBank, truth: np.ndarray, imbalance: str
 ) -> None:
-    bank = make_bank(epochs=1)
-    bank.__class__ = Recorder
-    tasks = bank.watch()  # type: ignore[attr-defined]
     labels = hide(truth)
-    result = cross_fit(bank, IMAGES, labels, (0,), imbalance)
-    for k, task in enumerate(tasks):
+    result = fit_folds(bank, 1, labels, imbalance)
+    for k, task in enumerate(bank.tasks):
         fitted = set(task.rows.tolist())
         assert fitted == set(np.flatnonzero(np.isnan(result.logits[k])))
         assert not fitted & set(np.flatnonzero(k == FOLD))
@@ -77,11 +81,9 @@ def test_no_head_is_fitted_on_what_it_scores(
             assert task.targets.mean() == 0.5
 
 
-def test_out_of_fold_scores_find_the_signal(
-    make_bank: Callable[..., HeadBank], truth: np.ndarray
-) -> None:
+def test_out_of_fold_scores_find_the_signal(bank: RecordingBank, truth: np.ndarray) -> None:
     labels = hide(truth)
-    result = cross_fit(make_bank(8), IMAGES, labels, (0,), "oversample")
+    result = fit_folds(bank, 8, labels)
     scores = out_of_fold(result.logits, FOLD)
     assert np.isfinite(scores).all()
     known = ~np.isnan(labels)
@@ -89,55 +91,51 @@ def test_out_of_fold_scores_find_the_signal(
     assert auc(truth[~known], scores[~known]) > 0.8
 
 
-def test_a_coin_stays_a_coin(make_bank: Callable[..., HeadBank]) -> None:
+def test_a_coin_stays_a_coin(bank: RecordingBank) -> None:
     """Labels that are noise score about chance out of fold, however long the heads are fitted."""
     coin = np.random.default_rng(2).integers(0, 2, N).astype(float)
-    result = cross_fit(make_bank(15), IMAGES, coin, (0,), "oversample")
+    result = fit_folds(bank, 15, coin)
     scores = out_of_fold(result.logits, FOLD)
     train = FOLD >= 0
     # Chance for 45 against 45 labels: standard error of the AUC 0.06.
     assert 0.3 < auc(coin[train], scores[train]) < 0.7
 
 
-def test_own_label_never_reaches_its_score(
-    make_bank: Callable[..., HeadBank], truth: np.ndarray
-) -> None:
+def test_own_label_never_reaches_its_score(bank: RecordingBank, truth: np.ndarray) -> None:
     """Flip the known labels of one fold: that fold's own scores stay the same to the last bit."""
     labels = hide(truth)
     flipped = np.where(FOLD == 1, 1 - labels, labels)
-    one = cross_fit(make_bank(2), IMAGES, labels, (0,), "oversample")
-    two = cross_fit(make_bank(2), IMAGES, flipped, (0,), "oversample")
+    one = fit_folds(bank, 2, labels)
+    two = fit_folds(bank, 2, flipped)
     assert np.array_equal(one.logits[1], two.logits[1], equal_nan=True)
     assert not np.array_equal(one.logits[0], two.logits[0], equal_nan=True)
 
 
-def test_scale_is_the_natural_prevalence(
-    make_bank: Callable[..., HeadBank], truth: np.ndarray
-) -> None:
-    result = cross_fit(make_bank(1), IMAGES, truth, (0,), "oversample")
+def test_scale_is_the_natural_prevalence(bank: RecordingBank, truth: np.ndarray) -> None:
+    result = fit_folds(bank, 1, truth)
     for k in range(K):
         inside = (FOLD >= 0) & (k != FOLD)
         assert result.shifts[k] == pytest.approx(log_odds(truth[inside]))
-    assert (cross_fit(make_bank(1), IMAGES, truth, (0,), "none").shifts == 0).all()
+    assert (fit_folds(bank, 1, truth, "none").shifts == 0).all()
 
 
-def test_a_single_class_is_not_fitted(make_bank: Callable[..., HeadBank]) -> None:
-    result = cross_fit(make_bank(2), IMAGES, np.ones(N), (0,), "oversample")
+def test_a_single_class_is_not_fitted(bank: RecordingBank) -> None:
+    result = fit_folds(bank, 2, np.ones(N))
     assert [(fit.history, fit.best_epoch) for fit in result.fits] == [([], -1)] * K
     assert result.constants == pytest.approx([log_odds(np.ones(60))] * K)
     scores = out_of_fold(result.logits, FOLD)
     assert (scores > 4).all()
-    nothing = cross_fit(make_bank(2), IMAGES, np.full(N, NAN), (0,), "oversample")
+    nothing = fit_folds(bank, 2, np.full(N, NAN))
     assert (out_of_fold(nothing.logits, FOLD) == 0).all()
 
 
 @pytest.mark.parametrize("imbalance", ["oversample", "class_weight"])
 def test_a_fold_with_a_single_class_leaves_the_others_alone(
-    make_bank: Callable[..., HeadBank], truth: np.ndarray, imbalance: str
+    bank: RecordingBank, truth: np.ndarray, imbalance: str
 ) -> None:
     """All positives lie in fold 0: only its head is fitted without any."""
     labels = np.where((FOLD >= 0) & (FOLD != 0), 0.0, truth)
-    result = cross_fit(make_bank(3), IMAGES, labels, (0,), imbalance)
+    result = fit_folds(bank, 3, labels, imbalance)
     assert [len(fit.history) > 0 for fit in result.fits] == [False, True, True]
     assert np.isnan(result.constants).tolist() == [False, True, True]
     unseen = ~np.isnan(result.logits[0])
@@ -148,3 +146,14 @@ def test_a_fold_with_a_single_class_leaves_the_others_alone(
 def test_out_of_fold_by_hand() -> None:
     logits = np.array([[NAN, 1.0, 3.0], [2.0, NAN, 5.0]])
     assert out_of_fold(logits, np.array([1, 0, -1])).tolist() == [2.0, 1.0, 4.0]
+
+
+def test_a_focal_imbalance_is_a_focal_loss_and_an_epoch_has_so_many_images() -> None:
+    settings = settings_for(4, 100, 0.1, 2, "focal")
+    assert (settings.objective.loss, settings.most_steps) == ("focal", 11)
+    assert settings_for(4, 100, 0.1, 2, "oversample").objective.loss == "cross_entropy"
+
+
+def test_an_attributes_seed_depends_on_its_name() -> None:
+    assert attribute_seed(3, "hat") == attribute_seed(3, "hat")
+    assert len({attribute_seed(3, "hat"), attribute_seed(3, "bag"), attribute_seed(4, "hat")}) == 3

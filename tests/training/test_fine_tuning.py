@@ -3,6 +3,7 @@ from __future__ import annotations
 import dataclasses
 import hashlib
 import io
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -14,18 +15,21 @@ from pipeline.data.categories import Attribute
 from pipeline.data.loading import Pictures
 from pipeline.errors import PipelineError
 from pipeline.features import backbones
+from pipeline.features import weights as backbone_weights
 from pipeline.features.weights import randomise
 from pipeline.training import fine_tuning, heads, network, saved_model, schedules
-from pipeline.training.fitting import Fit, Settings, Task
+from pipeline.training.fine_tuning import NetworkTrainer
+from pipeline.training.fitting import Fit, FitSettings, Task
 from pipeline.training.losses import Objective
 from pipeline.training.network import Branch, WholeNetwork
+from pipeline.training.saved_model import Card
 
 SIZE = (32, 32)
 N, TRAINING = 40, 28
 LABELS = np.stack([np.arange(N) % 2, np.arange(N) // 2 % 2], axis=1).astype("float32")
 """Whether the left half is bright, and whether the right half is red."""
 UNIT = (np.zeros(8, "float32"), np.ones(8, "float32"))
-SETTINGS = Settings(epochs=3, batch_size=8, learning_rate=0.005, patience=9)
+SETTINGS = FitSettings(epochs=3, batch_size=8, learning_rate=0.005, patience=9)
 
 
 @pytest.fixture(scope="module")
@@ -138,7 +142,7 @@ def test_best_weights_of_head_and_backbone_are_kept(pictures: Pictures) -> None:
     (found,) = fit(made, pictures, task(), epochs=6, learning_rate=0.05)
     ranks = [(entry["val_auc"], -entry["val_loss"]) for entry in found.history]
     assert found.best_epoch == ranks.index(max(ranks)) < 5
-    assert same(found.weights, made.heads[0].get_weights())
+    assert same(found.weights, weights(made))
     held = np.arange(TRAINING, N)
     logits = fine_tuning.predict(WholeNetwork([made], SIZE), pictures, held, 2)
     loss = np.logaddexp(0, np.where(LABELS[held] == 1, -logits, logits)).mean()
@@ -370,3 +374,152 @@ def test_running_moments_keep_up_with_a_few_steps(pictures: Pictures) -> None:
         fine_tuning.fit(made, pictures, task(), settings, True, batches, False)
         assert norm.momentum == momentum
         assert bool(np.abs(norm.moving_mean.numpy()).max() > 1) is batches
+
+
+# Which networks are trained for a kind of final network, from what, and what they share.
+
+ATTRIBUTES = [(0, 1), (1, 3), (3, 4)]
+"""The middle one is categorical, of two values."""
+SMALL = (16, 16)
+HEAD = heads.HeadConfig("dense", (4, 4, 8), outputs=4, dropout=0.0, units=6)
+MOMENTS = (np.arange(8, dtype="float32"), np.full(8, 4, dtype="float32"))
+
+
+class Fits:
+    """In place of `fine_tuning.fit`: notes how it was called, and trains nothing."""
+
+    def __init__(self) -> None:
+        self.calls: list[dict[str, Any]] = []
+
+    def __call__(self, branch: network.Branch, *args: Any, **options: Any) -> list[Fit]:
+        branch.backbone.network.trainable = options["train_backbone"]
+        self.calls.append({"branch": branch, "spans": list(branch.spans), **options})
+        return [Fit(weights=head.get_weights()) for head in branch.heads]
+
+
+@pytest.fixture
+def calls(monkeypatch: pytest.MonkeyPatch) -> Fits:
+    def load(name: str, size: tuple[int, int], precision: str) -> Any:
+        assert (name, size, precision) == ("cnn-4-8", SMALL, "float32")
+        backbone = backbones.build(name, size)
+        randomise(backbone, 1)
+        return backbone
+
+    monkeypatch.setattr(backbone_weights, "load", load)
+    instead = Fits()
+    monkeypatch.setattr(fine_tuning, "fit", instead)
+    return instead
+
+
+def trainer(**changes: Any) -> NetworkTrainer:
+    rows, nothing = np.arange(3), np.zeros((3, 4), dtype="float32")
+    options: dict[str, Any] = {
+        "card": Card(
+            head=HEAD,
+            attributes=("a", "b=x", "b=y", "c"),
+            thresholds=(0.5,) * 4,
+            image_size=SMALL,
+            backbone={"name": "cnn-4-8"},
+            precision="float32",
+            missing="mask",
+        ),
+        "pictures": Pictures(Path(), ["a", "b", "c"], ["", "", ""], SMALL, seed=0),
+        "task": Task(rows, nothing, rows, nothing, seed=(5, 4)),
+        "settings": FitSettings(epochs=1, batch_size=2, learning_rate=0.1, patience=1),
+        "moments": MOMENTS,
+        "batch_statistics": True,
+        "views": False,
+    }
+    return NetworkTrainer(**(options | changes))
+
+
+def alike(one: Any, other: Any) -> bool:
+    return same(one.get_weights(), other.get_weights())
+
+
+def trained(
+    kind: str, attributes: Sequence[network.Span] = ATTRIBUTES, built: Any = None, **changes: Any
+) -> list[fine_tuning.Trained]:
+    return fine_tuning.NETWORKS[kind](trainer(**changes), attributes, built)
+
+
+def test_a_single_network_has_one_head_for_all_columns(calls: Fits) -> None:
+    ((branch, fits),) = trained("single", views=True)
+    assert branch.spans == [(0, 4)]
+    assert [head.output_shape for head in branch.heads] == [(None, 4)]
+    assert len(fits) == 1
+    (call,) = calls.calls
+    assert (call["train_backbone"], call["batch_statistics"], call["views"]) == (True, True, True)
+
+
+def test_what_is_being_trained_is_logged(calls: Fits, caplog: pytest.LogCaptureFixture) -> None:
+    with caplog.at_level("INFO", "fine_tune"):
+        trained("shared")
+    assert caplog.messages == [
+        "a backbone with its head for a",
+        "heads on a frozen backbone for b=x and 2 more",
+    ]
+
+
+def test_a_single_network_starts_from_the_head_that_it_is_given(calls: Fits) -> None:
+    built = heads.build(HEAD)
+    ((branch, _),) = trained("single", built=built)
+    assert branch.heads == [built]
+    ((fresh, _),) = trained("single")
+    assert not alike(fresh.heads[0], built)
+    assert [call["fitted"] for call in calls.calls] == [True, False]
+
+
+def test_independent_networks_share_nothing_and_start_alike(calls: Fits) -> None:
+    branches, fits = zip(*trained("independent"), strict=True)
+    assert [branch.spans for branch in branches] == [[span] for span in ATTRIBUTES]
+    assert [branch.heads[0].output_shape[1] for branch in branches] == [1, 2, 1]
+    assert [len(own) for own in fits] == [1, 1, 1]
+    assert all(call["train_backbone"] for call in calls.calls)
+    networks = [branch.backbone for branch in branches]
+    assert len({id(one) for one in networks}) == 3
+    assert all(alike(one, networks[0]) for one in networks[1:])
+    # A head does not depend on which others there are: alone it starts from the same weights.
+    alone, _ = trainer().train(ATTRIBUTES[2])
+    assert alike(alone.heads[0], branches[2].heads[0])
+    assert not alike(branches[0].heads[0], branches[2].heads[0])
+
+
+def test_a_shared_backbone_is_trained_once_and_then_frozen(calls: Fits) -> None:
+    ((branch, fits),) = trained("shared")
+    assert branch.spans == ATTRIBUTES
+    assert len(branch.heads) == len(fits) == 3
+    assert [call["spans"] for call in calls.calls] == [ATTRIBUTES[:1], ATTRIBUTES[1:]]
+    assert [call["train_backbone"] for call in calls.calls] == [True, False]
+    # Moments of batches are learnt with the backbone or not at all.
+    assert [call["batch_statistics"] for call in calls.calls] == [True, False]
+    assert calls.calls[0]["branch"].backbone is branch.backbone
+    # Of what was fitted, the backbone's weights are a part.
+    own = heads.counts(branch.backbone.network)[1]
+    assert own > 0
+    assert branch.trainable == own + sum(heads.counts(head)[1] for head in branch.heads)
+
+
+def test_of_one_attribute_there_is_nothing_to_share(calls: Fits) -> None:
+    ((branch, _),) = trained("shared", ATTRIBUTES[:1])
+    assert branch.spans == [(0, 1)]
+    assert len(calls.calls) == 1
+
+
+def test_batch_moments_are_left_alone_where_asked(calls: Fits) -> None:
+    trained("single", batch_statistics=False)
+    assert [call["batch_statistics"] for call in calls.calls] == [False]
+
+
+def test_another_kind_is_an_error(calls: Fits) -> None:
+    with pytest.raises(KeyError, match="twin"):
+        trained("twin")
+    assert not calls.calls
+
+
+def test_the_lower_bound_of_the_variance_is_a_hundredth_of_its_mean() -> None:
+    mean, variance = fine_tuning.bounded_variance(
+        np.array([1.0, 2, 3]), np.array([0.0, 0.01, 5.99])
+    )
+    assert mean.tolist() == [1, 2, 3]
+    assert variance == pytest.approx([0.02, 0.02, 5.99])

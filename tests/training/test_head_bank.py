@@ -2,6 +2,8 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Callable
+from functools import cache
+from typing import Any
 
 import numpy as np
 import pytest
@@ -9,14 +11,15 @@ import pytest
 from pipeline.errors import PipelineError
 from pipeline.features.store import FeatureStore
 from pipeline.training import heads, schedules
-from pipeline.training.fitting import Settings, Task
-from pipeline.training.head_bank import HeadBank
+from pipeline.training.fitting import FitSettings, Task
+from pipeline.training.head_bank import HeadBank, HeadsOnTasks
 from pipeline.training.losses import Objective
 
 N = 160
+PLAIN = Objective()
 
 
-@pytest.fixture
+@pytest.fixture(scope="module")
 def store(make_store: Callable[..., FeatureStore]) -> FeatureStore:
     """The label of image i is written into one channel of one position, under noise."""
     rng = np.random.default_rng(0)
@@ -25,12 +28,34 @@ def store(make_store: Callable[..., FeatureStore]) -> FeatureStore:
     return make_store(maps)
 
 
-def bank(store: FeatureStore, kind: str, count: int, outputs: int = 1, **more: object) -> HeadBank:
-    settings = Settings(
-        **{"epochs": 12, "batch_size": 16, "learning_rate": 0.01, "patience": 4} | more  # type: ignore[arg-type]
-    )
+@cache
+def compiled(
+    store: FeatureStore,
+    kind: str,
+    count: int,
+    outputs: int,
+    objective: Objective,
+    clip_norm: float | None,
+) -> HeadBank:
+    """One bank for all tests that ask for such heads: it fits as if it were new."""
+    settings = FitSettings(12, 16, 0.01, 4, objective=objective, clip_norm=clip_norm)
     config = heads.configure(kind, store, outputs, dropout=0.2)
     return HeadBank(store, config, count, settings, heads.moments(kind, store, np.arange(N)))
+
+
+def bank(
+    store: FeatureStore,
+    kind: str,
+    count: int,
+    outputs: int = 1,
+    objective: Objective = PLAIN,
+    clip_norm: float | None = None,
+    **more: Any,
+) -> HeadBank:
+    made = compiled(store, kind, count, outputs, objective, clip_norm)
+    settings = {"epochs": 12, "patience": 4, "schedule": "constant", "training_scores": False}
+    made.settings = dataclasses.replace(made.settings, **settings | {"most_steps": None} | more)
+    return made
 
 
 def task(seed: int, label: np.ndarray | None = None) -> Task:
@@ -115,25 +140,23 @@ def test_unknown_targets_teach_nothing(store: FeatureStore) -> None:
 
 
 def test_copies_take_different_views(store: FeatureStore, monkeypatch: pytest.MonkeyPatch) -> None:
-    side = bank(store, "conv", 1, epochs=2)
+    side = bank(store, "linear", 1)
     seen: list[tuple[int, int]] = []
-    original = side._features
+    original = side.step
 
-    def spy(rows: np.ndarray, views: np.ndarray) -> np.ndarray:
+    def spy(rows: np.ndarray, views: np.ndarray, *cells: np.ndarray) -> np.ndarray:
         seen.extend(zip(rows.ravel().tolist(), views.ravel().tolist(), strict=True))
-        return original(rows, views)
+        return original(rows, views, *cells)
 
-    monkeypatch.setattr(side, "_features", spy)
+    monkeypatch.setattr(side, "step", spy)
     rows = np.array([3, 3, 8, 9])
-    orders = [np.random.default_rng(0)]
     twice = Task(rows, np.ones((4, 1), "float32"), rows[:1], np.ones((1, 1)), seed=(1,))
-    from pipeline.training.resample import occurrence
-
-    side._epoch([twice], orders, [occurrence(rows)], epoch=0)
+    training = HeadsOnTasks(side, [twice])
+    training.train_epoch(0)
     assert {view for row, view in seen if row == 3} == {0, 1}
     first = {view for row, view in seen if row == 8}
     seen.clear()
-    side._epoch([twice], orders, [occurrence(rows)], epoch=1)
+    training.train_epoch(1)
     assert {view for row, view in seen if row == 8} != first
 
 
@@ -146,16 +169,12 @@ def test_a_diverging_fit_names_the_param(store: FeatureStore) -> None:
 
 
 def test_training_scores_on_request(store: FeatureStore) -> None:
-    side = bank(store, "linear", 1, epochs=2)
-    settings = Settings(2, 16, 0.01, 4, training_scores=True)
-    config = side.config
-    scored = HeadBank(store, config, 1, settings, side.moments)
-    (fit,) = scored.fit([task(1)])
+    (fit,) = bank(store, "linear", 1, epochs=2, training_scores=True).fit([task(1)])
     assert {"auc", "binary_accuracy", "loss"} <= fit.history[0].keys()
     assert 0 <= fit.history[0]["auc"] <= 1
 
 
-def test_every_step_is_told(store: FeatureStore) -> None:
+def test_every_step_is_in_the_history(store: FeatureStore) -> None:
     # 100 rows are seven steps of 16, the last one filled up from the front.
     (fit,) = bank(store, "linear", 1, epochs=3).fit([task(1)])
     assert len(fit.iterations) == 3 * 7
@@ -165,7 +184,7 @@ def test_every_step_is_told(store: FeatureStore) -> None:
     assert len(few.fit([task(1)])[0].iterations) == 3 * 2
 
 
-def test_a_head_that_has_stopped_tells_no_further_steps(store: FeatureStore) -> None:
+def test_a_head_that_has_stopped_has_no_further_steps(store: FeatureStore) -> None:
     hopeless = dataclasses.replace(task(1, np.zeros(N)), val_targets=np.ones((30, 1)))
     endless = dataclasses.replace(task(2), val_targets=np.full((30, 1), np.nan))
     fits = bank(store, "linear", 2, epochs=6, patience=1).fit([hopeless, endless])

@@ -163,7 +163,7 @@ def test_the_stage_writes_a_network(use: Callable[[str], Path], name: str) -> No
 
 
 @pytest.mark.parametrize("name", BRANCHES)
-def test_the_course_is_told_under_each_attributes_own_name(
+def test_the_history_is_written_under_each_attributes_own_name(
     use: Callable[[str], Path], name: str
 ) -> None:
     curves = pd.read_csv(use(name) / "history.csv")
@@ -313,9 +313,9 @@ def test_predict_writes_values_of_categorical_attributes(
         own = probability[:, start:stop]
         values = [column.split("=")[1] for column in COLUMNS[start:stop]]
         assert good[one].tolist() == [values[k] for k in own.argmax(axis=1)]
-        told = good[f"{one}_probability"].astype(float).to_numpy()
-        assert told == pytest.approx(own.max(axis=1), abs=1e-6)
-        assert (told >= 0.5).all()
+        shown = good[f"{one}_probability"].astype(float).to_numpy()
+        assert shown == pytest.approx(own.max(axis=1), abs=1e-6)
+        assert (shown >= 0.5).all()
     decided = (probability[:, 2] >= model.card.thresholds[2]).astype(int).astype(str)
     assert good["bright"].tolist() == decided.tolist()
 
@@ -335,8 +335,8 @@ def test_predict_image(use: Callable[[str], Path], name: str) -> None:
         for threshold in (None, 0.0, float(row[2]), np.nextafter(row[2], 1), 1.0):
             limit = model.card.thresholds[2] if threshold is None else threshold
             middle = ["bright"] if row[2] >= limit else []
-            told, present = predict_image(model, str(file), threshold)
-            assert told == probability
+            again, present = predict_image(model, str(file), threshold)
+            assert again == probability
             assert present == [colour, *middle, shade]
 
 

@@ -34,7 +34,7 @@ def noise(count: int) -> np.ndarray:
     return np.random.default_rng(0).integers(0, 256, (count, *SIZE, 3), dtype=np.uint8)
 
 
-@pytest.mark.parametrize("kind", sorted(heads.REGISTRY))
+@pytest.mark.parametrize("kind", sorted(heads.HEADS))
 def test_heads_give_their_columns(kind: str) -> None:
     one, two = branch([(0, 1), (3, 4)], 1, kind), branch([(1, 3)], 2, kind)
     whole = WholeNetwork([one, two], SIZE)

@@ -5,7 +5,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pipeline.training.resample import balanced_weights, occurrence, oversample
+from pipeline.training.losses import LOSSES
+from pipeline.training.resample import IMBALANCE, balanced_weights, occurrence, oversample
 
 two_classes = st.lists(st.integers(0, 1), min_size=2, max_size=200).filter(
     lambda labels: 0 < sum(labels) < len(labels)
@@ -47,3 +48,15 @@ def test_weights_give_both_classes_the_same_mass(labels: list[int]) -> None:
 def test_occurrence_counts_earlier_copies() -> None:
     assert occurrence(np.array([5, 2, 5, 5, 2, 9])).tolist() == [0, 0, 1, 2, 1, 0]
     assert occurrence(np.array([], dtype=int)).tolist() == []
+
+
+@pytest.mark.parametrize("name", sorted(IMBALANCE))
+def test_what_gives_both_classes_the_same_mass_is_known_to_shift_their_prevalence(
+    name: str,
+) -> None:
+    balancing, y = IMBALANCE[name], np.array([0.0, 0, 0, 1])
+    rows = balancing.rows(y, 1) if balancing.rows else np.arange(4)
+    weights = balancing.weights(y[rows]) if balancing.weights else np.ones(len(rows))
+    mass = weights[y[rows] == 1].sum() / weights.sum()
+    assert mass == pytest.approx(0.5 if balancing.shifts_prevalence else 0.25)
+    assert balancing.loss in LOSSES

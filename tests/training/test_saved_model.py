@@ -76,6 +76,15 @@ def test_a_card_of_an_earlier_version_is_read(tmp_path: Path) -> None:
     assert saved_model.read_card(tmp_path) == CARD
 
 
+def test_a_card_that_lacks_something_is_one_line(tmp_path: Path) -> None:
+    saved_model.write_card(CARD, tmp_path)
+    content = json.loads((tmp_path / "model.json").read_text())
+    del content["head"]["dropout"]
+    (tmp_path / "model.json").write_text(json.dumps(content))
+    with pytest.raises(PipelineError, match=r"model\.json: head\.dropout: Field required; train"):
+        saved_model.read_card(tmp_path)
+
+
 def test_the_fine_tuned_network_is_in_use_where_there_is_one(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

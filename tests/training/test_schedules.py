@@ -2,44 +2,33 @@ from __future__ import annotations
 
 import pytest
 
-from pipeline.training.schedules import DECAY, WAIT, Schedule
+from pipeline.training.schedules import DECAY, SCHEDULES, WAIT
+
+BEST, WORSE = [True], [False]
 
 
 def test_constant_and_exponential() -> None:
-    assert [Schedule("constant", 0.1, 9).rate(epoch) for epoch in (0, 5)] == [0.1, 0.1]
-    falling = Schedule("exponential", 0.1, 9)
-    assert falling.rate(0) == 0.1
-    assert falling.rate(3) == pytest.approx(0.1 * DECAY**3)
+    assert [SCHEDULES["constant"](epoch, 9, []) for epoch in (0, 5)] == [1, 1]
+    falling = SCHEDULES["exponential"]
+    assert falling(0, 9, []) == 1
+    assert falling(3, 9, []) == pytest.approx(DECAY**3)
 
 
 def test_cosine_ends_near_zero() -> None:
-    wave = Schedule("cosine", 0.2, 10)
-    assert wave.rate(0) == 0.2
-    assert wave.rate(5) == pytest.approx(0.1)
-    assert 0 < wave.rate(9) < 0.01
+    wave = SCHEDULES["cosine"]
+    assert wave(0, 10, []) == 1
+    assert wave(5, 10, []) == pytest.approx(0.5)
+    assert 0 < wave(9, 10, []) < 0.05
 
 
 def test_plateau_halves_after_each_wait() -> None:
-    plateau = Schedule("plateau", 0.8, 99)
-    plateau.observe(better=True)
-    for _ in range(WAIT - 1):
-        plateau.observe(better=False)
-    assert plateau.rate(3) == 0.8
-    plateau.observe(better=False)
-    assert plateau.rate(4) == 0.4
-    plateau.observe(better=True)
-    for _ in range(2 * WAIT):
-        plateau.observe(better=False)
-    assert plateau.rate(9) == pytest.approx(0.1)
+    plateau = SCHEDULES["plateau"]
+    first = BEST + WORSE * (WAIT - 1)
+    assert plateau(3, 99, first) == 1
+    assert plateau(4, 99, first + WORSE) == 0.5
+    assert plateau(9, 99, first + WORSE + BEST + WORSE * (2 * WAIT)) == pytest.approx(1 / 8)
 
 
-def test_others_stay_where_they_are_whatever_is_observed() -> None:
-    constant = Schedule("constant", 0.8, 99)
-    for _ in range(20):
-        constant.observe(better=False)
-    assert constant.rate(20) == 0.8
-
-
-def test_an_unknown_kind_is_refused() -> None:
-    with pytest.raises(ValueError, match="linear"):
-        Schedule("linear", 0.1, 3)
+@pytest.mark.parametrize("name", sorted(set(SCHEDULES) - {"plateau"}))
+def test_others_stay_where_they_are_whatever_came_before(name: str) -> None:
+    assert SCHEDULES[name](20, 99, WORSE * 20) == SCHEDULES[name](20, 99, BEST * 20)

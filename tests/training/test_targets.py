@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from pipeline.training.targets import IMPUTE, MASK, NEGATIVE, VARIANTS, judged, keep, targets
+from pipeline.training.targets import IMPUTE, MASK, NEGATIVE, VARIANTS, keep, of_learnable, targets
 
 NAN = float("nan")
 KNOWN = np.array([[1, NAN, 0], [NAN, NAN, NAN]])
@@ -69,9 +69,9 @@ def test_without_validation_cells_nothing_shows_that_imputing_helps() -> None:
 def test_models_are_compared_on_learnable_attributes() -> None:
     known = np.array([[1, 0, NAN], [0, NAN, 1]])
     np.testing.assert_array_equal(
-        judged(known, np.array([True, False, True])), [[1, NAN, NAN], [0, NAN, 1]]
+        of_learnable(known, np.array([True, False, True])), [[1, NAN, NAN], [0, NAN, 1]]
     )
-    np.testing.assert_array_equal(judged(known, np.zeros(3, dtype=bool)), known)
+    np.testing.assert_array_equal(of_learnable(known, np.zeros(3, dtype=bool)), known)
 
 
 def test_taking_unknown_cells_for_zero_leaves_categorical_ones_out() -> None:

@@ -74,8 +74,8 @@ def project(
     return tmp_path
 
 
-def trained(epochs: int = 1, **changes: Any) -> trainer.Trainer:
-    return replace(tune.trainer(params.load(), epochs, seed=3), **changes)
+def trained(epochs: int = 1, **changes: Any) -> trainer.ChoiceTrainer:
+    return replace(tune.trainer_for(params.load(), epochs, seed=3), **changes)
 
 
 def scored(auc: float, loss: float, choice: Choice = USUAL) -> Result:
@@ -96,7 +96,7 @@ def pretended(monkeypatch: pytest.MonkeyPatch, *answers: float | BaseException) 
         return [Fit(history=[{"val_auc": answer, "val_loss": 0.5}])]
 
     monkeypatch.setattr(fine_tuning, "fit", fit)
-    monkeypatch.setattr(trainer.Trainer, "_branch", lambda self, choice: None)
+    monkeypatch.setattr(trainer.ChoiceTrainer, "network", lambda self, choice: None)
 
 
 @pytest.mark.identical_bytes
@@ -117,7 +117,7 @@ def test_the_network_is_the_one_that_the_choice_says(precision: str) -> None:
     import keras
 
     train = trained(precision=precision)
-    branch = train._branch(USUAL)
+    branch = train.network(USUAL)
     assert branch.backbone.network.layers[1].compute_dtype == precision
     assert keras.config.dtype_policy().name == "float32"
     counted = branch.backbone.network.count_params()
@@ -218,10 +218,10 @@ def test_what_there_is_to_train_on_is_checked() -> None:
     table.loc[table["split"] == "val", ["bright", "coin"]] = np.nan
     table.to_csv(trainer.CLEAN / "labels.csv", index=False, float_format="%g")
     with pytest.raises(PipelineError, match="no validation image with a known label"):
-        tune.trainer(p, 1, 0)
+        tune.trainer_for(p, 1, 0)
     (trainer.CLEAN / "labels.csv").unlink()
     with pytest.raises(PipelineError) as error:
-        tune.trainer(p, 1, 0)
+        tune.trainer_for(p, 1, 0)
     assert str(error.value) == "data/clean/labels.csv: no such file; run `dvc repro clean`"
 
 
@@ -229,7 +229,7 @@ def test_what_there_is_to_train_on_is_checked() -> None:
 def test_whole_numbers_and_unknown_rows_are_not_trained_on() -> None:
     p = params.load()
     p = p.model_copy(update={"backbone": p.backbone.model_copy(update={"precision": "int8"})})
-    train = tune.trainer(p, 1, 0)
+    train = tune.trainer_for(p, 1, 0)
     assert train.precision in ("float32", "bfloat16")
     assert not np.isnan(train.task.targets).all(axis=1).any()
     assert len(train.pictures.names) == 64
