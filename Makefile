@@ -20,20 +20,25 @@ install: $(VENV)/.dev  ## Create the virtual environment with everything for dev
 repro: $(VENV)/.runtime  ## Run the pipeline: dvc repro
 	dvc repro
 
-test: $(VENV)/.dev  ## Lint, type-check and run the test suite
-	$(MAKE) --no-print-directory lint
-	pytest -n 2 --dist loadfile -m "not slow"
+# A file's tests share what they fit and stay in one process; tests/conftest.py puts the long files first.
+# Two processes with a thread for each core each wait for one another's threads: small products of matrices
+# take several times as long.
+PYTEST = OPENBLAS_NUM_THREADS=1 OMP_NUM_THREADS=1 pytest -n 2 --dist loadfile --no-loadscope-reorder
 
-test-slow: $(VENV)/.dev  ## Run the tests that take minutes each
-	pytest -m slow
+test: $(VENV)/.dev  ## Lint, type-check and run the tests but the slow ones, in five minutes
+	$(MAKE) --no-print-directory lint
+	$(PYTEST) -m "not slow"
+
+test-slow: $(VENV)/.dev  ## Run the slow tests: statistical, Ray, int8, repeatability, runs with other params
+	$(PYTEST) -m slow
 
 # As on a processor with AVX2 at most, whose products of matrices are another library's, too. TensorFlow
 # computes with oneDNN there as everywhere, and with Eigen where that is turned off.
 WEAK = ONEDNN_MAX_CPU_ISA=AVX2 OPENBLAS_CORETYPE=Haswell
 MARKED ?= not slow
 test-weak: $(VENV)/.dev  ## Run the suite as on a processor with AVX2 at most, with oneDNN and without
-	$(WEAK) TF_ENABLE_ONEDNN_OPTS=1 pytest -n 2 --dist loadfile -m "$(MARKED)"
-	$(WEAK) TF_ENABLE_ONEDNN_OPTS=0 pytest -n 2 --dist loadfile -m "$(MARKED)"
+	$(WEAK) TF_ENABLE_ONEDNN_OPTS=1 $(PYTEST) -m "$(MARKED)"
+	$(WEAK) TF_ENABLE_ONEDNN_OPTS=0 $(PYTEST) -m "$(MARKED)"
 
 lint: $(VENV)/.dev  ## Lint, type-check and hold imports to their direction
 	ruff check .

@@ -49,15 +49,16 @@ def regression(
     Probability [N, A] per strength.
     """
     return [
-        per_attribute(features, labels, partial(_fitted, strength=c, balanced=balanced))
+        per_attribute(features, labels, partial(predicted, strength=c, balanced=balanced))
         for c in strengths
     ]
 
 
-def _fitted(features: np.ndarray, y: np.ndarray, strength: float, balanced: bool) -> np.ndarray:
+def predicted(features: np.ndarray, y: np.ndarray, strength: float, balanced: bool) -> np.ndarray:
+    """Probability [N] of every image after a fit on those whose label ``y`` [N] is known."""
     rows = np.flatnonzero(~np.isnan(y))
     train, everything = _rotated(features, rows)
-    model = _classifier(strength, balanced).fit(train, y[rows])
+    model = classifier(strength, balanced).fit(train, y[rows])
     return np.asarray(model.predict_proba(everything)[:, 1])
 
 
@@ -74,7 +75,8 @@ def _rotated(features: np.ndarray, rows: np.ndarray) -> tuple[np.ndarray, np.nda
     return train @ basis, features @ basis
 
 
-def _classifier(strength: float, balanced: bool) -> LogisticRegression:
+def classifier(strength: float, balanced: bool) -> LogisticRegression:
+    """A regression that is not fitted yet."""
     weight = "balanced" if balanced else None
     return LogisticRegression(C=strength, class_weight=weight, solver="lbfgs", max_iter=1000)
 
@@ -105,7 +107,7 @@ def self_training(
     """scikit-learn's SelfTrainingClassifier (Yarowsky 1995) for each (C, threshold)."""
 
     def model(x: np.ndarray, y: np.ndarray, strength: float, threshold: float) -> np.ndarray:
-        chain = SelfTrainingClassifier(_classifier(strength, False), threshold=threshold)
+        chain = SelfTrainingClassifier(classifier(strength, False), threshold=threshold)
         marked = np.where(np.isnan(y), -1, y).astype(int)  # its sign for unlabelled
         return np.asarray(chain.fit(x, marked).predict_proba(x)[:, 1])
 

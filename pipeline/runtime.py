@@ -120,6 +120,17 @@ def processor_has_bfloat16() -> bool:
     return processor_has("avx512_bf16") or processor_has("amx_bf16")
 
 
+def processor_sums_int8() -> bool:
+    """Whether the processor adds up products of 8-bit numbers without a bound that cuts them off.
+
+    With VNNI or AMX it does. With AVX2 alone, or where ONEDNN_MAX_CPU_ISA keeps to that, two
+    products are added in 16 bits and saturate.
+    """
+    kept_to = os.environ.get("ONEDNN_MAX_CPU_ISA", "").upper()
+    flags = ("avx512_vnni", "avx_vnni", "amx_int8")
+    return kept_to not in ("SSE41", "AVX", "AVX2", "AVX512_CORE") and any(map(processor_has, flags))
+
+
 def processor_has(flag: str, cpuinfo: Path = Path("/proc/cpuinfo")) -> bool:
     """Whether the processor lists ``flag`` (Linux on x86-64)."""
     try:

@@ -26,6 +26,23 @@ def test_a_processor_has_the_flags_that_it_lists(
     assert runtime.processor_has("avx512_bf16", cpuinfo) is expected
 
 
+@pytest.mark.parametrize(
+    ("flags", "kept_to", "expected"),
+    [
+        ({"avx2", "avx_vnni"}, "", True),
+        ({"avx512_vnni"}, "ALL", True),
+        ({"avx512_vnni"}, "avx2", False),
+        ({"avx2", "avx512f"}, "", False),
+    ],
+)
+def test_sums_of_8_bit_products(
+    flags: set[str], kept_to: str, expected: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(runtime, "processor_has", lambda flag: flag in flags)
+    monkeypatch.setenv("ONEDNN_MAX_CPU_ISA", kept_to)
+    assert runtime.processor_sums_int8() is expected
+
+
 def test_no_cpuinfo_means_no(tmp_path: Path) -> None:
     assert runtime.processor_has("avx512_bf16", tmp_path / "absent") is False
 

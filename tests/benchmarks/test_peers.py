@@ -59,8 +59,8 @@ def test_rotation_to_the_known_rows_changes_no_probability(problem):
     few = truth[:, 0].copy()
     few[10:] = np.nan
     rows = np.arange(10)
-    fast = peer_linear._fitted(x, few, 0.01, True)
-    model = peer_linear._classifier(0.01, True).set_params(tol=1e-8).fit(x[rows], few[rows])
+    fast = peer_linear.predicted(x, few, 0.01, True)
+    model = peer_linear.classifier(0.01, True).set_params(tol=1e-8).fit(x[rows], few[rows])
     np.testing.assert_allclose(fast, model.predict_proba(x)[:, 1], atol=1e-4)
 
 

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import importlib.util
 import shutil
-import subprocess
-import sys
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
@@ -17,8 +15,8 @@ import yaml
 from pipeline import params
 from pipeline.errors import PipelineError
 from pipeline.features import backbones, extract, int8, weights
-from pipeline.stages import check, embed
-from tests.stages.test_embed import base, edit, environment, index, passes, store
+from pipeline.stages import check
+from tests.stages.test_embed import base, edit, index, passes, run, store
 
 __all__ = ["base"]  # a fixture
 pytest.importorskip("openvino", reason="the extra int8 is not installed")
@@ -47,6 +45,7 @@ def folder(model: Any, tmp_path_factory: pytest.TempPathFactory) -> Path:
     return place
 
 
+@pytest.mark.slow
 def test_the_quantised_network_gives_nearly_the_same_features(model: Any, folder: Path) -> None:
     encoder, reference = int8.Encoder(folder), extract.Encoder(model, SIZE)
     assert encoder.image_size == SIZE
@@ -62,6 +61,7 @@ def test_the_quantised_network_gives_nearly_the_same_features(model: Any, folder
     assert (ours != theirs).any(), "it computes in other numbers"
 
 
+@pytest.mark.slow
 def test_an_image_has_the_same_bytes_wherever_in_a_batch_it_stands(folder: Path) -> None:
     encoder = int8.Encoder(folder)
     new = pictures(6)
@@ -71,6 +71,7 @@ def test_an_image_has_the_same_bytes_wherever_in_a_batch_it_stands(folder: Path)
     assert (together[::-1] == encoder(new[::-1])).all()
 
 
+@pytest.mark.slow
 def test_threads_may_share_the_quantised_network(folder: Path) -> None:
     encoder = int8.Encoder(folder)
     batches = [pictures(encoder.batch, seed) for seed in range(6)]
@@ -80,6 +81,7 @@ def test_threads_may_share_the_quantised_network(folder: Path) -> None:
         assert (maps == encoder(batch)).all()
 
 
+@pytest.mark.slow
 def test_quantising_again_writes_the_same_bytes(model: Any, folder: Path, tmp_path: Path) -> None:
     int8.quantize(model, pictures(12), tmp_path)
     for name in int8.FILES:
@@ -120,36 +122,26 @@ def test_int8_runs_on_one_machine(tmp_path: Path) -> None:
         check.check_precision(checked(tmp_path, engine="ray"))
 
 
+@pytest.mark.slow
 def test_embed_quantises_once_and_new_images_cost_their_own_passes(
-    base: Path, tmp_path: Path
+    base: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     folder = tmp_path / "project"
     shutil.copytree(base, folder, ignore=shutil.ignore_patterns("features", ".cache"))
     edit(folder, "precision: float32", "precision: int8")
     edit(folder, "views: 30", "views: 1")
     # Fewer images than the sample has room for: every new one would change it.
-    program = f"from pipeline import quantized; quantized.SAMPLE = 20; import {embed.__name__} as e"
-
-    def run() -> subprocess.CompletedProcess[str]:
-        return subprocess.run(
-            [sys.executable, "-c", f"{program}; e.main()"],
-            cwd=folder,
-            env=environment(),
-            capture_output=True,
-            text=True,
-            check=False,
-        )
-
+    monkeypatch.setattr(int8, "SAMPLE", 20)
     index(folder, range(30))
-    done = run()
-    assert passes(done) == (29, 0)
-    assert "quantised to 8 bits on 20 pictures" in done.stderr
+    logged = run(folder)
+    assert passes(logged) == (29, 0)
+    assert "quantised to 8 bits on 20 pictures" in logged
     before = store(folder)
     assert set(int8.FILES) <= set(before)
     index(folder, range(40))
-    again = run()
+    again = run(folder)
     assert passes(again) == (10, 30)
-    assert "quantised" not in again.stderr
+    assert "quantised" not in again
     assert {name: store(folder)[name] for name in int8.FILES} == {
         name: before[name] for name in int8.FILES
     }

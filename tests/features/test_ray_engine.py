@@ -94,6 +94,7 @@ def job(tmp_path: Path) -> Job:
     )
 
 
+@pytest.mark.slow
 def test_a_machine_lost_in_the_middle_loses_nothing(
     cluster: Any, job: Job, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -6,6 +6,9 @@ from typing import Any
 
 import pytest
 
+from pipeline.errors import PipelineError
+from pipeline.stages import check
+
 Write = Callable[[dict[str, Any]], Path]
 
 
@@ -21,13 +24,30 @@ Write = Callable[[dict[str, Any]], Path]
     ],
 )
 def test_refuses_with_one_line(
-    write_params: Write, run_module: Callable, overrides: dict[str, Any], message: str
+    write_params: Write,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    overrides: dict[str, Any],
+    message: str,
 ) -> None:
     write_params(overrides)
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(PipelineError) as caught:
+        check.main()
+    found = str(caught.value)
+    assert message in found
+    assert found.startswith("params.yaml")
+    assert "\n" not in found
+    assert not (tmp_path / "data").exists()
+
+
+def test_command_line_ends_on_a_bad_param_in_one_line(
+    write_params: Write, run_module: Callable
+) -> None:
+    write_params({"epochs": -3})
     done = run_module("pipeline.stages.check")
     assert done.returncode == 2
-    assert message in done.stderr
-    assert done.stderr.startswith("error: params.yaml")
+    assert done.stderr.startswith("error: params.yaml: epochs: got -3")
     assert done.stderr.count("\n") == 1
     assert done.stdout == ""
 

@@ -153,20 +153,36 @@ def test_command_line(project: Path) -> None:
 def test_bad_input_is_one_line_and_the_earlier_output_stays(
     project: Path, changes: dict[str, object], parts: list[str]
 ) -> None:
-    (project / "elsewhere").mkdir()
-    earlier = project / "data/clean"
-    earlier.mkdir(parents=True)
-    (earlier / "labels.csv").write_text("earlier")
-    data = {"labels": "labels.csv", "images": "pictures"}
-    set_params(project, **({"data": data} | changes))
+    earlier = write_earlier(project)
+    set_params(project, **({"data": {"labels": "labels.csv", "images": "pictures"}} | changes))
+    with pytest.raises(PipelineError) as caught:
+        stage.main()
+    message = str(caught.value)
+    assert "\n" not in message
+    for part in parts:
+        assert part in message
+    assert contents(earlier) == {"labels.csv": b"earlier"}
+    assert [path.name for path in (project / "data").iterdir()] == ["clean"]
+
+
+def test_command_line_ends_on_bad_input_in_one_line(project: Path) -> None:
+    earlier = write_earlier(project)
+    set_params(project, data={"labels": "none.csv", "images": "pictures"})
     done = run_stage(project)
     assert done.returncode == 2
     assert done.stderr.startswith("error: ")
+    assert "none.csv: no such file" in done.stderr
     assert done.stderr.count("\n") == 1
-    for part in parts:
-        assert part in done.stderr
     assert contents(earlier) == {"labels.csv": b"earlier"}
-    assert [path.name for path in (project / "data").iterdir()] == ["clean"]
+
+
+def write_earlier(folder: Path) -> Path:
+    """What an earlier run left, and an empty folder of pictures."""
+    (folder / "elsewhere").mkdir()
+    earlier = folder / "data/clean"
+    earlier.mkdir(parents=True)
+    (earlier / "labels.csv").write_text("earlier")
+    return earlier
 
 
 def test_names_without_their_suffix(project: Path) -> None:
