@@ -40,7 +40,9 @@ def project(folder: Path, images: int, attributes: int, seed: int = 0) -> None:
     split = rng.choice(SPLITS, size=images, p=[0.7, 0.1, 0.2]).tolist()
     (folder / "data/clean").mkdir(parents=True)
     (folder / "data/features").mkdir(parents=True)
-    table = LabelTable(names, [f"attribute_{a:02d}" for a in range(attributes)], values, split)
+    table = LabelTable.binary(
+        names, [f"attribute_{a:02d}" for a in range(attributes)], values, split
+    )
     write_clean(table, folder / "data/clean/labels.csv")
     index = pd.DataFrame({"image": names, "sha256": names})
     write_csv(index, folder / "data/clean/images.csv")

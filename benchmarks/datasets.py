@@ -28,8 +28,7 @@ from pipeline.data.labels import LabelTable
 from pipeline.data.loading import loader
 from pipeline.errors import PipelineError
 from pipeline.features import backbones, int8
-from pipeline.features.cache import Parts, Work, assemble, keys, missing
-from pipeline.features.cache import write as write_part
+from pipeline.features.cache import Work, assemble, keys, missing, put
 from pipeline.features.extract import Encoder, Network, compute
 from pipeline.features.store import FeatureStore
 from pipeline.features.weights import DownloadError, download_imagenet, load_weights, randomise
@@ -242,15 +241,15 @@ def _embed(
     index = pd.DataFrame({"image": files, "sha256": [sums[file] for file in files]})
     digests = index["sha256"].tolist()
     named = keys(digests, views, SEED)
-    work = list(missing(files, digests, named, np.zeros(named.shape, dtype=bool)))
     with (
         replace_directory(folder) as staging,
         tempfile.TemporaryDirectory(dir=folder.parent) as space,
         tqdm(total=named.size, unit="image", desc="embed", disable=not sys.stderr.isatty()) as bar,
     ):
+        work = missing(Path(space), files, digests, named)
         load = loader(images, size, SEED)
         encoder = network(model, settings["precision"], work, load, Path(space))
-        write = partial(write_part, Path(space))
+        write = partial(put, Path(space))
         compute(encoder, work, load, write, bar.update)
-        assemble(Parts(Path(space)), named, index, settings, staging)
+        assemble(Path(space), named, index, settings, staging)
         np.save(staging / "brightness.npy", np.array(list(brightness.values()), np.float32))

@@ -1,7 +1,7 @@
 """python -m benchmarks.embed: how long the network waits when it is fed from image files.
 
 The same passes, once from arrays in memory through the network and nothing else, once by the
-pipeline's engine from JPEG files to parts on disk; in turns, in one process. The ratio of the two
+pipeline's engine from JPEG files to shards on disk; in turns, in one process. The ratio of the two
 rates is the result. Writes benchmarks/embed.csv, where other backbones and sizes keep their rows.
 """
 
@@ -44,7 +44,7 @@ def main() -> None:
     size = tuple(a.image_size)
     rows = []
     for name in a.backbones:
-        precision = runtime.precision("auto", backbones.fast_in_bfloat16(name))
+        precision = runtime.precision("auto", backbones.find(name).bfloat16)
         with tempfile.TemporaryDirectory() as space:
             weights = Path(space) / "backbone"
             weights.mkdir()
@@ -73,7 +73,7 @@ def main() -> None:
                     for i, file in enumerate(names)
                 ]
                 started = time.perf_counter()
-                compute(encoder, work, load, partial(cache.write, Path(space) / "parts"))
+                compute(encoder, work, load, partial(cache.put, Path(space) / "cache"))
                 whole.append(count / (time.perf_counter() - started))
         # Of neighbouring turns, since a machine is not equally fast all the time.
         ratio = np.median(np.divide(whole, bare))

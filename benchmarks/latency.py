@@ -14,7 +14,7 @@ import numpy as np
 
 from pipeline import runtime
 from pipeline.data import images
-from pipeline.predict import Predictor
+from pipeline.predict import Predictor, predictions
 
 TURNS = 5
 
@@ -25,7 +25,7 @@ def milliseconds(folder: Path) -> float:
     taken = []
     for _ in range(1 + TURNS):  # the first one warms up
         started = time.perf_counter()
-        list(predictor.rows(files))
+        list(predictions(predictor, files))
         taken.append(1e3 * (time.perf_counter() - started) / len(files))
     return float(np.median(taken[1:]))
 

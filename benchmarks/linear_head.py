@@ -8,7 +8,7 @@ import numpy as np
 import numpy.typing as npt
 
 from benchmarks.adam import Adam
-from benchmarks.missing_scores import log_loss, mean_average_precision
+from benchmarks.missing_scores import mean_average_precision, mean_log_loss
 from benchmarks.partial_losses import Loss
 
 Floats = npt.NDArray[np.float32]
@@ -59,7 +59,7 @@ def standardised(features: np.ndarray, training: np.ndarray) -> Floats:
 def rank(labels: np.ndarray, logits: np.ndarray) -> tuple[float, float]:
     """(mean AP or 0 if it is undefined, -log-loss) over the known cells of [n, A]."""
     value = mean_average_precision(labels, logits)
-    return (0.0 if np.isnan(value) else value, -log_loss(labels, logits))
+    return (0.0 if np.isnan(value) else value, -mean_log_loss(labels, logits))
 
 
 def fit(

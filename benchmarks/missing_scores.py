@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import numpy as np
 import numpy.typing as npt
-from scipy.special import expit, log_expit
+from scipy.special import expit
+
+from pipeline.metrics.scores import log_loss
 
 SCORES = ("map", "auc", "brier")
 CHUNK = 4_000_000  # weights held at a time: 16 MB per array
@@ -27,11 +29,11 @@ def mean_average_precision(labels: np.ndarray, logits: np.ndarray) -> float:
     return float(np.mean(values)) if values else float("nan")
 
 
-def log_loss(labels: np.ndarray, logits: np.ndarray) -> float:
+def mean_log_loss(labels: np.ndarray, logits: np.ndarray) -> float:
     """Mean negative log-likelihood in nats over the known cells of [n, A]; infinite if none is."""
     known = ~np.isnan(labels)
-    z, y = logits[known].astype(np.float64), labels[known]
-    return float(-np.mean(np.where(y == 1, log_expit(z), log_expit(-z)))) if len(z) else np.inf
+    probability = expit(logits[known].astype(np.float64))
+    return float(log_loss(probability, labels[known]).mean()) if known.any() else np.inf
 
 
 def weighted_scores(labels: np.ndarray, logits: np.ndarray, weights: np.ndarray) -> Floats:

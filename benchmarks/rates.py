@@ -66,7 +66,7 @@ def measure(steps: dict[str, Callable[[np.ndarray], Any]], images: np.ndarray, a
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
-    parser.add_argument("--backbones", nargs="+", default=[*backbones.REGISTRY, "cnn-32-64-128"])
+    parser.add_argument("--backbones", nargs="+", default=[*backbones.BACKBONES, "cnn-32-64-128"])
     parser.add_argument("--image-size", type=int, nargs=2, default=(224, 224))
     parser.add_argument("--batches", type=int, default=1, help="of each turn")
     parser.add_argument("--turns", type=int, default=3)
@@ -86,7 +86,7 @@ def main() -> None:
         row = {"backbone": name, "size": f"{size[0]} x {size[1]}"}
         for label, pair in (("frozen", frozen), ("trained", whole)):
             row |= {f"{label}_{p}": value for p, value in zip(PRECISIONS, pair)}
-        rows.append({**row, "auto": "bfloat16" if backbones.fast_in_bfloat16(name) else "float32"})
+        rows.append({**row, "auto": "bfloat16" if backbones.find(name).bfloat16 else "float32"})
         print(rows[-1], flush=True)
         record(rows, Path("benchmarks/rates.csv"))
 

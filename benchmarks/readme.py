@@ -22,6 +22,8 @@ from benchmarks import recipe_list
 from benchmarks.scoring import POOLED
 from pipeline import params
 from pipeline.errors import PipelineError, run
+from pipeline.metrics import scores
+from pipeline.readers.registry import READERS
 
 PAGES = (Path("README.md"), *sorted(Path("docs").glob("*.md")), Path("benchmarks/README.md"))
 RESULTS = Path("benchmarks/results")
@@ -312,12 +314,40 @@ def further(measured: pd.DataFrame, smaller: int, larger: int) -> pd.Series:
     return (measured[larger] - measured[smaller]) / (larger - smaller)
 
 
+def metrics() -> pd.DataFrame:
+    """The scores per attribute, with the names of their columns."""
+    shown = [
+        (", ".join(f"`{column}`" for column in one.columns(name)), one.meaning)
+        for name, one in scores.METRICS.items()
+    ]
+    return pd.DataFrame(shown, columns=["columns", "what"])
+
+
+def metrics_of_all() -> pd.DataFrame:
+    """The scores of all attributes together."""
+    shown = [
+        (f"`{name}`", meaning.replace("|", "\\|"))
+        for name, (_, meaning) in scores.MULTILABEL_METRICS.items()
+    ]
+    return pd.DataFrame(shown, columns=["score", "what"])
+
+
+def readers() -> pd.DataFrame:
+    """Every layout that can be read, and the command for it."""
+    command = "`python -m pipeline.readers {} {}`"
+    shown = [(one.layout, command.format(name, one.arguments)) for name, one in READERS.items()]
+    return pd.DataFrame(shown, columns=["layout", "command"])
+
+
 OF_THE_LAST_RUN: Parts = {"scores": run_scores, "provenance": provenance}
 """Read what `dvc repro` wrote; another machine or table has other figures."""
 OF_THE_PROJECT: Parts = {
     "minutes": minutes,
     "times": stage_times,
     "params": lambda: table(params_table(PARAMS.read_text(encoding="utf-8"))),
+    "readers": lambda: table(readers()),
+    "metrics": lambda: table(metrics()),
+    "metrics of all": lambda: table(metrics_of_all()),
     "recipe lines": lambda: table(recipe_lines()),
     "recipes": lambda: recipes(pd.read_csv(RECIPES)),
     "fashion": lambda: table(fashion(pd.read_csv(FASHION))),

@@ -18,7 +18,6 @@ from __future__ import annotations
 import argparse
 import json
 import tempfile
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -41,9 +40,10 @@ BINARY = [name for name in BY_NAME if name != "fashion-efficientnet"]
 
 
 def hidden(table: LabelTable, fraction: float, seed: int) -> LabelTable:
-    """``table`` with each known cell unknown with probability ``fraction``."""
+    """A table of binary attributes with each known cell unknown with probability ``fraction``."""
     drawn = np.random.default_rng([seed, 1]).random(table.values.shape) < fraction
-    return replace(table, values=np.where(drawn, np.nan, table.values).astype(np.float32))
+    values = np.where(drawn, np.nan, table.values)
+    return LabelTable.binary(table.images, table.attributes, values, table.split)
 
 
 def budget(

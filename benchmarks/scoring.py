@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pandas as pd
 
-from pipeline.metrics.scores import auc, average_precision, expected_calibration_error
+from pipeline.metrics.scores import auc, average_precision, expected_calibration_error, mcc
 
 BINS = 15
 POOLED = "(all)"
@@ -61,21 +61,10 @@ def _scores(y: np.ndarray, p: np.ndarray, decided: np.ndarray) -> dict[str, floa
         "prevalence": float(y.mean()),
         "ap": average_precision(y, p),
         "auc": auc(y, p),
-        "mcc": float(mcc(*(np.array(float(count)) for count in (tp, fp, fn, tn)))),
+        "mcc": float(mcc(tp, fp, tn, fn)),
         "f1": 2 * tp / (2 * tp + fp + fn),
         "brier": float(np.mean((p - y) ** 2)),
         "ece": expected_calibration_error(y, p, BINS),
         "prevalence_error": abs(float(p.mean() - y.mean())),
         "accuracy": float((decided == positive).mean()),
     }
-
-
-def mcc(tp: np.ndarray, fp: np.ndarray, fn: np.ndarray, tn: np.ndarray) -> np.ndarray:
-    """Matthews' correlation of decision and truth from counts of any shape; 0 where undefined.
-
-    Undefined it is where all decisions are alike, which tell nothing (Matthews 1975, Biochim.
-    Biophys. Acta 405:442; 0 as in scikit-learn).
-    """
-    # Roots one by one: the product of four counts overflows single precision.
-    scale = np.sqrt(tp + fp) * np.sqrt(tp + fn) * np.sqrt(tn + fp) * np.sqrt(tn + fn)
-    return np.divide(tp * tn - fp * fn, scale, out=np.zeros_like(scale), where=scale > 0)

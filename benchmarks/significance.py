@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import numpy as np
 from scipy.stats import norm
 
-from benchmarks.scoring import mcc
+from pipeline.metrics.scores import mcc
 
 METRICS = ("ap", "mcc", "brier")
 LOWER_IS_BETTER = frozenset({"brier"})
@@ -68,7 +68,7 @@ def _weighted(y: np.ndarray, p: np.ndarray, decided: np.ndarray, weights: np.nda
     positives, everything = hits[:, -1], above[:, -1]
     steps = np.diff(hits, axis=1, prepend=0)
     precision = np.divide(hits, above, out=np.zeros_like(hits), where=above > 0)
-    kinds = np.stack([decided & y, decided & ~y, ~decided & y, ~decided & ~y], axis=1)
+    kinds = np.stack([decided & y, decided & ~y, ~decided & ~y, ~decided & y], axis=1)
     counts = (weights @ kinds.astype(np.float32)).astype(np.float64)
     squares = weights @ ((p - y) ** 2).astype(np.float32)
     with np.errstate(divide="ignore", invalid="ignore"):

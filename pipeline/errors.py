@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import difflib
 import errno
+import importlib.util
 import os
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import NoReturn
 
@@ -30,6 +32,39 @@ def fail(path: str | Path, what: str) -> NoReturn:
 def one_line(error: BaseException) -> str:
     """The message of ``error`` without line breaks."""
     return " ".join(str(error).split())
+
+
+def did_you_mean(name: str, known: Iterable[str], end: str = "") -> str:
+    """A question after the one of ``known`` that is most like a mistyped ``name``, then ``end``;
+    nothing at all where none is alike."""
+    close = difflib.get_close_matches(name, list(known), n=1)
+    return f"did you mean {close[0]!r}?{end}" if close else ""
+
+
+def require_extra(
+    extra: str, packages: Mapping[str, str], wanted: str, instead: str | None = None
+) -> None:
+    """Check that what an optional extra of this project brings is installed.
+
+    Parameters
+    ----------
+    extra : as in ``pip install -e '.[extra]'``.
+    packages : name that is imported -> name of the package.
+    wanted : the begin of the message, before the lacking packages.
+    instead : what else would do, for the end of the message.
+
+    Raises
+    ------
+    PipelineError
+        If one is not; it names the package and says what to install.
+    """
+    lacking = [name for module, name in packages.items() if not importlib.util.find_spec(module)]
+    if lacking:
+        advice = f", or {instead}" if instead else ""
+        raise PipelineError(
+            f"{wanted} {' and '.join(lacking)}; "
+            f"pip install -c constraints.txt -e '.[{extra}]'{advice}"
+        )
 
 
 def run(main: Callable[[], int | None]) -> NoReturn:

@@ -1,8 +1,9 @@
-"""Rows of a .npy file, read as they are asked for.
+"""Rows of a .npy file, read as they are asked for and written as they come.
 
-By plain reads and not through a memory map: pages of a map that were touched count as the process's
-own memory for as long as there is any, so that it would seem to, and on a full machine does, grow
-with the file.
+By plain reads and writes and not through a memory map: pages of a map that were touched count as
+the process's own memory for as long as there is any, so that it would seem to, and on a full
+machine does, grow with the file; and writing through it would end in a killed process on a full
+disk, which is an `OSError` here.
 """
 
 from __future__ import annotations
@@ -11,6 +12,7 @@ import os
 from pathlib import Path
 
 import numpy as np
+import numpy.typing as npt
 
 
 class RowFile:
@@ -81,4 +83,35 @@ class RowFile:
 
     def close(self) -> None:
         """Close the file."""
+        self._file.close()
+
+
+class RowWriter:
+    """Writes an array [N, ...] front to back; use it as a context manager.
+
+    Parameters
+    ----------
+    shape : of the whole array.
+    """
+
+    def __init__(self, path: str | Path, shape: tuple[int, ...], dtype: npt.DTypeLike):
+        self.rows = 0
+        """Written so far."""
+        self._shape, self._dtype = shape, np.dtype(dtype)
+        self._file = Path(path).open("wb")  # noqa: SIM115 - held
+        descr = np.lib.format.dtype_to_descr(self._dtype)
+        header = {"descr": descr, "fortran_order": False, "shape": shape}
+        np.lib.format.write_array_header_1_0(self._file, header)
+
+    def append(self, rows: np.ndarray) -> None:
+        """Write the next rows [n, ...], cast where they are of another type."""
+        if rows.shape[1:] != self._shape[1:] or self.rows + len(rows) > self._shape[0]:
+            raise ValueError(f"rows {rows.shape} after {self.rows} of an array {self._shape}")
+        self._file.write(np.ascontiguousarray(rows, dtype=self._dtype).data)
+        self.rows += len(rows)
+
+    def __enter__(self) -> RowWriter:
+        return self
+
+    def __exit__(self, *error: object) -> None:
         self._file.close()

@@ -8,18 +8,20 @@ import io
 import json
 import sys
 from collections.abc import Iterator, Sequence
+from functools import partial
 from pathlib import Path
 from typing import IO, Any
 
 import numpy as np
-import numpy.typing as npt
 
 from pipeline import runtime
-from pipeline.data import categories, images
-from pipeline.data.loading import ahead
+from pipeline.data import images
+from pipeline.data.loading import ahead, read
 from pipeline.errors import PipelineError, run
-from pipeline.training.inference import Classifier, HeadInput
+from pipeline.files import replace_file
+from pipeline.training.inference import Predictor
 
+__all__ = ["Predictor", "expand", "load", "main", "predict_image", "predictions", "write"]
 EXIT_SOME_FAILED = 1
 UNDECODABLE = "backslashreplace"
 """A file's name need not be text: its other bytes are written as escapes."""
@@ -50,7 +52,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     runtime.prepare(seed=0)
     predictor = Predictor()
     names = [one.name for one in predictor.attributes]
-    failed = write(predictor.rows(files), names, options.out)
+    failed = write(predictions(predictor, files), names, options.out)
     if failed:
         print(f"{failed} of {len(files)} pictures could not be read", file=sys.stderr)
     return EXIT_SOME_FAILED if failed else 0
@@ -67,69 +69,48 @@ def expand(paths: Sequence[Path]) -> list[Path]:
     return files
 
 
-class Predictor:
-    """The trained classifier for streams of picture files of any length."""
+def predictions(model: Predictor, files: Sequence[Path]) -> Iterator[dict[str, Any]]:
+    """One row per file, in order: image, error, a decision and a probability per attribute.
 
-    def __init__(self) -> None:
-        self._classifier = Classifier()
-        self.card = self._classifier.card
-        self.attributes = categories.attributes(self.card.attributes, self.card.categories)
+    Only one batch of pictures is in memory at a time.
+    """
+    batch: list[tuple[Path, np.ndarray | str]] = []
+    size = model.card.image_size
+    for file, picture in ahead(partial(load, size=size), files, threads=2, depth=2 * model.batch):
+        batch.append((file, picture))
+        if len(batch) == model.batch:
+            yield from _rows_of(model, batch)
+            batch = []
+    yield from _rows_of(model, batch)
 
-    def rows(self, files: Sequence[Path]) -> Iterator[dict[str, Any]]:
-        """One row per file, in order: image, error, a decision and a probability per attribute.
 
-        Only one batch of pictures is in memory at a time.
-        """
-        batch: list[tuple[Path, np.ndarray | str]] = []
-        decoded = ahead(self.load, files, threads=2, depth=2 * self._classifier.batch)
-        for file, picture in decoded:
-            batch.append((file, picture))
-            if len(batch) == self._classifier.batch:
-                yield from self._predict(batch)
-                batch = []
-        if batch:
-            yield from self._predict(batch)
+def load(file: Path, size: tuple[int, int]) -> np.ndarray | str:
+    """The picture, uint8 [h, w, 3] of ``size`` (h, w), or why it can't be read."""
+    try:
+        return images.resize(read(file, size)[0], size)
+    except images.ImageError as error:
+        return str(error)
 
-    def probabilities(self, pictures: np.ndarray) -> npt.NDArray[np.float64]:
-        """uint8 [n, h, w, 3] of the classifier's own size -> float64 [n, attributes]."""
-        return self._classifier(pictures)
 
-    def heads_on_map(self, picture: np.ndarray) -> list[HeadInput]:
-        """See `inference.Classifier.heads_on_map`."""
-        return self._classifier.heads_on_map(picture)
+def _rows_of(model: Predictor, batch: list[tuple[Path, np.ndarray | str]]) -> Iterator[Any]:
+    good = [picture for _, picture in batch if isinstance(picture, np.ndarray)]
+    probabilities = iter(model.probabilities(np.stack(good)) if good else ())
+    for file, picture in batch:
+        unreadable = isinstance(picture, str)
+        row = {"image": str(file), "error": picture if unreadable else ""}
+        yield row if unreadable else row | _cells(model, next(probabilities))
 
-    def load(self, file: Path) -> np.ndarray | str:
-        """The picture, uint8 [h, w, 3], or why it can't be read."""
-        try:
-            return images.resize(
-                images.decode(file.read_bytes(), images.enough_for(self.card.image_size)),
-                self.card.image_size,
-            )
-        except images.ImageError as error:
-            return f"{error.reason}: {error.detail}"
-        except OSError as error:
-            return f"unreadable: {error.strerror or error}"
 
-    def _predict(self, batch: list[tuple[Path, np.ndarray | str]]) -> Iterator[dict[str, Any]]:
-        good = [picture for _, picture in batch if isinstance(picture, np.ndarray)]
-        probabilities = iter(self.probabilities(np.stack(good)) if good else ())
-        for file, picture in batch:
-            row: dict[str, Any] = {"image": str(file), "error": ""}
-            if isinstance(picture, str):
-                yield {**row, "error": picture}
-                continue
-            yield row | self._cells(next(probabilities))
-
-    def _cells(self, probability: np.ndarray) -> dict[str, Any]:
-        """Value and probability of each attribute, from [A] of the columns."""
-        cells: dict[str, Any] = {}
-        for one in self.attributes:
-            own = probability[one.start : one.stop]
-            at = int(np.argmax(own))
-            positive = int(own[0] >= self.card.thresholds[one.start])
-            cells[one.name] = one.values[at] if one.values else positive
-            cells[f"{one.name}_probability"] = round(float(own[at]), 6)
-        return cells
+def _cells(model: Predictor, probability: np.ndarray) -> dict[str, Any]:
+    """Value and probability of each attribute, from [A] of the columns."""
+    cells: dict[str, Any] = {}
+    for one in model.attributes:
+        own = probability[one.start : one.stop]
+        at = int(np.argmax(own))
+        positive = int(own[0] >= model.card.thresholds[one.start])
+        cells[one.name] = one.values[at] if one.values else positive
+        cells[f"{one.name}_probability"] = round(float(own[at]), 6)
+    return cells
 
 
 def predict_image(
@@ -152,7 +133,7 @@ def predict_image(
     PipelineError
         If the picture can't be read.
     """
-    picture = model.load(Path(image_path))
+    picture = load(Path(image_path), model.card.image_size)
     if isinstance(picture, str):
         raise PipelineError(f"{image_path}: {picture}")
     (probability,) = model.probabilities(picture[None])
@@ -174,17 +155,13 @@ def write(rows: Iterator[dict[str, Any]], attributes: Sequence[str], out: Path |
         if isinstance(sys.stdout, io.TextIOWrapper):
             sys.stdout.reconfigure(errors=UNDECODABLE)
         return _write_csv(rows, attributes, sys.stdout)
-    partial = out.with_name(f"{out.name}.partial")
-    try:
-        with partial.open("w", encoding="utf-8", errors=UNDECODABLE, newline="") as stream:
-            if out.suffix.lower() == ".json":
-                failed = _write_json(rows, stream)
-            else:
-                failed = _write_csv(rows, attributes, stream)
-        partial.replace(out)
-    finally:
-        partial.unlink(missing_ok=True)
-    return failed
+    with (
+        replace_file(out) as staging,
+        staging.open("w", encoding="utf-8", errors=UNDECODABLE, newline="") as stream,
+    ):
+        if out.suffix.lower() == ".json":
+            return _write_json(rows, stream)
+        return _write_csv(rows, attributes, stream)
 
 
 def _write_csv(rows: Iterator[dict[str, Any]], attributes: Sequence[str], stream: IO[str]) -> int:

@@ -5,7 +5,7 @@ from collections.abc import Callable
 
 import pytest
 
-from pipeline.errors import PipelineError, run
+from pipeline.errors import PipelineError, did_you_mean, require_extra, run
 
 
 def _raise(error: BaseException) -> Callable[[], None]:
@@ -46,3 +46,21 @@ def test_return_value_is_the_exit_code() -> None:
         with pytest.raises(SystemExit) as caught:
             run(lambda value=value: value)
         assert caught.value.code == code
+
+
+def test_a_mistyped_name_is_asked_after() -> None:
+    assert did_you_mean("colur", ["size", "colour"]) == "did you mean 'colour'?"
+    assert did_you_mean("colur", {"size": 1, "colour": 2}, "; ") == "did you mean 'colour'?; "
+    assert did_you_mean("hat", ["size", "colour"], "; ") == ""
+    assert did_you_mean("hat", []) == ""
+
+
+def test_a_missing_extra_is_one_line_with_the_command() -> None:
+    require_extra("tune", {"pytest": "pytest"}, "tune: not installed:")
+    packages = {"no_such_module": "no-such-package", "errno": "errno", "nor_this": "nor-this"}
+    with pytest.raises(PipelineError) as error:
+        require_extra("tune", packages, "tune: not installed:", instead="leave it")
+    assert str(error.value) == (
+        "tune: not installed: no-such-package and nor-this; "
+        "pip install -c constraints.txt -e '.[tune]', or leave it"
+    )

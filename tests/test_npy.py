@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as npst
 
-from pipeline.npy import RowFile
+from pipeline.npy import RowFile, RowWriter
 
 
 @pytest.fixture(scope="module")
@@ -66,3 +66,25 @@ def test_a_file_that_was_cut_off(saved: tuple[Path, np.ndarray], tmp_path: Path)
     cut.write_bytes(b"nothing of the kind")
     with pytest.raises(ValueError, match="magic"):
         RowFile(cut)
+
+
+@given(cuts=st.lists(st.integers(0, 50), max_size=4))
+def test_written_in_pieces_are_the_bytes_of_numpy(
+    saved: tuple[Path, np.ndarray], cuts: list[int]
+) -> None:
+    path, array = saved
+    other = path.with_name("pieces.npy")
+    with RowWriter(other, array.shape, array.dtype) as writer:
+        for piece in np.split(array.astype(np.float64), sorted(cuts)):
+            writer.append(piece)
+        assert writer.rows == 50
+    assert other.read_bytes() == path.read_bytes()
+
+
+@pytest.mark.parametrize("shape", [(51, 3, 2), (1, 2, 3)])
+def test_rows_that_do_not_fit_are_not_written(tmp_path: Path, shape: tuple[int, ...]) -> None:
+    with (
+        RowWriter(tmp_path / "a.npy", (50, 3, 2), np.float16) as writer,
+        pytest.raises(ValueError, match="after 0 of an array"),
+    ):
+        writer.append(np.zeros(shape))

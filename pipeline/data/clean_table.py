@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pandas as pd
 
-from pipeline.data import categories
-from pipeline.data.labels import SPLITS, LabelTable, binary_cells, with_categories
+from pipeline.data.labels import SPLITS, LabelTable, binary_cells, written
 from pipeline.errors import fail, one_line
 from pipeline.files import write_csv
 
@@ -35,15 +33,12 @@ def read_clean(path: str | Path) -> LabelTable:
     if foreign := sorted(set(split) - set(SPLITS)):
         fail(path, f"column 'split': got {foreign[0]!r}, expected one of {', '.join(SPLITS)}")
     names, lines = frame.columns[2:].tolist(), np.arange(len(frame)) + 2
-    vocabulary = categories.read_values(Path(path).with_name(VALUES))
+    vocabulary = read_values(Path(path).with_name(VALUES))
     binary = [name for name in names if name not in vocabulary]
-    values = binary_cells(path, frame[binary].to_numpy(dtype=object), lines, binary)
-    table = LabelTable(frame["image"].tolist(), binary, values, split)
-    if not vocabulary:
-        return table
-    return with_categories(
-        table, names, {n: frame[n].to_numpy(object) for n in vocabulary}, vocabulary
-    )
+    numbers = binary_cells(path, frame[binary].to_numpy(dtype=object), lines, binary)
+    cells: dict[str, np.ndarray] = {name: frame[name].to_numpy(object) for name in names}
+    cells |= dict(zip(binary, numbers.T, strict=True))
+    return LabelTable(frame["image"].tolist(), cells, split, vocabulary=vocabulary)
 
 
 def read_hashes(folder: str | Path, images: Sequence[str]) -> list[str]:
@@ -62,14 +57,22 @@ def write_clean(table: LabelTable, path: str | Path) -> None:
     if table.split is None:
         raise ValueError("a clean table has a split for each image")
     table = table.take(sorted(range(len(table.images)), key=table.images.__getitem__))
-    cells: dict[str, Any] = {"image": table.images, "split": table.split or []}
-    group = {one.name: g for g, one in enumerate(table.categories)}
-    for one in categories.attributes(table.attributes, table.categories):
-        own = table.values[:, one.start : one.stop]
-        if one.values:
-            assert table.texts is not None
-            cells[one.name] = categories.texts(own, one.values, table.texts[:, group[one.name]])
-        else:
-            cells[one.name] = np.where(np.isnan(own), "", np.where(own == 1, "1", "0"))[:, 0]
-    write_csv(pd.DataFrame(cells), path)
-    categories.write_values(table.categories, Path(path).with_name(VALUES))
+    cells = {name: written(own) for name, own in table.cells.items()}
+    write_csv(pd.DataFrame({"image": table.images, "split": table.split, **cells}), path)
+    vocabulary = {one.name: one.values for one in table.categories}
+    write_values(vocabulary, Path(path).with_name(VALUES))
+
+
+def write_values(vocabulary: Mapping[str, Sequence[str]], path: Path) -> None:
+    """Categorical attribute -> values with a column, as a table: attribute, value."""
+    rows = [(name, value) for name, values in vocabulary.items() for value in values]
+    write_csv(pd.DataFrame(rows, columns=["attribute", "value"]), path)
+
+
+def read_values(path: Path) -> dict[str, tuple[str, ...]]:
+    """The inverse of `write_values`; empty where there is no such file."""
+    if not path.is_file():
+        return {}
+    frame = pd.read_csv(path, dtype=str, keep_default_na=False)
+    by_name = frame.groupby("attribute", sort=False)["value"]
+    return {str(name): tuple(values) for name, values in by_name}

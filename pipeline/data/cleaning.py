@@ -102,9 +102,8 @@ def clean(
     groups = duplicate_groups(hashes)
     subset = _subsets(usable.values, groups, test, val, fold, np.random.default_rng(seed))
     _check_sizes(subset, groups, test, val)
-    usable = replace(usable, split=[SPLITS[number] for number in subset])
     return Cleaned(
-        table=usable,
+        table=replace(usable, split=[SPLITS[number] for number in subset]),
         images=pd.DataFrame({"image": usable.images, "sha256": hashes}),
         dropped=pd.DataFrame(drops, columns=["image", "reason", "detail"]),
         duplicates=find_duplicates(usable, hashes),

@@ -2,18 +2,13 @@
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Collection
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-import numpy as np
-
-from pipeline.data import categories
-from pipeline.data.categories import UNKNOWN
-from pipeline.data.labels import ALLOWED, CELLS, LabelTable
+from pipeline.data.labels import ALLOWED, CELLS, UNKNOWN, LabelTable, written
 from pipeline.data.read_table import read_rows
-from pipeline.errors import fail
+from pipeline.errors import did_you_mean, fail
 
 PATH = Path("data/corrections.csv")
 COLUMNS = ("image", "attribute", "value")
@@ -63,7 +58,7 @@ def read(path: str | Path = PATH, categorical: Collection[str] = ()) -> list[Cor
         if value is None:
             fail(path, f"row {line}, column 'value': got {text[:60]!r}, expected {ALLOWED}")
         earlier = found.get((image, attribute))
-        if earlier is not None and not _alike(earlier.value, value):
+        if earlier is not None and not _same(earlier.value, value):
             fail(
                 path,
                 f"row {line}: image {image!r}, attribute {attribute!r}: got {text!r}, but row "
@@ -84,48 +79,29 @@ def apply(
         If an image or an attribute is not in the table.
     """
     row = {image: i for i, image in enumerate(table.images)}
-    attributes = categories.attributes(table.attributes, table.categories)
-    column = {one.name: one for one in attributes}
-    group = {one.name: g for g, one in enumerate(table.categories)}
-    values = table.values.copy()
-    texts = None if table.texts is None else table.texts.copy()
+    cells = {name: own.copy() for name, own in table.cells.items()}
     for one in corrections:
-        for what, name, known in (
-            ("image", one.image, row),
-            ("attribute", one.attribute, column),
-        ):
+        for what, name, known in (("image", one.image, row), ("attribute", one.attribute, cells)):
             if name not in known:
-                close = difflib.get_close_matches(name, known, n=1)
-                hint = f"did you mean {close[0]!r}?" if close else f"{len(known)} are known"
+                hint = did_you_mean(name, known) or f"{len(known)} are known"
                 fail(
                     source,
                     f"row {one.line}: no {what} {name!r} among the usable rows of the label table; "
                     f"{hint}; correct or remove the row",
                 )
-        i, attribute = row[one.image], column[one.attribute]
-        if attribute.values and texts is not None and table.texts is not None:
-            g = group[one.attribute]
-            _check_value(one, set(table.texts[:, g]) | {""}, source)
-            texts[i, g] = one.value
-            cells = np.array([one.value], dtype=object)
-            values[i, attribute.start : attribute.stop] = categories.one_hot(
-                cells, attribute.values
-            )
-        else:
-            values[i, attribute.start] = one.value
-    changed = int((~_same(values, table.values)).sum())
-    if texts is not None and table.texts is not None:
-        binary = [one.start for one in attributes if not one.values]
-        changed = int((~_same(values, table.values))[:, binary].sum())
-        changed += int((texts != table.texts).sum())
-    return replace(table, values=values, texts=texts), changed
+        if one.attribute in table.vocabulary:
+            _check_value(one, {*table.cells[one.attribute]} | {""}, source)
+        cells[one.attribute][row[one.image]] = one.value
+    changed = sum(
+        int((written(own) != written(table.cells[name])).sum()) for name, own in cells.items()
+    )
+    return replace(table, cells=cells), changed
 
 
 def _check_value(one: Correction, known: set[str], source: str | Path) -> None:
     if one.value in known:
         return
-    close = difflib.get_close_matches(str(one.value), known, n=1)
-    hint = f"did you mean {close[0]!r}?" if close else "it is on no usable row of the label table"
+    hint = did_you_mean(str(one.value), known) or "it is on no usable row of the label table"
     fail(
         source,
         f"row {one.line}: no value {str(one.value)[:60]!r} of attribute {one.attribute!r}; {hint}; "
@@ -133,11 +109,5 @@ def _check_value(one: Correction, known: set[str], source: str | Path) -> None:
     )
 
 
-def _alike(left: float | str, right: float | str) -> bool:
-    if isinstance(left, str) or isinstance(right, str):
-        return left == right
-    return bool(_same(left, right))
-
-
-def _same(left: np.ndarray | float, right: np.ndarray | float) -> np.ndarray:
-    return np.asarray((left == right) | (np.isnan(left) & np.isnan(right)))
+def _same(left: float | str, right: float | str) -> bool:
+    return left == right or (left != left and right != right)  # NaN is NaN again

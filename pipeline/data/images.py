@@ -1,4 +1,4 @@
-"""Images: bytes of a file of any common format to 8-bit RGB pixels of a fixed size.
+"""Images: files by name, and their bytes, of any common format, to 8-bit RGB pixels.
 
 Whatever is wrong with a file ends in an `ImageError` with one of the `REASONS`. All functions may
 be called from many threads at once.
@@ -14,13 +14,52 @@ from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
-from PIL import ExifTags, Image
+from PIL import Image, ImageOps
 
 SUFFIXES = frozenset(
     {".avif", ".bmp", ".gif", ".jfif", ".jp2", ".jpeg", ".jpg"}
     | {".pgm", ".png", ".ppm", ".tif", ".tiff", ".webp"}
 )
-"""Lower-case endings by which `list_images` knows an image; `images.decode` looks at bytes only."""
+"""Lower-case endings by which `list_images` knows an image; `decode` looks at bytes only."""
+
+REASONS = (
+    *("missing", "outside_folder", "unreadable", "empty_file", "not_an_image", "truncated"),
+    "too_large",
+)
+"""Why an image can't be used."""
+MAX_PIXELS = 100_000_000
+"""Width times height above which an image is refused (300 MB as RGB)."""
+
+# Pillow knows some forty formats. These have a signature, so random bytes don't pass for one, and
+# none of them starts another program, as EPS does.
+_FORMATS = ("JPEG", "PNG", "WEBP", "GIF", "BMP", "TIFF", "AVIF", "JPEG2000", "PPM")
+# With a signature this long, an unreadable header means a damaged image, not some other file.
+_LONG_SIGNATURE = frozenset(_FORMATS) - {"BMP", "PPM"}
+
+# Once, at import: plugins must not be registered while other threads look for one, and between its
+# own limit and ours Pillow would warn about images that are accepted here.
+Image.init()
+Image.MAX_IMAGE_PIXELS = MAX_PIXELS
+
+
+class ImageError(Exception):
+    """An image that can't be used.
+
+    Attributes
+    ----------
+    reason : one of `REASONS`.
+    detail : one line of text, what was found.
+    """
+
+    def __init__(self, reason: str, detail: str) -> None:
+        if reason not in REASONS:
+            raise ValueError(f"reason {reason!r}: expected one of {REASONS}")
+        super().__init__(reason, detail)
+        self.reason = reason
+        self.detail = " ".join(detail.split())
+
+    def __str__(self) -> str:
+        return f"{self.reason}: {self.detail}"
 
 
 def resolve(folder: Path, name: str) -> Path:
@@ -95,53 +134,6 @@ def list_images(folder: Path) -> list[Path]:
     return sorted(found)
 
 
-REASONS = ("missing", "outside_folder", "empty_file", "not_an_image", "truncated", "too_large")
-
-MAX_PIXELS = 100_000_000
-"""Width times height above which an image is refused (300 MB as RGB)."""
-
-# Pillow knows some forty formats. These have a signature, so random bytes don't pass for one, and
-# none of them starts another program, as EPS does.
-_FORMATS = ("JPEG", "PNG", "WEBP", "GIF", "BMP", "TIFF", "AVIF", "JPEG2000", "PPM")
-# With a signature this long, an unreadable header means a damaged image, not some other file.
-_LONG_SIGNATURE = frozenset(_FORMATS) - {"BMP", "PPM"}
-
-_ORIENTATIONS = {
-    2: Image.Transpose.FLIP_LEFT_RIGHT,
-    3: Image.Transpose.ROTATE_180,
-    4: Image.Transpose.FLIP_TOP_BOTTOM,
-    5: Image.Transpose.TRANSPOSE,
-    6: Image.Transpose.ROTATE_270,
-    7: Image.Transpose.TRANSVERSE,
-    8: Image.Transpose.ROTATE_90,
-}
-
-# Once, at import: plugins must not be registered while other threads look for one, and between its
-# own limit and ours Pillow would warn about images that are accepted here.
-Image.init()
-Image.MAX_IMAGE_PIXELS = MAX_PIXELS
-
-
-class ImageError(Exception):
-    """An image that can't be used.
-
-    Attributes
-    ----------
-    reason : one of `REASONS`.
-    detail : one line of text, what was found.
-    """
-
-    def __init__(self, reason: str, detail: str) -> None:
-        if reason not in REASONS:
-            raise ValueError(f"reason {reason!r}: expected one of {REASONS}")
-        super().__init__(reason, detail)
-        self.reason = reason
-        self.detail = " ".join(detail.split())
-
-    def __str__(self) -> str:
-        return f"{self.reason}: {self.detail}"
-
-
 def decode(data: bytes, at_least: int | None = None) -> Image.Image:
     """Decode an image file to 8-bit RGB, at its full size or, if asked, at a smaller one.
 
@@ -174,9 +166,10 @@ def decode(data: bytes, at_least: int | None = None) -> Image.Image:
         if at_least is not None:
             image.draft(None, (at_least, at_least))  # nothing, but for a JPEG
         image.load()
-    rgb = _to_rgb(image)
-    transpose = _ORIENTATIONS.get(_orientation(image))
-    return rgb if transpose is None else rgb.transpose(transpose)
+    # Damaged metadata says nothing about the pixels, which are sound.
+    with suppress(ImageError), _pillow_at_work("EXIF", "truncated"):
+        ImageOps.exif_transpose(image, in_place=True)
+    return _to_rgb(image)
 
 
 def resize(image: Image.Image, size: tuple[int, int]) -> npt.NDArray[np.uint8]:
@@ -234,14 +227,6 @@ def _pillow_at_work(what: str, reason: str) -> Iterator[None]:
         raise ImageError("too_large", f"{what}: {error}") from error
     except Exception as error:
         raise ImageError(reason, f"{what}: {str(error)[:200] or type(error).__name__}") from error
-
-
-def _orientation(image: Image.Image) -> int:
-    """EXIF orientation, 1 to 8; 1 where the metadata is damaged, since the pixels are sound."""
-    value = None
-    with suppress(ImageError), _pillow_at_work("EXIF", "truncated"):
-        value = image.getexif().get(ExifTags.Base.Orientation)
-    return value if isinstance(value, int) else 1
 
 
 def _to_rgb(image: Image.Image) -> Image.Image:

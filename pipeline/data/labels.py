@@ -1,20 +1,25 @@
-"""Labels of images in memory: binary columns of 1, 0 and unknown, and the cells behind them."""
+"""Labels of images in memory: every cell once, and the numbers that models learn from."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
+from functools import cached_property
 from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-from pipeline.data.categories import UNKNOWN, Attribute, one_hot
+from pipeline.data import categories
+from pipeline.data.categories import Attribute, Texts
 from pipeline.errors import fail
 
 SPLITS = ("train", "val", "test")
+UNKNOWN = ("", "na", "nan", "?")
+"""What stands for an unknown cell, in lower case."""
 CELLS = {"1": 1.0, "1.0": 1.0, "0": 0.0, "0.0": 0.0} | dict.fromkeys(UNKNOWN, float("nan"))
+"""The number of a binary cell's text, in lower case."""
 ALLOWED = "1, 0 or unknown (empty, NA, NaN or ?)"
 
 
@@ -22,22 +27,71 @@ ALLOWED = "1, 0 or unknown (empty, NA, NaN or ?)"
 class LabelTable:
     """Attributes of images.
 
-    ``images`` has N names and ``attributes`` A names; ``values`` is float32 [N, A] of 1, 0 and NaN
-    (unknown); ``split`` names train, val or test per image once the table is clean; ``merged``
-    counts the rows that repeated an image and went into its first one.
+    images : N names.
+    cells : of each attribute, in the user's order, its column [N]: float32 of 1, 0 and NaN
+        (unknown); of a categorical one object of its values as text, empty where unknown.
+    split : train, val or test of each image, once the table is clean.
+    merged : how many rows repeated an image and went into its first one.
+    vocabulary : of each categorical attribute the values that get a column of their own among
+        ``values``, the most frequent first; one that too few images have gets none.
 
-    A categorical attribute has a column per value, see `pipeline.data.categories`: ``categories``
-    lists them, and ``texts``, object [N, G], has their cells as given, empty where unknown: a value
-    that too few images have is there alone, its columns are all 0.
+    Models see numbers: ``values``, one column per binary attribute and per value of a categorical
+    one, in the places that ``layout`` says.
     """
 
     images: list[str]
-    attributes: list[str]
-    values: npt.NDArray[np.float32]
+    cells: dict[str, np.ndarray]
     split: list[str] | None = None
     merged: int = 0
-    categories: tuple[Attribute, ...] = ()
-    texts: npt.NDArray[np.object_] | None = None
+    vocabulary: dict[str, tuple[str, ...]] = field(default_factory=dict)
+
+    @classmethod
+    def binary(
+        cls,
+        images: Sequence[str],
+        names: Sequence[str],
+        values: np.ndarray,
+        split: Sequence[str] | None = None,
+    ) -> LabelTable:
+        """The table of binary attributes alone, from ``values`` [N, A] of 1, 0 and NaN."""
+        columns = np.asarray(values, dtype=np.float32).T
+        cells = dict(zip(names, columns, strict=True))
+        return cls(list(images), cells, None if split is None else list(split))
+
+    @cached_property
+    def layout(self) -> tuple[Attribute, ...]:
+        """The attributes in the user's order, each with its columns among ``values``."""
+        found: list[Attribute] = []
+        for name in self.cells:
+            start = found[-1].stop if found else 0
+            found.append(Attribute(name, self.vocabulary.get(name, ()), start))
+        return tuple(found)
+
+    @property
+    def categories(self) -> tuple[Attribute, ...]:
+        """The categorical ones of the ``layout``."""
+        return tuple(one for one in self.layout if one.values)
+
+    @property
+    def attributes(self) -> list[str]:
+        """Names of the columns of ``values``."""
+        return [column for one in self.layout for column in one.columns]
+
+    @cached_property
+    def values(self) -> npt.NDArray[np.float32]:
+        """Read-only float32 [N, K] of 1, 0 and NaN (unknown), one-hot of categorical attributes.
+
+        The columns of a value without one of its own are all 0.
+        """
+        width = self.layout[-1].stop if self.layout else 0
+        out = np.empty((len(self.images), width), dtype=np.float32)
+        for one in self.layout:
+            own = self.cells[one.name]
+            out[:, one.start : one.stop] = (
+                categories.one_hot(own, one.values) if one.values else own[:, None]
+            )
+        out.flags.writeable = False
+        return out
 
     def take(self, rows: Sequence[int]) -> LabelTable:
         """The table of some of its rows."""
@@ -45,45 +99,36 @@ class LabelTable:
         return replace(
             self,
             images=[self.images[row] for row in kept],
-            values=self.values[kept],
+            cells={name: own[kept] for name, own in self.cells.items()},
             split=None if self.split is None else [self.split[row] for row in kept],
-            texts=None if self.texts is None else self.texts[kept],
         )
 
+    def filled(self, values: np.ndarray) -> LabelTable:
+        """The table with its unknown cells as in ``values`` [N, K], as far as they are known there;
+        known cells stay."""
+        cells = {}
+        for one in self.layout:
+            given, own = self.cells[one.name], values[:, one.start : one.stop]
+            if one.values:
+                cells[one.name] = np.where(given == "", categories.texts(own, one.values), given)
+            else:
+                cells[one.name] = np.where(np.isnan(given), own[:, 0], given).astype(np.float32)
+        return replace(self, cells=cells)
 
-def with_categories(
-    table: LabelTable,
-    names: Sequence[str],
-    cells: dict[str, npt.NDArray[np.object_]],
-    values: dict[str, list[str]],
-) -> LabelTable:
-    """``table``, of binary attributes, with the categorical ones at their places in ``names``.
 
-    Parameters
-    ----------
-    names : all attributes in the user's order.
-    cells : of each categorical one its texts, object [N], empty where unknown.
-    values : of each categorical one those that get a column.
-    """
-    columns: list[np.ndarray] = []
-    attributes: list[str] = []
-    found: list[Attribute] = []
-    for name in names:
-        if name in values:
-            one = Attribute(name, tuple(values[name]), len(attributes))
-            found.append(one)
-            attributes += one.columns
-            columns.append(one_hot(cells[name], one.values))
-        else:
-            columns.append(table.values[:, [table.attributes.index(name)]])
-            attributes.append(name)
-    return replace(
-        table,
-        attributes=attributes,
-        values=np.concatenate(columns, axis=1),
-        categories=tuple(found),
-        texts=np.stack([cells[one.name] for one in found], axis=1),
-    )
+def text_cells(cells: np.ndarray) -> Texts:
+    """Cells of a categorical column [N] without outer spaces, empty where unknown."""
+    codes, found = pd.factorize(cells)  # few distinct texts: look at each only once
+    stripped = [str(text).strip() for text in found]
+    known = ["" if text.lower() in UNKNOWN else text for text in stripped]
+    return np.array(known, dtype=object)[codes]
+
+
+def written(cells: np.ndarray) -> Texts:
+    """Cells of `LabelTable.cells` as a table has them: 1, 0, a value, or empty where unknown."""
+    if cells.dtype == object:
+        return cells
+    return np.where(np.isnan(cells), "", np.where(cells == 1, "1", "0")).astype(object)
 
 
 def binary_cells(
@@ -103,7 +148,7 @@ def binary_cells(
     values = np.empty(grid.shape, dtype=np.float32)
     wrong: list[tuple[int, int]] = []
     for column in range(len(names)):
-        codes, found = pd.factorize(grid[:, column])  # few distinct texts: look up each only once
+        codes, found = pd.factorize(grid[:, column])
         known = [CELLS.get(text.strip().lower()) for text in found]
         if None in known:
             bad = np.isin(codes, [code for code, value in enumerate(known) if value is None])

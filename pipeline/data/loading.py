@@ -13,6 +13,7 @@ from typing import TypeVar
 
 import numpy as np
 import numpy.typing as npt
+from PIL import Image
 
 from pipeline.data import augment, images
 from pipeline.errors import PipelineError
@@ -54,6 +55,26 @@ def ahead(
                 future.cancel()
 
 
+def read(file: Path, size: tuple[int, int] | None = None) -> tuple[Image.Image, bytes]:
+    """A picture, upright and in RGB, and the bytes of its file.
+
+    Parameters
+    ----------
+    size : (height, width) to which it is going to be resized; a JPEG is then decoded no larger than
+        that takes.
+
+    Raises
+    ------
+    ImageError
+        As `images.decode`; ``unreadable`` where the file can't be read.
+    """
+    try:
+        content = file.read_bytes()
+    except OSError as error:
+        raise images.ImageError("unreadable", error.strerror or str(error)) from error
+    return images.decode(content, images.enough_for(size) if size else None), content
+
+
 def loader(folder: Path, size: tuple[int, int], seed: int) -> Callable[[Request], np.ndarray]:
     """What reads and renders the views of a request, uint8 [views, height, width, 3].
 
@@ -63,8 +84,7 @@ def loader(folder: Path, size: tuple[int, int], seed: int) -> Callable[[Request]
 
     def load(request: Request) -> np.ndarray:
         try:
-            content = images.read_file(folder, request.image)
-            picture = images.decode(content, images.enough_for(size))
+            picture, content = read(images.resolve(folder, request.image), size)
         except images.ImageError as error:
             raise PipelineError(
                 f"{folder / request.image}: {error.reason} ({error.detail}), although the clean "

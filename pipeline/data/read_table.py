@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import csv
-import difflib
 import io
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from itertools import islice
 from pathlib import Path
@@ -16,11 +15,14 @@ import pandas as pd
 
 from pipeline.data import categories
 from pipeline.data.clean_table import RESERVED
-from pipeline.data.labels import CELLS, LabelTable, binary_cells, with_categories
-from pipeline.errors import fail, one_line
+from pipeline.data.labels import CELLS, LabelTable, binary_cells, text_cells, written
+from pipeline.errors import did_you_mean, fail, one_line
 
 Row = tuple[int, list[str]]
 """Number of the row's first line in the file, counted from 1, and its trimmed cells."""
+
+IMAGE_COLUMNS = ("image", "filename", "file", "path", "image_name", "id")
+"""What a header may call the first column."""
 
 _WHITESPACE = " "
 _SEPARATORS = (",", "\t", ";", _WHITESPACE)
@@ -93,9 +95,6 @@ def _agreement(text: str, separator: str) -> int:
     return sum(width == widths[0] > 1 for width in widths)
 
 
-IMAGE_COLUMNS = ("image", "filename", "file", "path", "image_name", "id")
-
-
 def read_table(
     path: str | Path,
     attributes: Sequence[str] | None = None,
@@ -129,62 +128,57 @@ def read_table(
     _check_rows(path, rows, width=len(names), header=header)
     columns = _chosen(path, names, attributes)
     chosen = [names[column] for column in columns]
+    _check_categorical(path, chosen, categorical)
     lines = np.array([line for line, _ in rows])
-    images = [cells[0] for _, cells in rows]
     grid = np.empty((len(rows), len(columns)), dtype=object)
     for position, column in enumerate(columns):
-        grid[:, position] = [cells[column] for _, cells in rows]
-    _check_categorical(path, chosen, categorical)
+        grid[:, position] = [row[column] for _, row in rows]
     binary = [a for a, name in enumerate(chosen) if name not in categorical]
-    values = np.empty(grid.shape, dtype=np.float32)
-    values[:, binary] = binary_cells(path, grid[:, binary], lines, [chosen[a] for a in binary])
-    texts = {}
-    for a in set(range(len(chosen))) - set(binary):
-        values[:, a], texts[a] = categories.codes(grid[:, a])
-    if np.isnan(values).all():
+    numbers = binary_cells(path, grid[:, binary], lines, [chosen[a] for a in binary])
+    cells: dict[str, np.ndarray] = dict.fromkeys(chosen, np.empty(0))  # the user's order
+    cells |= {chosen[a]: own for a, own in zip(binary, numbers.T, strict=True)}
+    cells |= {name: text_cells(grid[:, chosen.index(name)]) for name in categorical}
+    if not any((written(own) != "").any() for own in cells.values()):
         fail(
             path, f"every cell of {_listed(chosen)} is unknown, expected some 1 and 0; label a few"
         )
-    table = _merge(path, LabelTable(images, chosen, values), lines, texts)
-    return _expand(path, table, texts, min_count) if texts else table
+    table = _merge(path, LabelTable([row[0] for _, row in rows], cells), lines)
+    return _with_vocabulary(path, table, categorical, min_count)
 
 
 def _check_categorical(path: str | Path, chosen: list[str], categorical: Sequence[str]) -> None:
     for name in categorical:
         if name not in chosen:
-            close = difflib.get_close_matches(name, chosen, n=1)
-            hint = f"did you mean {close[0]!r}?; " if close else ""
+            hint = did_you_mean(name, chosen, "; ")
             fail(
                 path,
-                f"no attribute {name!r}, which categorical.columns in params.yaml lists; {hint}"
-                f"expected some of {_listed(chosen)}",
+                f"no attribute {name!r}, which categorical.columns in params.yaml lists; "
+                f"{hint}expected some of {_listed(chosen)}",
             )
 
 
-def _expand(
-    path: str | Path, table: LabelTable, vocabulary: dict[int, list[str]], min_count: int
+def _with_vocabulary(
+    path: str | Path, table: LabelTable, categorical: Sequence[str], min_count: int
 ) -> LabelTable:
-    """The table with categorical codes replaced by a column per frequent value."""
-    names = table.attributes
-    cells, frequent = {}, {}
-    for a, texts in vocabulary.items():
-        cells[names[a]] = categories.decoded(table.values[:, a], texts)
-        found = categories.frequent(cells[names[a]], min_count)
-        if len(found) < 2:
+    """The table with the values of its categorical columns that are frequent enough to learn."""
+    vocabulary = {}
+    for name, own in table.cells.items():
+        if name not in categorical:
+            continue
+        vocabulary[name] = tuple(categories.frequent(own, min_count))
+        if len(vocabulary[name]) < 2:
             fail(
                 path,
-                f"column {names[a]!r}: {len(found)} of its {len(texts)} values are on at least "
-                f"{min_count} images, expected two or more; lower categorical.min_count in "
-                "params.yaml, or leave the column out",
+                f"column {name!r}: {len(vocabulary[name])} of its {len({*own} - {''})} values are "
+                f"on at least {min_count} images, expected two or more; lower "
+                "categorical.min_count in params.yaml, or leave the column out",
             )
-        frequent[names[a]] = found
-    binary = [a for a in range(len(names)) if a not in vocabulary]
-    plain = replace(table, attributes=[names[a] for a in binary], values=table.values[:, binary])
-    expanded = with_categories(plain, names, cells, frequent)
-    if len(set(expanded.attributes)) < len(expanded.attributes):
-        twice = next(n for n in expanded.attributes if expanded.attributes.count(n) > 1)
+    table = replace(table, vocabulary=vocabulary)
+    names = table.attributes
+    if len(set(names)) < len(names):
+        twice = next(name for name in names if names.count(name) > 1)
         fail(path, f"column {twice!r} is named like a value of a categorical column; rename it")
-    return expanded
+    return table
 
 
 def _has_control_character(name: str) -> bool:
@@ -254,12 +248,11 @@ def _chosen(path: str | Path, names: list[str], attributes: Sequence[str] | None
     requested = list(valid if attributes is None else attributes)
     for position, name in enumerate(requested):
         if name not in valid:
-            close = difflib.get_close_matches(name, valid, n=1)
-            hint = f"did you mean {close[0]!r}?; " if close else ""
+            hint = did_you_mean(name, valid, "; ")
             fail(
                 path,
-                f"no column {name!r}, which attributes in params.yaml lists; {hint}"
-                f"expected some of {_listed(valid)}",
+                f"no column {name!r}, which attributes in params.yaml lists; "
+                f"{hint}expected some of {_listed(valid)}",
             )
         if name in requested[:position]:
             fail(path, f"params.yaml: attributes lists {name!r} twice; remove one")
@@ -275,34 +268,47 @@ def _chosen(path: str | Path, names: list[str], attributes: Sequence[str] | None
     return [names.index(name, 1) for name in requested]
 
 
-def _merge(
-    path: str | Path,
-    table: LabelTable,
-    lines: npt.NDArray[np.int_],
-    texts: Mapping[int, Sequence[str]],
-) -> LabelTable:
+def _merge(path: str | Path, table: LabelTable, lines: npt.NDArray[np.int_]) -> LabelTable:
     """Make one row of each image's rows; an unknown cell takes the value another row knows."""
-    codes, images = pd.factorize(np.array(table.images, dtype=object))
-    repeated = len(codes) - len(images)
+    image_of, images = pd.factorize(np.array(table.images, dtype=object))
+    repeated = len(image_of) - len(images)
     if not repeated:
         return table
-    by_image = pd.DataFrame(table.values).groupby(codes)
-    low, high = by_image.min().to_numpy(np.float32), by_image.max().to_numpy(np.float32)
+    frame = pd.DataFrame({name: _ranks(own) for name, own in table.cells.items()})
+    by_image = frame.groupby(image_of)
+    low, high = by_image.min().to_numpy(), by_image.max().to_numpy()
     conflicts = np.argwhere(low < high)  # never true of NaN
     if len(conflicts):
         image, column = conflicts[0]
-        cells = np.where(codes == image, table.values[:, column], np.nan)
+        name = list(table.cells)[column]
+        own, ranks = table.cells[name], np.where(image_of == image, frame[name], np.nan)
         two = low[image, column], high[image, column]
-        first, second = sorted(int(np.flatnonzero(cells == value)[0]) for value in two)
+        first, second = sorted(int(np.flatnonzero(ranks == rank)[0]) for rank in two)
         seen = [
-            repr(texts[column][int(cells[row])]) if column in texts else f"{cells[row]:.0f}"
-            for row in (first, second)
+            repr(own[row]) if own.dtype == object else f"{own[row]:.0f}" for row in (first, second)
         ]
         more = f" ({len(conflicts) - 1} more such cells follow)" if len(conflicts) > 1 else ""
         fail(
             path,
-            f"image {images[image]!r}, column {table.attributes[column]!r}: got "
-            f"{seen[0]} in row {lines[first]} and {seen[1]} in row "
-            f"{lines[second]}, expected one value{more}; keep the right row, or empty the cell",
+            f"image {images[image]!r}, column {name!r}: got {seen[0]} in row {lines[first]} and "
+            f"{seen[1]} in row {lines[second]}, expected one value{more}; keep the right row, or "
+            "empty the cell",
         )
-    return LabelTable(list(images), table.attributes, low, merged=repeated)
+    known = {name: pd.Series(own).where(written(own) != "") for name, own in table.cells.items()}
+    first_known = pd.DataFrame(known).groupby(image_of).first()
+    cells = {
+        name: first_known[name].fillna("").to_numpy(object)
+        if own.dtype == object
+        else first_known[name].to_numpy(np.float32)
+        for name, own in table.cells.items()
+    }
+    return LabelTable(list(images), cells, merged=repeated)
+
+
+def _ranks(cells: np.ndarray) -> npt.NDArray[np.float64]:
+    """Numbers [N] in the order of the cells; NaN where unknown."""
+    if cells.dtype != object:
+        return cells.astype(np.float64)
+    ranks = np.unique(cells, return_inverse=True)[1].astype(np.float64)
+    ranks[cells == ""] = np.nan
+    return ranks

@@ -1,4 +1,4 @@
-"""Splitting a multi-label table so that values, and what is known of them, stay balanced."""
+"""Splits and folds of a multi-label table: values, and what is known of them, stay balanced."""
 
 from __future__ import annotations
 
@@ -15,6 +15,8 @@ from pipeline.errors import PipelineError
 from pipeline.files import write_csv
 
 Indices = npt.NDArray[np.int64]
+FOLDS = Path("models/attributes")
+"""Where the stage classify writes the folds for cross-fitting."""
 DRAWS = 200
 """Random divisions among which `balanced_folds` chooses."""
 
@@ -40,6 +42,10 @@ def iterative_split(
     for less than half of a group gets it only if no other has more, which holds the sizes; and the
     subset chosen is the one whose chi-square distance from its shares falls most, over all labels
     rather than the rarest alone, which keeps common labels balanced where there are many.
+
+    Not by a library: iterative-stratification and scikit-multilearn follow the same paper, but know
+    neither groups, which byte-identical images need, nor unknown labels; scikit-learn's
+    StratifiedGroupKFold keeps groups whole, but balances one label of each row, not many.
 
     Parameters
     ----------
@@ -150,11 +156,8 @@ def _assign(
     return subset
 
 
-FOLDS = Path("models/attributes")
-
-
 def write_folds(table: LabelTable, fold: np.ndarray, folder: Path) -> None:
-    """``splits.csv``: image, split, fold (-1 outside training)."""
+    """``folds.csv`` in ``folder``: image, split, fold (-1 outside training)."""
     write_csv(
         pd.DataFrame({"image": table.images, "split": table.split, "fold": fold}),
         folder / "folds.csv",
@@ -162,7 +165,7 @@ def write_folds(table: LabelTable, fold: np.ndarray, folder: Path) -> None:
 
 
 def read_folds(folder: Path = FOLDS) -> np.ndarray:
-    """Fold numbers [N] in the order of the clean table."""
+    """Fold numbers int64 [N] in the order of the clean table, from ``folds.csv`` in ``folder``."""
     fold: np.ndarray = pd.read_csv(folder / "folds.csv")["fold"].to_numpy()
     return fold
 

@@ -1,14 +1,13 @@
 """python -m pipeline.explain IMAGE ...: why the classifier says what it says of a picture.
 
 An extra (``pip install '.[explain]'``). LIME on superpixels (`pipeline.explain.lime`), and Grad-CAM
-(`pipeline.explain.gradcam`) beside it where the predictor has a method ``heads_on_map``.
+(`pipeline.explain.gradcam`) beside it where a head sees a map, see `Predictor.heads_on_map`.
 """
 
 from __future__ import annotations
 
 import argparse
 import hashlib
-import importlib.util
 import math
 import os
 import sys
@@ -24,13 +23,14 @@ import pandas as pd
 from pipeline import runtime
 from pipeline.data import images
 from pipeline.data.categories import SEPARATOR
-from pipeline.errors import PipelineError, run
+from pipeline.data.loading import read
+from pipeline.errors import PipelineError, require_extra, run
 from pipeline.explain import figure, gradcam, lime
-from pipeline.files import write_csv
+from pipeline.files import replace_file, write_csv
 
 EXIT_SOME_FAILED = 1
 FOLDER = Path("reports/explanations")
-PACKAGES = {"skimage": "scikit-image", "eli5": "eli5"}
+PACKAGES = {"skimage": "scikit-image"}
 """What the extra brings, by the name that is imported."""
 MOST_PANELS = 6
 SAMPLES = (50, 100_000)
@@ -55,17 +55,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
     failed = 0
     for file in options.images:
         try:
-            content = file.read_bytes()
-            picture = images.decode(content, images.enough_for(predictor.card.image_size))
+            picture, content = read(file, predictor.card.image_size)
         except images.ImageError as error:
-            problem = f"{error.reason}: {error.detail}"
-        except OSError as error:
-            problem = f"unreadable: {error.strerror or error}"
-        else:
-            _explain(predictor, file, content, picture, chosen, options)
+            failed += 1
+            print(f"{_text(file)}: {error}", file=sys.stderr)
             continue
-        failed += 1
-        print(f"{_text(file)}: {problem}", file=sys.stderr)
+        _explain(predictor, file, content, picture, chosen, options)
     if failed:
         print(f"{failed} of {len(options.images)} pictures could not be read", file=sys.stderr)
     return EXIT_SOME_FAILED if failed else 0
@@ -107,12 +102,7 @@ def _check(options: argparse.Namespace) -> None:
 
 def check_installed() -> None:
     """Raise a `PipelineError` that says what to install where the extra is not."""
-    lacking = [name for module, name in PACKAGES.items() if not importlib.util.find_spec(module)]
-    if lacking:
-        raise PipelineError(
-            f"pipeline.explain: not installed: {' and '.join(lacking)}; "
-            "pip install -c constraints.txt -e '.[explain]'"
-        )
+    require_extra("explain", PACKAGES, "pipeline.explain: not installed:")
 
 
 def choose(asked: str | None, attributes: Sequence[str]) -> list[int] | None:
@@ -208,8 +198,7 @@ def _explain(
     drawn = most_extreme(found.probabilities) if chosen is None else chosen
     listed = list(range(len(card.attributes))) if chosen is None else chosen
     said = decisions(found.probabilities, card)
-    on_map = getattr(predictor, "heads_on_map", None)
-    parts = on_map(pixels) if on_map is not None else []
+    heads = predictor.heads_on_map(pixels)
     panels = [
         figure.Panel(
             card.attributes[i],
@@ -217,7 +206,7 @@ def _explain(
             said[i],
             float(found.r2[i]),
             found.weights[i],
-            gradcam.heat(parts, i),
+            gradcam.heat(heads, i),
         )
         for i in drawn
     ]
@@ -225,14 +214,9 @@ def _explain(
     width, height = (max(round(side * scale), 1) for side in picture.size)
     shown = images.resize(picture, (height, width))
     png, csv = (options.out / f"{file.stem}.{ending}" for ending in ("png", "csv"))
-    partial = options.out / f".{file.stem}.partial"
-    try:
-        figure.draw(shown, segments, panels, f"Why: {_text(Path(file.name))}", partial)
-        partial.replace(png)
-        write_csv(table(found, card.attributes, listed), partial)
-        partial.replace(csv)
-    finally:
-        partial.unlink(missing_ok=True)
+    with replace_file(png) as staging:
+        figure.draw(shown, segments, panels, f"Why: {_text(Path(file.name))}", staging)
+    write_csv(table(found, card.attributes, listed), csv)
     print(f"{_text(file)}: {len(found.areas)} superpixels, {options.samples} perturbed pictures")
     for i in listed:
         p, doubt = found.probabilities[i], figure.verdict(found.r2[i])

@@ -204,7 +204,7 @@ def _legend(figure: Figure, two: bool) -> None:
         figure.text((left + 0.55) / width, y, text, size=8, color=color, va="top")
         left += 1.75
     figure.text(left / width, y, "the opaquer, the stronger in this attribute", size=8, va="top")
-    notes = "R²: how well superpixels foretell probabilities of unseen pictures with parts hidden."
+    notes = "R²: how well superpixels predict probabilities of unseen pictures with parts hidden."
     if two:
         notes += (
             "\nGrad-CAM: coarse, tells only what speaks for it, full colour at its own strongest."

@@ -138,7 +138,7 @@ def explain(
     samples: int,
     seed: int,
 ) -> Explanation:
-    """LIME for all attributes at once: they share the perturbed pictures and the passes.
+    """LIME for all attributes at once: they share the perturbed pictures.
 
     Parameters
     ----------
@@ -189,14 +189,14 @@ def fit(
     """
     x = shown.astype(np.float64)
     centred = answers - np.average(answers, axis=0, weights=nearness)
-    foretold = np.zeros_like(centred)
+    predicted = np.zeros_like(centred)
     fold = np.arange(len(x)) % FOLDS
     for number in range(FOLDS):
         held_out = fold == number
         model = _ridge(x[~held_out], centred[~held_out], nearness[~held_out])
-        foretold[held_out] = model.predict(x[held_out]).reshape(-1, centred.shape[1])
+        predicted[held_out] = model.predict(x[held_out]).reshape(-1, centred.shape[1])
     variance = np.average(centred**2, axis=0, weights=nearness)
-    error = np.average((centred - foretold) ** 2, axis=0, weights=nearness)
+    error = np.average((centred - predicted) ** 2, axis=0, weights=nearness)
     moves = variance > STILL**2
     r2 = np.full(len(moves), np.nan)
     r2[moves] = 1 - error[moves] / variance[moves]

@@ -1,13 +1,16 @@
-"""Computed features by content: a folder of parts, each holding some passes under their keys.
+"""Computed features by content, in a folder that serves runs to come.
 
-A part is written whole or not at all, so that whatever an interrupted run leaves is sound. Parts
-serve runs to come: a run takes from them what it needs and computes the rest. Any part, or the
-whole folder, may be deleted at any time.
+The features of an image's view lie under a key that names the image's bytes, the view and the seed.
+`missing` says what is still to be computed, `put` adds it, `assemble` makes the store of a run and
+`keep` lets that store's files stand for what was put. Whatever is put is written whole or not at
+all, into a shard (a subfolder) of its own, so that what an interrupted run leaves is sound. Any
+shard, or the whole folder, may be deleted at any time.
 """
 
 from __future__ import annotations
 
 import errno
+import fcntl
 import hashlib
 import os
 import shutil
@@ -24,6 +27,7 @@ import numpy.typing as npt
 import pandas as pd
 
 from pipeline.data.loading import Request
+from pipeline.errors import PipelineError
 from pipeline.features.store import FeatureWriter
 from pipeline.npy import RowFile
 
@@ -31,16 +35,27 @@ KEY = np.dtype("S40")
 """40 hexadecimal digits."""
 Keys = npt.NDArray[np.bytes_]
 
+ROWS = 256
+"""Rows in memory at a time."""
+OPEN = 64
+"""Shards whose files are kept open at a time."""
+KEPT = 3
+"""Folders that are kept: of so many backbones, sizes and precisions."""
+NO_LINKS = frozenset({errno.EXDEV, errno.EPERM, errno.ENOTSUP, errno.EMLINK})
+"""How a file system says that it has no hard links, or none between two places."""
+KEYS, MAPS, POOLED = "keys.npy", "map.npy", "pooled.npy"
+"""The files of a shard: [n] of type `KEY`, float16 [n, h, w, C] and float32 [n, C]."""
+
 
 @dataclass(frozen=True)
 class Work(Request):
-    """Views of one image that are to be passed through the network, and the key of each pass."""
+    """Views of one image whose features are to be computed, and the key of each."""
 
     keys: tuple[bytes, ...]
 
 
 def keys(sha256: Sequence[str], views: int, seed: int) -> Keys:
-    """The key of every pass, [N, views]; view 0, the plain one, does not depend on ``seed``.
+    """The key of every image and view, [N, views]; view 0, the plain one, has no ``seed`` in it.
 
     Parameters
     ----------
@@ -54,235 +69,192 @@ def keys(sha256: Sequence[str], views: int, seed: int) -> Keys:
     return names
 
 
-def missing(
-    images: Sequence[str], sha256: Sequence[str], named: Keys, found: npt.NDArray[np.bool_]
-) -> Iterator[Work]:
-    """Work for the passes that are not ``found`` [N, views]; identical images count once."""
-    seen: set[str] = set()
-    for row in np.flatnonzero(~found.all(axis=1)).tolist():
-        if sha256[row] in seen:
-            continue
-        seen.add(sha256[row])
-        views = np.flatnonzero(~found[row])
-        yield Work(
+@contextmanager
+def alone(folder: Path) -> Iterator[None]:
+    """Make ``folder`` and hold it: nobody else may delete what killed runs left unfinished there.
+
+    Raises
+    ------
+    PipelineError
+        If another process holds it.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    with (folder / "lock").open("w") as file:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            raise PipelineError(
+                f"{folder}: another embed with the same backbone is at work in this project; "
+                "wait for it, or stop it"
+            ) from None
+        for path in folder.glob(".*"):
+            if path.is_dir():
+                shutil.rmtree(path, ignore_errors=True)
+        yield
+
+
+def missing(folder: Path, images: Sequence[str], sha256: Sequence[str], keys: Keys) -> list[Work]:
+    """What has still to be computed for ``keys`` [N, views]; identical images count once."""
+    due = ~_Shards(folder).has(keys)
+    first = {digest: row for row, digest in reversed(list(enumerate(sha256)))}
+    return [
+        Work(
             image=images[row],
             sha256=sha256[row],
-            views=tuple(views.tolist()),
-            keys=tuple(named[row, views].tolist()),
+            views=tuple(np.flatnonzero(due[row]).tolist()),
+            keys=tuple(keys[row, due[row]].tolist()),
         )
+        for row in np.flatnonzero(due.any(axis=1)).tolist()
+        if first[sha256[row]] == row
+    ]
 
 
-OPEN = 64
-"""Parts whose files are kept open at a time."""
-FILES = ("keys.npy", "map.npy", "pooled.npy")
-
-
-def write(folder: Path, keys: Sequence[bytes], maps: np.ndarray, pooled: np.ndarray) -> Path:
-    """Add a part of n passes.
+def put(folder: Path, keys: Sequence[bytes], maps: np.ndarray, pooled: np.ndarray) -> None:
+    """Add the features of n images and views.
 
     Parameters
     ----------
     maps : float16 [n, h, w, C].
     pooled : float32 [n, C].
     """
-    names = np.array(keys, dtype=KEY)
-    part = folder / _name(names)
-    with _staged(part) as staging:
-        for name, array in zip(FILES, (names, maps, pooled), strict=True):
-            np.save(staging / name, array)
-    return part
+    with _new_shard(folder, np.array(keys, dtype=KEY)) as shard:
+        np.save(shard / MAPS, maps)
+        np.save(shard / POOLED, pooled)
 
 
-def link(folder: Path, keys: Keys, maps: Path, pooled: Path) -> str:
-    """Add a part whose arrays are those of two files, by hard links: no byte is written twice.
+def assemble(
+    folder: Path, keys: Keys, index: pd.DataFrame, meta: Mapping[str, Any], store: Path
+) -> None:
+    """Write the store of ``index`` (image, sha256) into the empty folder ``store``.
 
-    Returns
-    -------
-    Its name.
+    Its bytes depend on the features alone, not on how they were put into ``folder``.
+
+    Parameters
+    ----------
+    keys : of every image and view, [N, views].
 
     Raises
     ------
-    OSError
-        If the file system has no hard links between the two places.
+    KeyError
+        If the features of one are not there.
     """
-    name = _name(keys.astype(KEY))
-    with _staged(folder / name) as staging:
-        np.save(staging / FILES[0], keys.astype(KEY))
-        for target, source in zip(FILES[1:], (maps, pooled), strict=True):
-            os.link(source, staging / target)
-    return name
+    source = _Shards(folder)
+    images, views = keys.shape
+    shape = source.take(keys[:1, 0])[0].shape[1:]
+    with FeatureWriter(store, images, views, shape) as writer:
+        for start in range(0, images, ROWS):
+            for view in range(views):
+                writer.append(view, *source.take(keys[start : start + ROWS, view]))
+        writer.finish(index, meta)
 
 
-def remove(folder: Path, names: Sequence[str]) -> None:
-    """Delete the parts named."""
-    for name in names:
-        shutil.rmtree(folder / name, ignore_errors=True)
+def keep(folder: Path, keys: Keys, store: Path) -> bool:
+    """Let the finished ``store`` of ``keys`` stand for what was put, by hard links.
+
+    Shards that hold nothing but features of the store go; those with features of other images or
+    views stay.
+
+    Returns
+    -------
+    Whether the file system could link; if not, ``folder`` stays as it is.
+    """
+    superseded = _Shards(folder).within(keys)
+    for view in range(keys.shape[1]):
+        try:
+            with _new_shard(folder, keys[:, view]) as shard:
+                os.link(store / f"map_{view}.npy", shard / MAPS)
+                os.link(store / f"pooled_{view}.npy", shard / POOLED)
+        except OSError as error:
+            if error.errno not in NO_LINKS:
+                raise
+            return False
+        superseded.discard(folder / _name(keys[:, view]))
+    for path in superseded:
+        shutil.rmtree(path, ignore_errors=True)
+    return True
 
 
-def sweep(folder: Path) -> None:
-    """Delete what killed runs left unfinished; no other run may be at work in the folder."""
-    for path in folder.glob(".*"):
-        if path.is_dir():
-            shutil.rmtree(path, ignore_errors=True)
+def forget(cache: Path) -> None:
+    """Delete all folders in ``cache`` but the `KEPT` that were used last."""
+    folders = [path for path in cache.iterdir() if path.is_dir()] if cache.is_dir() else []
+    for folder in sorted(folders, key=lambda path: path.stat().st_mtime)[:-KEPT]:
+        shutil.rmtree(folder, ignore_errors=True)
 
 
-class Parts:
-    """What the parts of a folder hold, as it is now; a part that is damaged counts as absent."""
+class _Shards:
+    """What the shards of a folder hold, as it is now; one that is damaged counts as absent."""
 
     def __init__(self, folder: Path):
-        self.folder = folder
         self._folders: list[Path] = []
-        names, part, row = [np.empty(0, KEY)], [np.empty(0, np.int64)], [np.empty(0, np.int64)]
+        keys, shard, row = [np.empty(0, KEY)], [np.empty(0, np.int64)], [np.empty(0, np.int64)]
         self._arrays = lru_cache(maxsize=OPEN)(self._open)
-        for candidate in _listed(folder):
+        for candidate in sorted(path for path in folder.glob("[!.]*") if path.is_dir()):
             try:
-                keys = np.load(candidate / FILES[0])
-                for name in FILES[1:]:
+                own = np.load(candidate / KEYS)
+                for name in (MAPS, POOLED):
                     file = RowFile(candidate / name)
                     file.close()
-                    if len(file) != len(keys):
+                    if len(file) != len(own):
                         raise ValueError("as many rows as keys")
             except (OSError, ValueError, EOFError):
                 continue
-            names.append(keys.astype(KEY))
-            part.append(np.full(len(keys), len(self._folders)))
-            row.append(np.arange(len(keys)))
+            keys.append(own.astype(KEY))
+            shard.append(np.full(len(own), len(self._folders)))
+            row.append(np.arange(len(own)))
             self._folders.append(candidate)
-        everything = np.concatenate(names)
-        self._keys, first = np.unique(everything, return_index=True)
-        self._part, self._row = np.concatenate(part)[first], np.concatenate(row)[first]
-
-    def __len__(self) -> int:
-        return len(self._keys)
-
-    @property
-    def map_shape(self) -> tuple[int, int, int] | None:
-        """(h, w, C) of the maps; None where there is no part."""
-        if not self._folders:
-            return None
-        h, w, channels = self._arrays(0)[0].shape[1:]
-        return h, w, channels
+        self._keys, first = np.unique(np.concatenate(keys), return_index=True)
+        self._shard, self._row = np.concatenate(shard)[first], np.concatenate(row)[first]
 
     def has(self, keys: Keys) -> npt.NDArray[np.bool_]:
-        """Whether each pass is there; bool of the shape of ``keys``."""
+        """Whether each is there; bool of the shape of ``keys``."""
         return np.isin(keys, self._keys)
 
-    def names_within(self, keys: Keys) -> list[str]:
-        """The parts that hold nothing but passes among ``keys``."""
-        inside = np.isin(self._keys, keys)
-        other = np.unique(self._part[~inside])
-        return [part.name for n, part in enumerate(self._folders) if n not in other]
+    def within(self, keys: Keys) -> set[Path]:
+        """The shards that hold nothing but some of ``keys``."""
+        others = np.unique(self._shard[~np.isin(self._keys, keys)])
+        return {path for number, path in enumerate(self._folders) if number not in others}
 
     def take(self, keys: Keys) -> tuple[npt.NDArray[np.float16], npt.NDArray[np.float32]]:
-        """Maps float16 [n, h, w, C] and pooled features float32 [n, C] of keys [n].
-
-        Raises
-        ------
-        KeyError
-            If one is not there.
-        """
-        place = np.searchsorted(self._keys, keys)
-        place = np.minimum(place, len(self._keys) - 1)
-        absent = self._keys[place] != keys if len(self._keys) else np.ones(len(keys), dtype=bool)
+        """Maps [n, h, w, C] and pooled features [n, C] of keys [n], or a KeyError."""
+        absent = ~self.has(keys)
         if absent.any():
             raise KeyError(keys[absent][0].decode())
-        shape = self.map_shape
-        assert shape is not None
+        place = np.searchsorted(self._keys, keys)
+        shard, row = self._shard[place], self._row[place]
+        shape = self._arrays(int(shard[0]))[0].shape[1:]
         maps = np.empty((len(keys), *shape), dtype=np.float16)
         pooled = np.empty((len(keys), shape[-1]), dtype=np.float32)
-        part, row = self._part[place], self._row[place]
-        for number in np.unique(part):
-            inside = part == number
+        for number in np.unique(shard):
+            inside = shard == number
             files = self._arrays(int(number))
             maps[inside], pooled[inside] = (file.take(row[inside]) for file in files)
         return maps, pooled
 
     def _open(self, number: int) -> tuple[RowFile, RowFile]:
         folder = self._folders[number]
-        return RowFile(folder / FILES[1]), RowFile(folder / FILES[2])
+        return RowFile(folder / MAPS), RowFile(folder / POOLED)
 
 
 def _name(keys: Keys) -> str:
     return hashlib.sha256(keys.tobytes()).hexdigest()[:16]
 
 
-def _listed(folder: Path) -> list[Path]:
-    return sorted(path for path in folder.glob("[!.]*") if path.is_dir())
-
-
 @contextmanager
-def _staged(part: Path) -> Iterator[Path]:
-    """A folder to write a part in; it gets its name in the end, the same part there makes way."""
-    part.parent.mkdir(parents=True, exist_ok=True)
-    staging = Path(tempfile.mkdtemp(prefix=f".{part.name}.", dir=part.parent))
+def _new_shard(folder: Path, keys: Keys) -> Iterator[Path]:
+    """A folder for a shard's maps and pooled features; in the end it gets its place and name, from
+    which an earlier one with the same keys makes way."""
+    folder.mkdir(parents=True, exist_ok=True)
+    shard = folder / _name(keys)
+    staging = Path(tempfile.mkdtemp(prefix=f".{shard.name}.", dir=folder))
     try:
         staging.chmod(0o755)  # as any other folder: workers may belong to several users
+        np.save(staging / KEYS, keys)
         yield staging
         earlier = staging.with_name(f"{staging.name}.earlier")
         with suppress(FileNotFoundError):
-            part.rename(earlier)
-        staging.rename(part)
+            shard.rename(earlier)
+        staging.rename(shard)
         shutil.rmtree(earlier, ignore_errors=True)
     except BaseException:
         shutil.rmtree(staging, ignore_errors=True)
         raise
-
-
-ROWS = 256
-"""Rows in memory at a time."""
-NO_LINKS = frozenset({errno.EXDEV, errno.EPERM, errno.ENOTSUP, errno.EMLINK})
-"""How a file system says that it has no hard links, or none between two places."""
-KEPT = 3
-"""Folders of parts that are kept: of so many backbones, sizes and precisions."""
-
-
-def assemble(
-    source: Parts, named: Keys, index: pd.DataFrame, meta: Mapping[str, Any], folder: Path
-) -> None:
-    """Write the store of ``index`` (image, sha256) into an empty ``folder``.
-
-    Its bytes depend on the features alone, not on the parts that they come from.
-
-    Parameters
-    ----------
-    named : key of every pass, [N, views]; all of them in ``source``.
-    """
-    shape = source.map_shape
-    if shape is None:
-        raise ValueError("no part to assemble from")
-    images, views = named.shape
-    with FeatureWriter(folder, images, views, shape) as writer:
-        for start in range(0, images, ROWS):
-            for view in range(views):
-                writer.append(view, *source.take(named[start : start + ROWS, view]))
-        writer.finish(index, meta)
-
-
-def remember(store: Path, named: Keys, folder: Path) -> bool:
-    """Keep a finished store's features as parts of ``folder``, by hard links, in place of the parts
-    that hold nothing else; parts with other passes, of images or views that this store is without,
-    stay.
-
-    Returns
-    -------
-    Whether the file system could link; if not, ``folder`` keeps its parts.
-    """
-    superseded = Parts(folder).names_within(named)
-    linked = []
-    for view in range(named.shape[1]):
-        maps, pooled = store / f"map_{view}.npy", store / f"pooled_{view}.npy"
-        try:
-            linked.append(link(folder, named[:, view], maps, pooled))
-        except OSError as error:
-            if error.errno not in NO_LINKS:
-                raise
-            return False
-    remove(folder, [name for name in superseded if name not in linked])
-    return True
-
-
-def forget(cache: Path) -> None:
-    """Delete all but the `KEPT` folders of parts that were used last."""
-    folders = [path for path in cache.iterdir() if path.is_dir()] if cache.is_dir() else []
-    for folder in sorted(folders, key=lambda path: path.stat().st_mtime)[:-KEPT]:
-        shutil.rmtree(folder, ignore_errors=True)

@@ -23,8 +23,8 @@ from pipeline.features.store import stored
 
 PIXELS_PER_BATCH = 2**20
 """Enough work per step to fill the processor, little enough memory for any network."""
-PART_BATCHES = 16
-"""Batches in a part: what a killed run loses at most, a few seconds of work for most networks."""
+SHARD_BATCHES = 16
+"""Batches in a shard of the cache: what a killed run loses at most, a few seconds of work."""
 
 STEPS = 2
 """Steps of the network under way at a time: where one can't use all cores, between two of its
@@ -125,16 +125,16 @@ def compute(
     progress: Callable[[int], object] = lambda passes: None,
     grid: int | None = None,
 ) -> None:
-    """Run passes through the network and hand on what is to be stored, a part at a time.
+    """Compute features, a forward pass for each view, and hand them on, a shard at a time.
 
     Decoding runs ahead in threads and writing follows in another, so that the network waits for
-    neither. A part has `PART_BATCHES` full batches, the last one what is left.
+    neither. A shard has `SHARD_BATCHES` full batches, the last one what is left.
 
     Parameters
     ----------
     load : gives the views of one image, uint8 [views, h, w, 3]; called in threads.
     write : takes keys [n], maps and pooled features as of `store.stored`; called in a thread.
-    progress : called with the number of passes just done.
+    progress : called with the number of forward passes just done.
     grid : see `store.stored`.
     """
     threads = len(os.sched_getaffinity(0))
@@ -143,9 +143,9 @@ def compute(
     def step(batch: tuple[list[bytes], np.ndarray]) -> np.ndarray:
         return encoder(batch[1])
 
-    def store(part: list[tuple[list[bytes], np.ndarray]]) -> None:
-        maps, pooled = zip(*(stored(maps, grid) for _, maps in part), strict=True)
-        keys = [key for some, _ in part for key in some]
+    def store(shard: list[tuple[list[bytes], np.ndarray]]) -> None:
+        maps, pooled = zip(*(stored(maps, grid) for _, maps in shard), strict=True)
+        keys = [key for some, _ in shard for key in some]
         write(keys, np.concatenate(maps), np.concatenate(pooled))
 
     with ThreadPoolExecutor(1) as writer:
@@ -163,6 +163,6 @@ def compute(
         for (keys, _), maps in steps:
             done.append((keys, maps))
             progress(len(keys))
-            if len(done) == PART_BATCHES:
+            if len(done) == SHARD_BATCHES:
                 flush(unfinished=1)
         flush(unfinished=0)

@@ -8,7 +8,6 @@ shift that rounding leaves in each layer's mean is put right (Nagel et al. 2019,
 from __future__ import annotations
 
 import hashlib
-import importlib.util
 import logging
 import os
 import shutil
@@ -21,7 +20,7 @@ from typing import Any
 
 import numpy as np
 
-from pipeline.errors import PipelineError
+from pipeline.errors import PipelineError, require_extra
 from pipeline.features.extract import batch_size
 
 PRECISION = "int8"
@@ -34,12 +33,11 @@ PACKAGES = ("openvino", "nncf")
 
 def check_installed() -> None:
     """Raise a `PipelineError` that says what to install where the extra is not."""
-    lacking = [name for name in PACKAGES if importlib.util.find_spec(name) is None]
-    if lacking:
-        raise PipelineError(
-            f"params.yaml: backbone.precision: got 'int8', which needs {' and '.join(lacking)}; "
-            "pip install -c constraints.txt -e '.[int8]', or take auto, float32 or bfloat16"
-        )
+    require_extra(
+        *("int8", {name: name for name in PACKAGES}),
+        "params.yaml: backbone.precision: got 'int8', which needs",
+        instead="take auto, float32 or bfloat16",
+    )
 
 
 def circumstances(sha256: Sequence[str]) -> dict[str, str]:

@@ -1,9 +1,9 @@
-"""The backbone on a Ray cluster: embed's passes on several machines.
+"""The backbone on a Ray cluster: embed's work on several machines.
 
 Ray Data hands parts of the work to actors, each of which holds the network once and writes what it
-computes into the folder of parts that the local engine uses, too. The cluster's machines must see
-the project's folder and the images under the same paths. A part is written whole or not at all, and
-Ray gives the work of a machine that is lost to another.
+computes into the cache that the local engine uses, too. The cluster's machines must see
+the project's folder and the images under the same paths. A shard is written whole or not at all,
+and Ray gives the work of a machine that is lost to another.
 """
 
 from __future__ import annotations
@@ -41,7 +41,7 @@ class Job:
     seed: int
     grid: int | None
     device: str
-    parts: Path
+    cache: Path
 
 
 class Worker:
@@ -57,11 +57,11 @@ class Worker:
         model = load(job.backbone, job.image_size, job.precision, job.weights)
         self._encoder = extract.Encoder(model, job.image_size)
         self._load = loader(job.images, job.image_size, job.seed)
-        self._write = partial(cache.write, job.parts)
+        self._write = partial(cache.put, job.cache)
         self._grid = job.grid
 
     def __call__(self, batch: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
-        """Compute pickled lists of `Work`; the answer is how many passes each had."""
+        """Compute pickled lists of `Work`; the answer is how many forward passes each took."""
         counts = []
         for content in batch["work"]:
             work: list[Work] = pickle.loads(content)
@@ -76,12 +76,12 @@ def compute(
     progress: Callable[[int], object] = lambda passes: None,
     address: str | None = None,
 ) -> None:
-    """Compute passes on a cluster and write their parts.
+    """Compute features on a cluster and put them into the job's cache.
 
     Parameters
     ----------
     address : of a running cluster, see ``ray.init``; None starts one on this machine for this run.
-    progress : called with the number of passes just done.
+    progress : called with the number of forward passes just done.
 
     Raises
     ------
@@ -110,8 +110,8 @@ def _run(ray: Any, job: Job, work: Iterable[Work], progress: Callable[[int], obj
     context = ray.data.DataContext.get_current()
     context.enable_progress_bars = False
     context.raise_original_map_exception = True
-    batch = extract.batch_size(job.image_size) * extract.PART_BATCHES
-    rows = [{"work": pickle.dumps(part)} for part in portions(work, batch)]
+    batch = extract.batch_size(job.image_size) * extract.SHARD_BATCHES
+    rows = [{"work": pickle.dumps(portion)} for portion in portions(work, batch)]
     resources, actors = placement(ray.nodes())
     computed = ray.data.from_items(rows, override_num_blocks=len(rows)).map_batches(
         Worker,
@@ -132,7 +132,7 @@ def _run(ray: Any, job: Job, work: Iterable[Work], progress: Callable[[int], obj
 
 
 def portions(work: Iterable[Work], passes: int) -> Iterator[list[Work]]:
-    """``work`` cut into lists of at least so many passes each, but for the last."""
+    """``work`` cut into lists of at least so many forward passes each, but for the last."""
     portion: list[Work] = []
     count = 0
     for one in work:

@@ -8,13 +8,11 @@ read whole, only the rows asked for.
 
 from __future__ import annotations
 
-import io
 import json
 from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
 from pathlib import Path
-from types import TracebackType
-from typing import Any, BinaryIO
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -22,7 +20,7 @@ import pandas as pd
 
 from pipeline.errors import PipelineError
 from pipeline.files import write_csv, write_json
-from pipeline.npy import RowFile
+from pipeline.npy import RowFile, RowWriter
 
 FORMAT = 1
 HALF_MAX = float(np.finfo(np.float16).max)
@@ -83,21 +81,16 @@ def block_edges(length: int, most: int) -> npt.NDArray[np.intp]:
 
 
 class FeatureWriter:
-    """Appends batches of consecutive rows; use it as a context manager.
-
-    The files are written front to back by plain writes, so that a full disk is an `OSError` and
-    not a killed process, as it would be with memory-mapped writing.
-    """
+    """Appends batches of consecutive rows; use it as a context manager."""
 
     def __init__(self, folder: str | Path, images: int, views: int, map_shape: Sequence[int]):
         self.folder = Path(folder)
         self.images = images
         self.views = views
         self.map_shape = tuple(int(n) for n in map_shape)
-        self._stack = ExitStack()
-        self._maps: list[BinaryIO] = []
-        self._pooled: list[BinaryIO] = []
-        self._rows = [0] * views
+        self._files = ExitStack()
+        self._maps: list[RowWriter] = []
+        self._pooled: list[RowWriter] = []
 
     def __enter__(self) -> FeatureWriter:
         for view in range(self.views):
@@ -107,41 +100,25 @@ class FeatureWriter:
             self._pooled.append(self._open(f"pooled_{view}.npy", pooled, np.float32))
         return self
 
-    def _open(self, name: str, shape: tuple[int, ...], dtype: npt.DTypeLike) -> BinaryIO:
-        file = self._stack.enter_context((self.folder / name).open("wb"))
-        header = io.BytesIO()
-        np.lib.format.write_array_header_1_0(
-            header,
-            {
-                "descr": np.lib.format.dtype_to_descr(np.dtype(dtype)),
-                "fortran_order": False,
-                "shape": shape,
-            },
-        )
-        file.write(header.getvalue())
-        return file
+    def _open(self, name: str, shape: tuple[int, ...], dtype: npt.DTypeLike) -> RowWriter:
+        return self._files.enter_context(RowWriter(self.folder / name, shape, dtype))
 
     def append(self, view: int, maps: np.ndarray, pooled: np.ndarray) -> None:
         """Append the next n rows of ``view``, as `stored` gives them."""
-        self._rows[view] += len(maps)
-        self._maps[view].write(np.ascontiguousarray(maps, dtype=np.float16).data)
-        self._pooled[view].write(np.ascontiguousarray(pooled, dtype=np.float32).data)
+        self._maps[view].append(maps)
+        self._pooled[view].append(pooled)
 
     def finish(self, index: pd.DataFrame, meta: Mapping[str, Any]) -> None:
         """Write ``index`` (image, sha256) and ``meta`` once every row of every view is there."""
-        if set(self._rows) != {self.images} or len(index) != self.images:
-            raise ValueError(f"{self._rows} rows written, {len(index)} indexed, not {self.images}")
+        rows = [file.rows for file in (*self._maps, *self._pooled)]
+        if set(rows) != {self.images} or len(index) != self.images:
+            raise ValueError(f"{rows} rows written, {len(index)} indexed, not {self.images}")
         write_csv(index[["image", "sha256"]], self.folder / "index.csv")
         shape = {"images": self.images, "views": self.views, "map": list(self.map_shape)}
         write_json({"format": FORMAT, **shape, **meta}, self.folder / "meta.json")
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        self._stack.close()
+    def __exit__(self, *error: object) -> None:
+        self._files.close()
 
 
 class FeatureStore:

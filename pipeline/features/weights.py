@@ -75,15 +75,9 @@ def load_weights(model: Any, path: str | Path) -> None:
             raise ValueError(f"{len(left)} of its arrays are not in the file, {left[0]} first")
     except Exception as error:  # h5py and Keras raise many kinds for a file that does not fit
         reason = " ".join(str(error).split())[:300]
-        entry = backbones.REGISTRY.get(model.name)
-        made = (
-            f"save it with keras.applications.{entry.constructor}(include_top=False)"
-            ".save_weights(...)"
-            if entry
-            else "take the one that a run with the same backbone.name left in models/backbone"
-        )
         raise PipelineError(
-            f"{path}: does not fit the backbone {model.name} without its top: {reason}; {made}"
+            f"{path}: does not fit the backbone {model.name} without its top: {reason}; "
+            f"{backbones.find(model.name).weights_file}"
         ) from error
     _mend_standardisation(model.network)
 

@@ -8,11 +8,10 @@ calibrators and thresholds of the other folds. What comes out is compared with t
 from __future__ import annotations
 
 import numpy as np
-import numpy.typing as npt
 import pandas as pd
 
 from pipeline.impute.fill import Filled
-from pipeline.metrics.scores import auc, auc_interval
+from pipeline.metrics.scores import auc, auc_interval, mcc
 
 DRAWS = 2000
 MOST_DRAWN = 2_000_000
@@ -98,7 +97,7 @@ def expected(
     to_judge = filled or n
     drawn = rng.multinomial(to_judge, rng.dirichlet(confusion + 0.5, size=DRAWS))
     accuracy = _ends((drawn[:, 0] + drawn[:, 2]) / to_judge)
-    mcc = _ends(_mcc(drawn))
+    correlation = _ends(mcc(*drawn.T))
     size = max(1, round(1 / (1 / n + 1 / to_judge)))
     error = np.square(probability - y)
     together = max(1, MOST_DRAWN // size)
@@ -117,9 +116,9 @@ def expected(
         "auc": area,
         "auc_low": low,
         "auc_high": high,
-        "mcc": float(_mcc(confusion[None])[0]),
-        "mcc_low": mcc[0],
-        "mcc_high": mcc[1],
+        "mcc": float(mcc(*confusion)),
+        "mcc_low": correlation[0],
+        "mcc_high": correlation[1],
         "brier": float((weight * error).mean()),
         "brier_low": brier[0],
         "brier_high": brier[1],
@@ -129,10 +128,3 @@ def expected(
 def _ends(draws: np.ndarray) -> tuple[float, float]:
     low, high = np.nanquantile(draws, [(1 - LEVEL) / 2, (1 + LEVEL) / 2])
     return float(low), float(high)
-
-
-def _mcc(confusion: np.ndarray) -> npt.NDArray[np.float64]:
-    """Matthews's correlation of [n, 4] counts tp, fp, tn, fn; 0 where a margin is empty."""
-    tp, fp, tn, fn = confusion.astype(np.float64).T
-    scale = np.sqrt((tp + fp) * (tp + fn) * (tn + fp) * (tn + fn))
-    return np.divide(tp * tn - fp * fn, scale, out=np.zeros_like(scale), where=scale > 0)

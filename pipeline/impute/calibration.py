@@ -11,6 +11,7 @@ from scipy.special import expit
 from sklearn.isotonic import IsotonicRegression
 
 from pipeline.impute.cross_fitting import log_odds, logit
+from pipeline.metrics.scores import log_loss
 
 Floats = npt.NDArray[np.float64]
 Calibrator = Callable[[np.ndarray], Floats]
@@ -96,12 +97,6 @@ def cross_calibrate(
         held_out = fold == k
         out[held_out] = fit(method, logits[~held_out], labels[~held_out])(logits[held_out])
     return out
-
-
-def log_loss(probability: np.ndarray, labels: np.ndarray) -> Floats:
-    """Negative log-likelihood of each label, [n], probabilities kept 1e-12 away from 0 and 1."""
-    p = np.clip(probability, 1e-12, 1 - 1e-12)
-    return -np.log(np.where(labels == 1, p, 1 - p))
 
 
 def select(

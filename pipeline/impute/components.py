@@ -14,7 +14,7 @@ import numpy as np
 import numpy.typing as npt
 from sklearn.decomposition import PCA
 
-from pipeline.npy import RowFile
+from pipeline.npy import RowFile, RowWriter
 
 MOST = 400
 """Components kept at most."""
@@ -107,9 +107,7 @@ def components(
     starts = range(0, len(features), BASIS)
     if file is None or len(features) <= IN_MEMORY:
         return np.concatenate([scores(start) for start in starts])
-    with file.open("wb") as stream:
-        header = {"descr": "<f4", "fortran_order": False, "shape": (len(features), keep)}
-        np.lib.format.write_array_header_1_0(stream, header)
+    with RowWriter(file, (len(features), keep), np.float32) as writer:
         for start in starts:
-            scores(start).tofile(stream)
+            writer.append(scores(start))
     return OnDisk(file)

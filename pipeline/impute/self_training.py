@@ -14,7 +14,8 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from pipeline.data.splits import out_of_fold
-from pipeline.impute.calibration import cross_calibrate, log_loss
+from pipeline.impute.calibration import cross_calibrate
+from pipeline.metrics.scores import log_loss
 
 Refit = Callable[[np.ndarray], np.ndarray]
 """Pseudo-labels [K, N] (1, 0, NaN) -> logits [K, N] of fresh models, NaN where fitted on."""

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from functools import partial
 from statistics import NormalDist
 
-BISECTIONS = 60  # halves [0, 1] beyond the precision of a float
+from scipy.optimize import brentq
+from scipy.stats import binomtest
+
+BESIDE = 1e-15
 
 
 def wilson_interval(successes: int, n: int, level: float = 0.95) -> tuple[float, float]:
@@ -22,19 +25,14 @@ def wilson_interval(successes: int, n: int, level: float = 0.95) -> tuple[float,
     ValueError
         If not 0 <= successes <= n, or if the level is out of range.
     """
-    z = _quantile(level)
+    if not 0 < level < 1:
+        raise ValueError(f"level: {level}; expected above 0 and below 1")
     if not 0 <= successes <= n:
         raise ValueError(f"successes: {successes} of n = {n}; expected 0 <= successes <= n")
     if n == 0:
         return math.nan, math.nan
-    share = successes / n
-    centre = share + z**2 / (2 * n)
-    margin = z * math.sqrt(share * (1 - share) / n + z**2 / (4 * n**2))
-    scale = 1 + z**2 / n
-    # The exact ends are 0 and 1 here; rounding would leave them a hair beside.
-    low = 0.0 if successes == 0 else (centre - margin) / scale
-    high = 1.0 if successes == n else (centre + margin) / scale
-    return low, high
+    ends = binomtest(successes, n).proportion_ci(level, method="wilson")
+    return float(ends.low), float(ends.high)
 
 
 def auc_interval(
@@ -58,7 +56,9 @@ def auc_interval(
     ValueError
         If the AUC or the level is out of range, or if a class size is negative.
     """
-    z = _quantile(level)
+    if not 0 < level < 1:
+        raise ValueError(f"level: {level}; expected above 0 and below 1")
+    z = NormalDist().inv_cdf(0.5 + level / 2)
     if positives < 0 or negatives < 0:
         raise ValueError(f"class sizes: {positives} and {negatives}; expected 0 or more")
     if math.isnan(auc) or positives == 0 or negatives == 0:
@@ -67,29 +67,14 @@ def auc_interval(
         raise ValueError(f"auc: {auc}; expected 0 to 1")
     others = (positives + negatives) / 2 - 1
 
-    def outside(area: float) -> bool:
+    def excess(area: float) -> float:
         spread = 1 + others * ((1 - area) / (2 - area) + area / (1 + area))
         variance = area * (1 - area) * spread / (positives * negatives)
-        return (auc - area) ** 2 > z**2 * variance
+        return (auc - area) ** 2 - z**2 * variance
 
-    low = 0.0 if auc == 0 else _boundary(outside, 0.0, auc)
-    high = 1.0 if auc == 1 else _boundary(outside, 1.0, auc)
+    # Above 0 at the far end, below 0 at the estimate; at 0 and 1, where the variance vanishes, just
+    # beside it.
+    find = partial(brentq, excess, xtol=BESIDE)
+    low = 0.0 if auc == 0 else float(find(0.0, min(auc, 1 - BESIDE)))
+    high = 1.0 if auc == 1 else float(find(max(auc, BESIDE), 1.0))
     return low, high
-
-
-def _boundary(outside: Callable[[float], bool], out: float, within: float) -> float:
-    """Where ``outside`` changes between a point outside and one within, by bisection."""
-    for _ in range(BISECTIONS):
-        middle = (out + within) / 2
-        if outside(middle):
-            out = middle
-        else:
-            within = middle
-    return within
-
-
-def _quantile(level: float) -> float:
-    """The two-sided normal quantile, 1.96 for a level of 0.95."""
-    if not 0 < level < 1:
-        raise ValueError(f"level: {level}; expected above 0 and below 1")
-    return NormalDist().inv_cdf(0.5 + level / 2)

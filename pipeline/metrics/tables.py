@@ -10,14 +10,7 @@ import pandas as pd
 
 from pipeline.data import categories
 from pipeline.data.labels import LabelTable
-from pipeline.demo.generate import COIN, VISUAL_ATTRIBUTES
-from pipeline.metrics.scores import (
-    attribute_scores,
-    auc,
-    auc_interval,
-    average_precision,
-    wilson_interval,
-)
+from pipeline.metrics.scores import attribute_scores, auc, auc_interval, wilson_interval
 
 IMPUTED = "impute"
 """The row of reports/missing.csv of the classifier that learned from the filled table."""
@@ -44,8 +37,8 @@ def attribute_table(
     labels, probability : [N, A]; NaN labels are unknown and not scored.
     extra : further columns, [A] each.
     ranking
-        [N, A] scores to rank by, for AUC and average precision, where ``probability`` comes from
-        a calibrator per fold, which changes the order between folds.
+        [N, A] scores for the metrics that need a ranking, where ``probability`` comes from a
+        calibrator per fold, which changes the order between folds.
     decided
         [N, A] values 0 and 1 to count instead of cutting at the threshold, where each fold's
         threshold was chosen without it.
@@ -57,14 +50,8 @@ def attribute_table(
             probability[:, number],
             thresholds[number],
             None if decided is None else decided[:, number],
+            None if ranking is None else ranking[:, number],
         )
-        if ranking is not None:
-            y, score = labels[:, number], ranking[:, number]
-            scores["auc"] = auc(y, score)
-            positive, negative = int(scores["positive"]), int(scores["negative"])
-            low, high = auc_interval(scores["auc"], positive, negative)
-            scores["auc_low"], scores["auc_high"] = low, high
-            scores["average_precision"] = average_precision(y, score)
         added = {name: values[number] for name, values in (extra or {}).items()}
         rows.append({"attribute": attribute, **scores, **added})
     return pd.DataFrame(rows).round(6)
@@ -248,7 +235,7 @@ def of_variants(variants: pd.DataFrame, kept: str) -> dict[str, Any]:
     return {**content, "imputing_kept": int(kept == IMPUTED)}
 
 
-def bought(variants: pd.DataFrame, kept: str) -> str:
+def effect_of_imputing(variants: pd.DataFrame, kept: str) -> str:
     """One sentence on what imputation changed in the final classifier."""
     row = variants.set_index("model").loc[IMPUTED]
     low, high = row["map_gain_low"], row["map_gain_high"]
@@ -268,10 +255,15 @@ def weighted(table: pd.DataFrame, column: str) -> float:
     return float(np.average(defined[column], weights=weights))
 
 
-def of_demo(truth: pd.DataFrame) -> dict[str, float]:
-    """Means over the visual attributes of reports/imputation_truth.csv, and the coin; else NaN."""
-    visual = truth[truth["attribute"].isin(VISUAL_ATTRIBUTES)]
-    coin = truth[truth["attribute"] == COIN]
+def of_demo(truth: pd.DataFrame, visible: Sequence[str], by_chance: str) -> dict[str, float]:
+    """Means over some attributes of reports/imputation_truth.csv, and one of them; else NaN.
+
+    Parameters
+    ----------
+    visible : attributes that the pictures show; by_chance : the one that they don't.
+    """
+    visual = truth[truth["attribute"].isin(visible)]
+    coin = truth[truth["attribute"] == by_chance]
     return {
         "visual_auc": visual["auc"].mean(),
         "visual_accuracy": visual["accuracy"].mean(),

@@ -17,7 +17,6 @@ from matplotlib.ticker import MaxNLocator, StrMethodFormatter
 from pipeline.data.categories import truth
 from pipeline.data.labels import LabelTable
 from pipeline.metrics import scores
-from pipeline.plots.gallery import gallery
 from pipeline.plots.style import (
     BLUE,
     FAINT,
@@ -31,9 +30,14 @@ from pipeline.plots.style import (
     picture,
     short,
 )
-from pipeline.plots.training import learning_curves, training_loss
 
 LONGEST_TITLE = 19
+"""Characters of a small panel's heading."""
+CELL_LOOKS: dict[str, dict[str, Any]] = {
+    "positive": {"facecolor": BLUE, "lw": 0},
+    "negative": {"facecolor": "#C4C9CE", "lw": 0},
+    "unknown": {"facecolor": "white", "edgecolor": "#BDBDBD", "hatch": "////", "lw": 0.6},
+}
 
 
 def confusion_grid(rows: Sequence[Mapping[str, Any]], path: str | Path) -> None:
@@ -152,11 +156,11 @@ def pies(table: LabelTable, path: str | Path) -> None:
     width, height = max(3.4 * columns, 4.2), 0.6 + 2.9 * rows
     with picture(path, width, height, "Values of categorical attributes") as figure:
         axes_of = grid(figure, len(table.categories), columns)
-        for g, (axes, one) in enumerate(zip(axes_of, table.categories, strict=True)):
+        for axes, one in zip(axes_of, table.categories, strict=True):
             found = truth(table.values[:, one.start : one.stop])
             known = found[found != -1]
-            # Those without a column are told apart by their texts alone.
-            values = len(set(table.texts[found != -1, g])) if table.texts is not None else 0
+            # Those without a column are known by their texts alone.
+            values = len({*table.cells[one.name]} - {""})
             shares = {v: float((known == k).mean()) for k, v in enumerate(one.values)}
             large = {v: share for v, share in shares.items() if share >= 0.01}
             rest = 1 - sum(large.values())
@@ -190,24 +194,6 @@ def _apart(slices: Sequence[float], labels: Sequence[str]) -> list[str]:
         if labels[i] and not beside:
             kept.append(i)
     return [label if i in kept else "" for i, label in enumerate(labels)]
-
-
-__all__ = [
-    "calibration",
-    "class_distribution",
-    "confusion_grid",
-    "gallery",
-    "learning_curves",
-    "pies",
-    "roc_pr",
-    "training_loss",
-]
-
-CELL_LOOKS: dict[str, dict[str, Any]] = {
-    "positive": {"facecolor": BLUE, "lw": 0},
-    "negative": {"facecolor": "#C4C9CE", "lw": 0},
-    "unknown": {"facecolor": "white", "edgecolor": "#BDBDBD", "hatch": "////", "lw": 0.6},
-}
 
 
 def class_distribution(table: LabelTable, path: str | Path) -> None:

@@ -13,14 +13,30 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from PIL import Image
 
-from pipeline.data import categories, images
-from pipeline.data.categories import Attribute
-from pipeline.data.labels import LabelTable
+from pipeline.data import images, loading
+from pipeline.data.labels import LabelTable, written
 from pipeline.plots.style import BLUE, FAINT, INK, MUTED, ORANGE, nothing, picture, short
 
 SHOWN = 12
 LONGEST_SIDE = 320
 """Pixels; more than the gallery can show."""
+COLUMNS, WIDE_COLUMNS = 4, 3
+MOST_ROWS = 40
+LONGEST_VALUE = 12
+"""Characters of a value shown; of a binary attribute it is 1 or 0."""
+# Right ends of a table's columns, as shares of its width; wide tables have values in words.
+LABEL_AT, WIDE_LABEL_AT, PREDICTION_AT = 0.68, 0.62, 0.995
+
+# Inches.
+CARD, WIDE_CARD = 3.0, 4.0
+TABLE, WIDE_TABLE = 2.6, 3.6
+IMAGE = 1.75
+HEADING = 0.44  # of a table: the image's name and the names of the columns
+LINE = 0.155
+LEGEND = 0.85
+MARGIN = 0.1
+
+Row = tuple[str, str, str, float | None, str, float]
 
 
 def choose(
@@ -32,7 +48,7 @@ def choose(
     folder: Path,
     seed: int,
 ) -> list[dict[str, Any]]:
-    """At most `SHOWN` test images as items for `pipeline.plots.evaluation.gallery.gallery`.
+    """At most `SHOWN` test images as items for `gallery`.
 
     A seeded choice; half of them, if there are so many, have an imputed cell. Neither right nor
     wrong predictions are preferred.
@@ -57,7 +73,7 @@ def choose(
     for i in sorted([*holes, *rest]):
         name = clean.images[test[i]]
         rows = []
-        for one in categories.attributes(clean.attributes, clean.categories):
+        for one in clean.layout:
             a = one.start
             own = probability[i, a : one.stop]
             best = int(np.argmax(own))
@@ -65,7 +81,7 @@ def choose(
             rows.append(
                 (
                     one.name,
-                    _text(clean, one, int(test[i])),
+                    str(written(clean.cells[one.name][[test[i]]])[0]),
                     *filled.get((name, one.name), ("", None)),
                     given,
                     float(own[best]),
@@ -75,40 +91,11 @@ def choose(
     return items
 
 
-def _text(clean: LabelTable, one: Attribute, row: int) -> str:
-    """The known cell as the table has it; empty where it is unknown."""
-    label = clean.values[row, one.start]
-    if np.isnan(label):
-        return ""
-    if one.values and clean.texts is not None:
-        return str(clean.texts[row, clean.categories.index(one)])
-    return str(int(label))
-
-
 def _thumbnail(folder: Path, name: str) -> np.ndarray:
     """uint8 [h, w, 3], the picture in its own proportions."""
-    picture = images.decode(images.read_file(folder, name))
+    picture, _ = loading.read(images.resolve(folder, name))
     picture.thumbnail((LONGEST_SIDE, LONGEST_SIDE), Image.Resampling.BILINEAR)
     return np.asarray(picture)
-
-
-COLUMNS, WIDE_COLUMNS = 4, 3
-MOST_ROWS = 40
-LONGEST_VALUE = 12
-"""Characters of a value shown; of a binary attribute it is 1 or 0."""
-# Right ends of a table's columns, as shares of its width; wide tables have values in words.
-LABEL_AT, WIDE_LABEL_AT, PREDICTION_AT = 0.68, 0.62, 0.995
-
-# Inches.
-CARD, WIDE_CARD = 3.0, 4.0
-TABLE, WIDE_TABLE = 2.6, 3.6
-IMAGE = 1.75
-HEADING = 0.44  # of a table: the image's name and the names of the columns
-LINE = 0.155
-LEGEND = 0.85
-MARGIN = 0.1
-
-Row = tuple[str, str, str, float | None, str, float]
 
 
 def gallery(items: Sequence[Mapping[str, Any]], path: str | Path) -> None:

@@ -1,4 +1,4 @@
-"""python -m pipeline.readers.styles styles.csv --out labels.csv: Kaggle's fashion products.
+"""python -m pipeline.readers styles styles.csv --out labels.csv: Kaggle's fashion products.
 
 "Fashion Product Images" (https://www.kaggle.com/datasets/paramaggarwal/fashion-product-images-dataset)
 has a table styles.csv with the columns id, gender, masterCategory, subCategory, articleType,
@@ -9,13 +9,13 @@ from __future__ import annotations
 
 import argparse
 import csv
-import difflib
 import io
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
+from pipeline.data.labels import UNKNOWN
 from pipeline.data.read_table import Row
-from pipeline.errors import PipelineError, fail, one_line, run
+from pipeline.errors import PipelineError, did_you_mean, fail, one_line, run
 from pipeline.readers import table
 
 ID = "id"
@@ -29,7 +29,7 @@ DEFAULT_COLUMNS = (
 def main(arguments: Sequence[str] | None = None) -> None:
     """The command line."""
     parser = argparse.ArgumentParser(
-        prog="python -m pipeline.readers.styles",
+        prog="python -m pipeline.readers styles",
         description="Write the label table of Kaggle's Fashion Product Images.",
     )
     parser.add_argument("styles", metavar="STYLES_CSV", type=Path)
@@ -140,12 +140,11 @@ def _places(path: Path, header: list[str], columns: Sequence[str]) -> list[int]:
     valid = [name for name in header if name and name != ID]
     for place, name in enumerate(columns):
         if name not in valid:
-            close = difflib.get_close_matches(name, valid, n=1)
-            hint = f"did you mean {close[0]!r}? " if close else ""
+            hint = did_you_mean(name, valid, " ")
             fail(
                 path,
-                f"no column {name!r} to write; {hint}choose some of {', '.join(valid)} with "
-                "--columns",
+                f"no column {name!r} to write; {hint}choose some of "
+                f"{', '.join(valid)} with --columns",
             )
         if name in columns[:place]:
             raise PipelineError(f"--columns: {name!r} is listed twice; remove one")
@@ -154,7 +153,7 @@ def _places(path: Path, header: list[str], columns: Sequence[str]) -> list[int]:
 
 def _cell(text: str) -> str:
     joined = " ".join(text.split())
-    return "" if joined.lower() in table.UNKNOWN_TEXTS else joined
+    return "" if joined.lower() in UNKNOWN else joined
 
 
 if __name__ == "__main__":

@@ -5,7 +5,6 @@ from __future__ import annotations
 import csv
 import errno
 import io
-import math
 import re
 import shlex
 import sys
@@ -17,9 +16,6 @@ from pathlib import Path
 from pipeline.data.clean_table import RESERVED
 from pipeline.data.labels import CELLS
 from pipeline.errors import PipelineError, fail
-
-UNKNOWN_TEXTS = frozenset(text for text, value in CELLS.items() if math.isnan(value))
-"""Lower-case spellings of an unknown cell, the empty one among them."""
 
 _PLAIN = re.compile(r"[A-Za-z0-9_./+-]+")
 _DISK_FULL = (errno.ENOSPC, errno.EDQUOT)  # `pipeline.errors.run` has a line for these

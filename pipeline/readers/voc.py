@@ -1,4 +1,4 @@
-"""python -m pipeline.readers.voc ROOT --out labels.csv: a label table of a PASCAL VOC folder.
+"""python -m pipeline.readers voc ROOT --out labels.csv: a label table of a PASCAL VOC folder.
 
 One row per image, one column per class. What counts as true:
 
@@ -43,7 +43,7 @@ class Reading:
 def main(arguments: Sequence[str] | None = None) -> None:
     """The command line."""
     parser = argparse.ArgumentParser(
-        prog="python -m pipeline.readers.voc",
+        prog="python -m pipeline.readers voc",
         description="Write the label table of a PASCAL VOC folder: ImageSets/Main where it has a "
         "file per class, else Annotations; where both are there, they must agree.",
     )

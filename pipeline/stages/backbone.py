@@ -53,7 +53,7 @@ def main() -> None:
             "sha256": hashlib.sha256(file.read_bytes()).hexdigest(),
             "map": list(model.output_shape[1:]),
             "parameters": int(model.network.count_params()),
-            "preprocessing": backbones.preprocessing(name),
+            "preprocessing": backbones.find(name).preprocessing,
         }
         write_json(card, folder / "backbone.json")
     log.info("%s with %s weights, sha256 %s", name, card["weights"], str(card["sha256"])[:12])

@@ -13,6 +13,7 @@ from pipeline import params
 from pipeline.demo import paths
 from pipeline.errors import PipelineError, run
 from pipeline.features import backbones, int8
+from pipeline.files import replace_file
 
 OUTPUT = Path("data/checked.txt")
 
@@ -56,8 +57,8 @@ def main() -> None:
     check_paths(p)
     check_precision(p)
     OUTPUT.parent.mkdir(parents=True, exist_ok=True)
-    OUTPUT.unlink(missing_ok=True)  # it may be a read-only link into DVC's cache
-    OUTPUT.write_text("ok\n", encoding="utf-8")
+    with replace_file(OUTPUT) as staging:  # an earlier one may be a link into DVC's cache
+        staging.write_text("ok\n", encoding="utf-8")
 
 
 if __name__ == "__main__":

@@ -33,8 +33,7 @@ def main() -> None:
     table = read_table.read_table(
         p.data.labels, p.attributes, p.categorical.columns, p.categorical.min_count
     )
-    binary = [name for name in table.attributes if name not in _columns(table)]
-    _check_priors(p.impute.prior, binary)
+    _check_priors(p.impute.prior, [name for name in table.cells if name not in table.vocabulary])
     folder = Path(p.data.images)
     if not folder.is_dir():
         found = "a file" if folder.exists() else "no such folder"
@@ -74,11 +73,6 @@ def main() -> None:
     _report(table, cleaned)
     if changed:
         log.info("%d cells changed by %s", changed, corrections.PATH)
-
-
-def _columns(table: LabelTable) -> list[str]:
-    """Columns of categorical attributes."""
-    return [name for one in table.categories for name in one.columns]
 
 
 def _check_priors(prior: dict[str, float] | None, attributes: Sequence[str]) -> None:

@@ -6,15 +6,13 @@ computed again: DVC removes the output before a stage runs.
 
 from __future__ import annotations
 
-import fcntl
 import hashlib
 import json
 import logging
 import shutil
 import sys
 import time
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from functools import partial
 from importlib.metadata import version
 from pathlib import Path
@@ -29,14 +27,14 @@ from pipeline.data import augment, images, loading
 from pipeline.data.loading import Request
 from pipeline.errors import PipelineError, run
 from pipeline.features import backbones, cache, extract, int8, ray_engine, store, weights
-from pipeline.features.cache import Parts, Work
+from pipeline.features.cache import Work
 from pipeline.files import replace_directory
 
 OUTPUT = Path("data/features")
 CACHE = Path(".cache/features")
 BACKBONE = Path("models/backbone")
 NETWORK = "network"
-"""Folder of the quantised network in the folder of parts."""
+"""Folder of the quantised network among the features cached with it."""
 log = logging.getLogger("embed")
 
 
@@ -45,9 +43,7 @@ def main() -> None:
     logging.basicConfig(level="INFO", format="%(name)s: %(message)s")
     runtime.prepare(p.seed)
     backbone = json.loads((BACKBONE / "backbone.json").read_text(encoding="utf-8"))
-    precision = runtime.precision(
-        p.backbone.precision, backbones.fast_in_bfloat16(backbone["name"])
-    )
+    precision = runtime.precision(p.backbone.precision, backbones.find(backbone["name"]).bfloat16)
     meta = {
         "backbone": {"name": backbone["name"], "sha256": backbone["sha256"]},
         "image_size": list(p.image_size),
@@ -61,57 +57,41 @@ def main() -> None:
         circumstances |= int8.circumstances(sample["sha256"].tolist())
     index = index.sort_values("image", ignore_index=True)
     sha256 = index["sha256"].tolist()
-    named = cache.keys(sha256, p.features.views, p.seed)
+    keys = cache.keys(sha256, p.features.views, p.seed)
     folder = CACHE / _digest({**meta, **circumstances})
-    folder.mkdir(parents=True, exist_ok=True)
-    with _alone(folder):
-        cache.sweep(folder)
-        earlier = Parts(folder)
-        found = earlier.has(named)
-        work = list(cache.missing(index["image"].tolist(), sha256, named, found))
-        due = sum(len(one.views) for one in work)
+    with cache.alone(folder):
+        work = cache.missing(folder, index["image"].tolist(), sha256, keys)
+        due = [key for one in work for key in one.keys]
+        found = keys.size - int(np.isin(keys, due).sum())
         shape = store.stored_shape(backbone["map"], p.features.grid)
-        _check_disk(store.bytes_needed(1, 1, shape) * (named.size + due))
+        _check_disk(store.bytes_needed(1, 1, shape) * (keys.size + len(due)))
         if precision == int8.PRECISION:
             _quantized(p, backbone["name"], sample, folder)
         started = time.perf_counter()
         if work:
-            _compute(p, backbone["name"], precision, work, folder, due)
+            _compute(p, backbone["name"], precision, work, folder)
         took = time.perf_counter() - started
         with replace_directory(OUTPUT) as staging:
-            cache.assemble(Parts(folder), named, index, {**meta, "seed": p.seed}, staging)
+            cache.assemble(folder, keys, index, {**meta, "seed": p.seed}, staging)
             if precision == int8.PRECISION:
                 int8.copy(folder / NETWORK, staging)
-        if not cache.remember(OUTPUT, named, folder):
+        if not cache.keep(folder, keys, OUTPUT):
             log.warning("%s: no hard links here: computed features are kept twice", CACHE)
     cache.forget(CACHE)
     numbers = len(index), p.features.views
     log.info(
         "%d images x %d views through %s in %s: %d passes computed in %.1f s, %.1f per second; "
         "%d found from earlier runs; %.0f MB of features",
-        *(*numbers, backbone["name"], precision, due, took, due / took if took else 0.0),
-        *(int(found.sum()), store.bytes_needed(*numbers, shape) / 1e6),
+        *(*numbers, backbone["name"], precision, len(due), took, len(due) / took if took else 0.0),
+        *(found, store.bytes_needed(*numbers, shape) / 1e6),
     )
 
 
-@contextmanager
-def _alone(folder: Path) -> Iterator[None]:
-    """Hold the folder of parts: another run must not sweep away what this one needs."""
-    with (folder / "lock").open("w") as file:
-        try:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            raise PipelineError(
-                f"{folder}: another embed with the same backbone is at work in this project; "
-                "wait for it, or stop it"
-            ) from None
-        yield
-
-
 def _compute(
-    p: params.Params, name: str, precision: str, work: Sequence[Work], folder: Path, due: int
+    p: params.Params, name: str, precision: str, work: Sequence[Work], folder: Path
 ) -> None:
     images_folder = Path(p.data.images)
+    due = sum(len(one.keys) for one in work)
     with tqdm(total=due, unit="image", desc="embed", disable=not sys.stderr.isatty()) as bar:
         if p.compute.engine == "ray":
             job = ray_engine.Job(
@@ -123,7 +103,7 @@ def _compute(
                 seed=p.seed,
                 grid=p.features.grid,
                 device=runtime.device(),
-                parts=folder.absolute(),
+                cache=folder.absolute(),
             )
             ray_engine.compute(job, work, bar.update, p.compute.address)
             return
@@ -134,7 +114,7 @@ def _compute(
             model = weights.load(name, p.image_size, precision)
             encoder = extract.Encoder(model, p.image_size)
         load = loading.loader(images_folder, p.image_size, p.seed)
-        write = partial(cache.write, folder)
+        write = partial(cache.put, folder)
         extract.compute(encoder, work, load, write, bar.update, p.features.grid)
 
 

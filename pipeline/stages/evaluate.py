@@ -17,14 +17,15 @@ from pipeline.data.clean_table import read_clean, read_hashes
 from pipeline.data.labels import LabelTable
 from pipeline.data.loading import Pictures
 from pipeline.demo import paths
+from pipeline.demo.generate import COIN, VISUAL_ATTRIBUTES
 from pipeline.errors import run
 from pipeline.features.store import FeatureStore
 from pipeline.files import write_csv, write_json
 from pipeline.metrics import bootstrap, tables
 from pipeline.metrics.scores import multilabel_scores, pr_curve_points, roc_curve_points
-from pipeline.plots import evaluation, gallery
+from pipeline.plots import evaluation, gallery, training
 from pipeline.training import fitting, saved_model, targets
-from pipeline.training.inference import Classifier
+from pipeline.training.inference import Predictor
 
 REPORTS = Path("reports")
 SCORES = Path("data/imputed/scores.npy")
@@ -44,21 +45,18 @@ def main() -> None:
     clean = read_clean("data/clean/labels.csv")
     provenance = _cells("provenance.csv")
     provenance["score"] = _scores_of(clean, provenance)
-    backbone = json.loads(Path("models/backbone/backbone.json").read_text(encoding="utf-8"))
-    REPORTS.mkdir(exist_ok=True)
-
     summary = json.loads(Path("data/imputed/summary.json").read_text(encoding="utf-8"))
+    # As train had it: the columns of a categorical attribute are learnable if one of them is.
+    learnable = np.load("data/imputed/learnable.npy")
+    backbone = json.loads(Path("models/backbone/backbone.json").read_text(encoding="utf-8"))
+    card = saved_model.read_card(saved_model.current())
+    test = np.flatnonzero(np.array(clean.split) == "test")
+    outputs = _outputs(p, clean, test, card)
+
     heads_table, held_out = _attribute_heads(clean, summary["attributes"])
     of_columns = provenance[provenance["attribute"].isin(clean.attributes)]
     truth = _demo_truth(p, of_columns)
-    store = FeatureStore("data/features")
-    card = saved_model.read_card(saved_model.current())
-    test = np.flatnonzero(np.array(clean.split) == "test")
     known = clean.values[test]
-    rows = store.rows([clean.images[i] for i in test])
-    outputs = _outputs(store, rows)
-    if card.branches:
-        outputs[FINE_TUNED] = _fine_tuned(p, clean, test)
     probability = outputs[FINE_TUNED if card.branches else card.missing]
     thresholds = np.array(card.thresholds)
     softmax = categories.spans(clean.categories)
@@ -67,38 +65,10 @@ def main() -> None:
         clean.attributes, known, probability, thresholds, decided=decided
     )
     scores = multilabel_scores(known, probability, thresholds, softmax)
-
-    # As train had it: the columns of a categorical attribute are learnable if one of them is.
-    learnable = np.load("data/imputed/learnable.npy")
     judged = targets.of_learnable(known, learnable)
-    attributes = categories.attributes(clean.attributes, clean.categories)
-    unlearnable = [one.name for one in attributes if not learnable[one.start]]
+    unlearnable = [one.name for one in clean.layout if not learnable[one.start]]
     variants = bootstrap.compare(judged, outputs, targets.MASK, p.seed)
-    expected = _cells("categorical.csv")
-    by_category = tables.category_table(clean, known, probability, expected)
-
-    for table in (heads_table, test_table, truth, variants, by_category):
-        table["pretrained"] = "yes" if backbone["pretrained"] else "no"
-    write_csv(variants, REPORTS / "missing.csv")
-    write_csv(by_category, REPORTS / "categories.csv")
-    shutil.copyfile("data/imputed/review.csv", REPORTS / "review.csv")
-    for course in (fitting.CURVES, fitting.STEPS):
-        shutil.copyfile(saved_model.current() / course, REPORTS / course)
-    write_csv(heads_table, REPORTS / "attributes.csv")
-    write_csv(truth, REPORTS / "imputation_truth.csv")
-    write_csv(test_table, REPORTS / "test.csv")
-    for name, points in (
-        ("roc", roc_curve_points),
-        ("precision_recall", pr_curve_points),
-    ):
-        curves = tables.curve_table(clean.attributes, known, probability, points)
-        write_csv(curves, REPORTS / f"{name}.csv")
-    _pictures(clean, known, probability, test_table, held_out, p.title)
-    items = gallery.choose(
-        clean, test, provenance, probability, thresholds, Path(p.data.images), p.seed
-    )
-    evaluation.gallery(items, REPORTS / "gallery.png")
-
+    by_category = tables.category_table(clean, known, probability, _cells("categorical.csv"))
     content = {
         "backbone": {"pretrained": backbone["pretrained"]},
         "model": {
@@ -109,9 +79,51 @@ def main() -> None:
             "images": len(clean.images),
             "filled_cells": int((provenance["value"] != "").sum()),
             "abstained_cells": int((provenance["value"] == "").sum()),
-            "attributes": len(attributes),
-            "learnable": len(attributes) - len(unlearnable),
+            "attributes": len(clean.layout),
+            "learnable": len(clean.layout) - len(unlearnable),
         },
+        **_imputation_scores(heads_table, learnable),
+        "demo_truth": tables.of_demo(truth, VISUAL_ATTRIBUTES, COIN),
+        "test": {name: scores.get(name) for name in HEADLINES},
+        "categories": {
+            name: by_category[name].mean() for name in ("expected_accuracy", "accuracy", "f1_macro")
+        },
+        "missing": tables.of_variants(variants, card.missing),
+    }
+
+    REPORTS.mkdir(exist_ok=True)
+    reports = {
+        **{"missing": variants, "categories": by_category, "attributes": heads_table},
+        **{"imputation_truth": truth, "test": test_table},
+    }
+    for name, table in reports.items():
+        table["pretrained"] = "yes" if backbone["pretrained"] else "no"
+        write_csv(table, REPORTS / f"{name}.csv")
+    for name, points in (("roc", roc_curve_points), ("precision_recall", pr_curve_points)):
+        curves = tables.curve_table(clean.attributes, known, probability, points)
+        write_csv(curves, REPORTS / f"{name}.csv")
+    shutil.copyfile("data/imputed/review.csv", REPORTS / "review.csv")
+    for history in (fitting.CURVES, fitting.STEPS):
+        shutil.copyfile(saved_model.current() / history, REPORTS / history)
+    _pictures(clean, known, probability, test_table, held_out, p.title)
+    items = gallery.choose(
+        clean, test, provenance, probability, thresholds, Path(p.data.images), p.seed
+    )
+    gallery.gallery(items, REPORTS / "gallery.png")
+    write_json(tables.finite(content), REPORTS / "metrics.json")
+    if not backbone["pretrained"]:
+        log.warning("the backbone's weights are random, not pretrained: scores are a demo's")
+    for name in unlearnable:
+        log.warning("%s: not learnable from the pictures; its filled cells are a guess", name)
+    for warning in summary["warnings"]:
+        log.warning("%s", warning)
+    log.info("%s", tables.effect_of_imputing(variants, card.missing))
+    log.info("test: %s", ", ".join(f"{k} {v:.4g}" for k, v in scores.items()))
+
+
+def _imputation_scores(heads_table: pd.DataFrame, learnable: np.ndarray) -> dict[str, Any]:
+    """What metrics.json says of the imputation, of its held-out cells and of what it expects."""
+    return {
         "held_out": {
             "auc_learnable": heads_table["auc"][learnable].mean(),
             "brier_learnable": heads_table["brier"][learnable].mean(),
@@ -121,24 +133,7 @@ def main() -> None:
             "brier": tables.weighted(heads_table, "expected_brier"),
             "not_missing_at_random": int(heads_table["missing_at_random"].eq("no").sum()),
         },
-        "demo_truth": tables.of_demo(truth),
-        "test": {name: scores.get(name) for name in HEADLINES},
-        "categories": {
-            "expected_accuracy": by_category["expected_accuracy"].mean(),
-            "accuracy": by_category["accuracy"].mean(),
-            "f1_macro": by_category["f1_macro"].mean(),
-        },
-        "missing": tables.of_variants(variants, card.missing),
     }
-    write_json(tables.finite(content), REPORTS / "metrics.json")
-    if not backbone["pretrained"]:
-        log.warning("the backbone's weights are random, not pretrained: scores are a demo's")
-    for name in unlearnable:
-        log.warning("%s: not learnable from the pictures; its filled cells are a guess", name)
-    for warning in summary["warnings"]:
-        log.warning("%s", warning)
-    log.info("%s", tables.bought(variants, card.missing))
-    log.info("test: %s", ", ".join(f"{k} {v:.4g}" for k, v in scores.items()))
 
 
 def _cells(name: str) -> pd.DataFrame:
@@ -186,23 +181,33 @@ def _attribute_heads(
     return table, (labels, probability, ranking)
 
 
-def _outputs(store: FeatureStore, rows: np.ndarray) -> dict[str, np.ndarray]:
-    """Probabilities [n, A] of the heads with unknown cells imputed, masked and taken for 0."""
+def _outputs(
+    p: params.Params, clean: LabelTable, rows: np.ndarray, card: saved_model.Card
+) -> dict[str, np.ndarray]:
+    """Probabilities [n, A] for ``rows`` of the table by the heads with unknown cells imputed,
+    masked and taken for 0, and by the fine-tuned network where there is one."""
+    store = FeatureStore("data/features")
+    stored = store.rows([clean.images[row] for row in rows])
     outputs = {}
     for variant in targets.VARIANTS:
-        head, card = saved_model.load(saved_model.FOLDER / saved_model.VARIANTS / variant)
-        outputs[variant] = saved_model.probabilities(head, card, store, rows)
+        head, own = saved_model.load(saved_model.FOLDER / saved_model.VARIANTS / variant)
+        outputs[variant] = saved_model.probabilities(head, own, store, stored)
+    if card.branches:
+        outputs[FINE_TUNED] = _fine_tuned(p, clean, rows)
     return outputs
 
 
 def _fine_tuned(p: params.Params, clean: LabelTable, rows: np.ndarray) -> np.ndarray:
     """Probabilities [n, A] of the fine-tuned network for ``rows`` of the table."""
     names = [clean.images[row] for row in rows]
-    classify = Classifier()
+    predictor = Predictor()
     hashes = read_hashes("data/clean", names)
     pictures = Pictures(Path(p.data.images), names, hashes, p.image_size, p.seed)
     return np.concatenate(
-        [classify(batch) for batch in pictures.batches(np.arange(len(names)), classify.batch)]
+        [
+            predictor.probabilities(batch)
+            for batch in pictures.batches(np.arange(len(names)), predictor.batch)
+        ]
     )
 
 
@@ -239,9 +244,9 @@ def _pictures(
     folder = saved_model.current()
     names = tuple(one.name for one in clean.categories)
     history = pd.read_csv(folder / fitting.CURVES)
-    evaluation.learning_curves(history, REPORTS / "learning_curves.png", names)
+    training.learning_curves(history, REPORTS / "learning_curves.png", names)
     steps = pd.read_csv(folder / fitting.STEPS)
-    evaluation.training_loss(steps, REPORTS / "training_loss.png", title_of_loss)
+    training.training_loss(steps, REPORTS / "training_loss.png", title_of_loss)
 
 
 if __name__ == "__main__":

@@ -77,7 +77,7 @@ def main() -> None:
     )
     trained = fine_tuning.NETWORKS[p.fine_tune.network](
         trainer,
-        [one.span for one in categories.attributes(clean.attributes, clean.categories)],
+        [one.span for one in clean.layout],
         head if p.fine_tune.start == "head" else None,
     )
     branches = [branch for branch, _ in trained]
@@ -136,7 +136,7 @@ def _task(
     val_targets = targets.of_learnable(known, np.load(IMPUTED / "learnable.npy"))
     if p.fine_tune.network != "single":
         # Even a network for an attribute that can't be learned has to end somewhere.
-        for one in categories.attributes(clean.attributes, clean.categories):
+        for one in clean.layout:
             if np.isnan(val_targets[:, one.start]).all():
                 val_targets[:, one.start : one.stop] = known[:, one.start : one.stop]
     return Task(

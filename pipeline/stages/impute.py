@@ -62,7 +62,7 @@ def main() -> None:
     disagreement = np.abs(expit(filled.scores) - expit(filled.image_scores))
     training = np.array(table.split) == "train"
     with replace_directory(OUTPUT) as folder:
-        write_clean(dataclasses.replace(table, values=values), folder / "labels.csv")
+        write_clean(table.filled(values), folder / "labels.csv")
         write_csv(cells.drop(columns=["row", "column"]), folder / "provenance.csv")
         at = cells["row"].to_numpy(), cells["column"].to_numpy()
         listed = review.rank(cells, disagreement[at], filled.learnable[at[1]], training[at[0]])
@@ -81,7 +81,7 @@ def main() -> None:
 def _provenance(table: LabelTable, filled: Imputation, kept: np.ndarray) -> pd.DataFrame:
     """One row per originally unknown cell; the value is empty where the policy abstains."""
     rows, columns, names, values = [], [], [], []
-    for one in categories.attributes(table.attributes, table.categories):
+    for one in table.layout:
         row = np.flatnonzero(np.isnan(table.values[:, one.start]))
         # Of a categorical attribute the column of the value that is filled in.
         best = categories.chosen(filled.probability[row, one.start : one.stop])
@@ -174,7 +174,7 @@ def _plain(content: Any) -> Any:
 
 def _report(table: LabelTable, filled: Imputation, kept: np.ndarray) -> None:
     unknown = np.isnan(table.values)
-    for one in categories.attributes(table.attributes, table.categories):
+    for one in table.layout:
         a, name = one.start, one.name
         cells = unknown[:, a]
         if one.values:

@@ -16,7 +16,7 @@ from pipeline.errors import PipelineError, run
 from pipeline.features import int8
 from pipeline.features.store import FeatureStore
 from pipeline.files import replace_directory, write_csv
-from pipeline.impute.calibration import log_loss
+from pipeline.metrics.scores import log_loss
 from pipeline.metrics.thresholds import choose_all
 from pipeline.training import fitting, heads, losses, saved_model, targets
 from pipeline.training.fitting import FitSettings, Task

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from pipeline.data import categories
 from pipeline.errors import PipelineError
 from pipeline.features import extract, int8, weights
 from pipeline.features.store import stored
@@ -23,8 +24,14 @@ sees is float32 [1, h, w, C] or [1, C].
 """
 
 
-class Classifier:
+class Predictor:
     """Backbone and head, or the fine-tuned network, of the project in the current folder.
+
+    Attributes
+    ----------
+    card : see `saved_model.Card`.
+    attributes : those of the card, binary and categorical.
+    batch : pictures in a step of the network.
 
     Raises
     ------
@@ -35,6 +42,7 @@ class Classifier:
     def __init__(self) -> None:
         folder = saved_model.current()
         self.card = saved_model.read_card(folder)
+        self.attributes = categories.attributes(self.card.attributes, self.card.categories)
         self._pooled = heads.HEADS[self.card.head.kind].pooled
         self._encoder: extract.Network
         self._head: Any = None
@@ -54,7 +62,7 @@ class Classifier:
                 self._encoder = extract.Encoder(weights.load(name, size, precision), size)
         self.batch = self._encoder.batch
 
-    def __call__(self, pictures: np.ndarray) -> npt.NDArray[np.float64]:
+    def probabilities(self, pictures: np.ndarray) -> npt.NDArray[np.float64]:
         """uint8 [n, h, w, 3] of the classifier's own size -> probabilities float64 [n, A]."""
         out = []
         for start in range(0, len(pictures), self.batch):

@@ -8,21 +8,21 @@ et al. 2011, NeurIPS); training images fit, validation images choose, test image
 from __future__ import annotations
 
 import argparse
-import importlib.util
 import logging
 import sys
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
 from pipeline import params, runtime
-from pipeline.errors import EXIT_INTERRUPTED, PipelineError, run
+from pipeline.errors import EXIT_INTERRUPTED, PipelineError, require_extra, run
 from pipeline.files import write_csv
 from pipeline.training.fitting import FitSettings
 from pipeline.tune import figure, search_space, trainer
 from pipeline.tune.search_space import Choice, Result
 
 TABLE = Path("reports/tuning.csv")
-PACKAGES = ("optuna",)
+PACKAGES = {"optuna": "optuna"}
+"""What the extra brings, by the name that is imported."""
 LIMITS = {"trials": (1, 10_000), "epochs": (1, 10_000), "seed": (0, 2**31 - 1)}
 MOST_BLOCKS = 8
 log = logging.getLogger("tune")
@@ -32,7 +32,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """The command line; returns 130 when interrupted, with the trials done so far written."""
     options = _parser().parse_args(arguments)
     _check(options)
-    check_installed()
+    require_extra("tune", PACKAGES, "pipeline.tune: not installed:")
     p = params.load()
     blocks = (options.blocks[0], options.blocks[1])
     if problem := search_space.problem(blocks, p.image_size):
@@ -105,16 +105,6 @@ def _check(options: argparse.Namespace) -> None:
         raise PipelineError(f"--out {options.out}: expected the name of a file that ends in .csv")
     if options.out.parent.exists() and not options.out.parent.is_dir():
         raise PipelineError(f"--out {options.out}: {options.out.parent} is a file, not a folder")
-
-
-def check_installed() -> None:
-    """Raise a `PipelineError` that says what to install where the extra is not."""
-    lacking = [name for name in PACKAGES if importlib.util.find_spec(name) is None]
-    if lacking:
-        raise PipelineError(
-            f"pipeline.tune: not installed: {' and '.join(lacking)}; "
-            "pip install -c constraints.txt -e '.[tune]'"
-        )
 
 
 def trainer_for(p: params.Params, epochs: int, seed: int) -> trainer.ChoiceTrainer:

@@ -60,7 +60,7 @@ def test_a_budget_shortens_and_shrinks_what_has_no_weights() -> None:
 
 def test_hiding_takes_the_share_asked_for_and_changes_nothing_else() -> None:
     values = (np.random.default_rng(0).random((500, 4)) < 0.4).astype("float32")
-    table = LabelTable([f"{i}.jpg" for i in range(500)], list("abcd"), values)
+    table = LabelTable.binary([f"{i}.jpg" for i in range(500)], list("abcd"), values)
     hidden = recipes.hidden(table, 0.3, seed=1).values
     unknown = np.isnan(hidden)
     assert unknown.mean() == pytest.approx(0.3, abs=0.03)

@@ -21,7 +21,7 @@ NAN = float("nan")
 def test_every_pass_of_the_other_way_is_counted() -> None:
     values = np.array([[1, 0], [1, NAN], [1, 1], [0, NAN], [1, 1], [NAN, 0]], dtype=np.float32)
     split = ["train", "train", "train", "train", "val", "test"]
-    table = LabelTable([f"{i}.jpg" for i in range(6)], ["a", "b"], values, split)
+    table = LabelTable.binary([f"{i}.jpg" for i in range(6)], ["a", "b"], values, split)
     trained, scored = speed.images_of(table, epochs=10)
     # Attribute a: 3 positives doubled; b: one of each class; then the model of all 4 images.
     assert trained == 10 * (6 + 2 + 4)

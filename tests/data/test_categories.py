@@ -41,6 +41,52 @@ def test_spans_and_the_columns_outside_them() -> None:
     assert categories.binary_columns(3, ()).tolist() == [0, 1, 2]
 
 
+def cells(*texts: str) -> np.ndarray:
+    return np.array(texts, dtype=object)
+
+
+def test_frequent_values_come_by_count_and_then_by_name() -> None:
+    found = cells(*"bbaadccc", "", "", "", "")
+    assert categories.frequent(found, 1) == ["c", "a", "b", "d"]
+    assert categories.frequent(found, 2) == ["c", "a", "b"]
+    assert categories.frequent(found, 3) == ["c"]
+    assert categories.frequent(found, 4) == []
+    assert categories.frequent(cells("", ""), 1) == []
+
+
+def test_one_hot_by_hand() -> None:
+    columns = categories.one_hot(cells("b", "", "rare", "a"), ["a", "b"])
+    assert columns.dtype == np.float32
+    np.testing.assert_array_equal(columns, [[0, 1], [NAN, NAN], [0, 0], [1, 0]])
+    assert categories.one_hot(cells(), ["a", "b"]).shape == (0, 2)
+
+
+def test_texts_by_hand() -> None:
+    columns = np.array([[0, 1], [NAN, NAN], [0, 0], [1, 0], [1, 0]], dtype=np.float32)
+    assert categories.texts(columns, ["a", "b"]).tolist() == ["b", "", "", "a", "a"]
+    assert categories.texts(np.empty((0, 2)), ["a", "b"]).tolist() == []
+
+
+@settings(max_examples=100)
+@given(
+    given=st.lists(st.sampled_from("abcd") | st.text(max_size=4), max_size=12),
+    min_count=st.integers(1, 3),
+)
+def test_one_hot_round_trip(given: list[str], min_count: int) -> None:
+    values = categories.frequent(cells(*given), min_count)
+    rare = set(given) - set(values) - {""}
+    assert all(given.count(value) >= min_count for value in values)
+    assert all(given.count(value) < min_count for value in rare)
+    columns = categories.one_hot(cells(*given), values)
+    known = np.array([text != "" for text in given], dtype=bool)
+    if values:
+        assert (np.isnan(columns).all(axis=1) == ~known).all()
+        learnt = [text if text in values else "" for text in given]
+        assert categories.texts(columns, values).tolist() == learnt
+    has_column = np.array([text in values for text in given], dtype=bool)
+    assert (columns[known].sum(axis=1) == has_column[known]).all()
+
+
 def test_log_odds_by_hand() -> None:
     logits = np.array([[5.0, np.log(1), np.log(2), np.log(5), -3.0]])
     odds = categories.log_odds(logits, [(1, 4)])

@@ -16,7 +16,7 @@ NAN = float("nan")
 def label_table(rows: int, attributes: int = 2) -> LabelTable:
     values = np.random.default_rng(0).integers(0, 2, (rows, attributes)).astype(np.float32)
     names = [f"{row:03d}.jpg" for row in range(rows)]
-    return LabelTable(names, [f"a{column}" for column in range(attributes)], values)
+    return LabelTable.binary(names, [f"a{column}" for column in range(attributes)], values)
 
 
 def hashes(table: LabelTable) -> list[str | Unusable]:
@@ -71,7 +71,7 @@ def test_nothing_dropped_and_no_duplicates_leave_empty_frames() -> None:
 def test_split_does_not_depend_on_the_order_of_the_rows() -> None:
     table = label_table(60)
     order = np.random.default_rng(1).permutation(60)
-    shuffled = LabelTable(
+    shuffled = LabelTable.binary(
         [table.images[row] for row in order], table.attributes, table.values[order]
     )
     one = cleaning.clean(table, hashes(table), 0.2, 0.1, seed=3).table
@@ -83,8 +83,10 @@ def test_split_does_not_depend_on_the_order_of_the_rows() -> None:
 
 def test_duplicates_share_a_split_and_their_conflicts_are_named() -> None:
     table = label_table(40, attributes=3)
-    table.values[[3, 9, 20]] = np.array([[1, 0, NAN], [0, 0, 1], [NAN, 1, 1]])
-    table.values[[5, 30]] = np.array([[1, NAN, 0], [1, 1, NAN]])
+    values = table.values.copy()
+    values[[3, 9, 20]] = np.array([[1, 0, NAN], [0, 0, 1], [NAN, 1, 1]])
+    values[[5, 30]] = np.array([[1, NAN, 0], [1, 1, NAN]])
+    table = LabelTable.binary(table.images, table.attributes, values)
     found = hashes(table)
     for first, *others in ((3, 9, 20), (5, 30)):
         for other in others:
@@ -102,7 +104,7 @@ def test_duplicates_share_a_split_and_their_conflicts_are_named() -> None:
 
 def test_counts_per_attribute_and_split() -> None:
     values = np.array([[1, 1, NAN], [0, 1, NAN], [NAN, 1, NAN], [1, NAN, NAN]], dtype=np.float32)
-    table = LabelTable(["a", "b", "c", "d"], ["x", "same", "empty"], values)
+    table = LabelTable.binary(["a", "b", "c", "d"], ["x", "same", "empty"], values)
     frame = cleaning.count_labels(table, np.array([0, 0, 1, 2]))
     assert list(frame) == [
         *("attribute", "rows", "known", "positive", "negative", "unknown"),
@@ -139,7 +141,8 @@ def test_too_few_usable_images() -> None:
 
 def test_no_label_known_among_the_usable_images() -> None:
     table = label_table(12)
-    table.values[1:] = NAN
+    values = np.where(np.arange(12)[:, None] >= 1, NAN, table.values)
+    table = LabelTable.binary(table.images, table.attributes, values)
     found = hashes(table)
     found[0] = Unusable("missing", "no such file")
     with pytest.raises(PipelineError, match="no label is known of the 11 usable images"):

@@ -8,8 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from pipeline.data import categories, corrections
-from pipeline.data.categories import Attribute
+from pipeline.data import corrections
 from pipeline.data.corrections import Correction
 from pipeline.data.labels import LabelTable
 from pipeline.errors import PipelineError
@@ -30,7 +29,7 @@ def write(tmp_path: Path) -> Write:
 
 def table() -> LabelTable:
     values = np.array([[1, NAN], [0, 1], [NAN, NAN]], dtype=np.float32)
-    return LabelTable(["a.jpg", "b.jpg", "c.jpg"], ["hat", "sleeves"], values, ["train"] * 3)
+    return LabelTable.binary(["a.jpg", "b.jpg", "c.jpg"], ["hat", "sleeves"], values, ["train"] * 3)
 
 
 def test_without_a_file_or_rows_there_is_no_correction(tmp_path: Path, write: Write) -> None:
@@ -161,16 +160,12 @@ def test_corrections_override_and_changed_cells_are_counted() -> None:
 
 def coloured() -> LabelTable:
     """Red and blue have columns, teal is rare."""
-    texts = np.array([["red"], ["blue"], [""], ["teal"]], dtype=object)
-    values = np.array([[1], [0], [NAN], [1]], dtype=np.float32)
-    return LabelTable(
-        ["a.jpg", "b.jpg", "c.jpg", "d.jpg"],
-        ["hat", "colour=red", "colour=blue"],
-        np.concatenate([values, categories.one_hot(texts[:, 0], ["red", "blue"])], axis=1),
-        ["train"] * 4,
-        categories=(Attribute("colour", ("red", "blue"), 1),),
-        texts=texts,
-    )
+    cells = {
+        "hat": np.array([1, 0, NAN, 1], dtype=np.float32),
+        "colour": np.array(["red", "blue", "", "teal"], dtype=object),
+    }
+    images = ["a.jpg", "b.jpg", "c.jpg", "d.jpg"]
+    return LabelTable(images, cells, ["train"] * 4, vocabulary={"colour": ("red", "blue")})
 
 
 def test_values_of_categorical_attributes_are_texts(write: Write) -> None:
@@ -220,11 +215,9 @@ def test_corrected_categorical_cells_and_their_count() -> None:
     assert count == 5, "a cell counts once, however many columns it has"
     np.testing.assert_array_equal(after.values, [[1, 0, 1], [0, 0, 0], [NAN, 1, 0], [0, NAN, NAN]])
     assert after.values.dtype == np.float32
-    assert after.texts is not None
-    assert after.texts[:, 0].tolist() == ["blue", "teal", "red", ""]
+    assert after.cells["colour"].tolist() == ["blue", "teal", "red", ""]
     assert after.categories == before.categories
-    assert before.texts is not None
-    assert before.texts[:, 0].tolist() == ["red", "blue", "", "teal"], "the input is left alone"
+    assert before.cells["colour"].tolist() == ["red", "blue", "", "teal"], "the input is left alone"
     np.testing.assert_array_equal(before.values, coloured().values)
 
 

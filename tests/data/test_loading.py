@@ -9,7 +9,8 @@ import pytest
 from PIL import Image
 
 from pipeline.data import augment, images
-from pipeline.data.loading import Pictures
+from pipeline.data.images import ImageError
+from pipeline.data.loading import Pictures, read
 from pipeline.errors import PipelineError
 
 SIZE = (32, 24)
@@ -81,3 +82,19 @@ def test_a_reader_that_stops_early_leaves_no_thread_waiting(tmp_path: Path) -> N
     stream = saved(tmp_path / "p", 6).batches(np.tile(np.arange(6), 50), 2)
     assert next(stream).shape[0] == 2
     stream.close()  # type: ignore[attr-defined]
+
+
+def test_a_picture_is_read_with_its_bytes(tmp_path: Path) -> None:
+    Image.new("RGB", (640, 320), (9, 9, 9)).save(tmp_path / "a.jpg")
+    whole, content = read(tmp_path / "a.jpg")
+    assert (whole.size, content) == ((640, 320), (tmp_path / "a.jpg").read_bytes())
+    small, _ = read(tmp_path / "a.jpg", (40, 40))
+    assert small.size == (160, 80), "no larger than twice what it is resized to"
+
+
+@pytest.mark.parametrize("name", ["folder", "gone.png", "x" * 300])
+def test_a_file_that_can_not_be_read(tmp_path: Path, name: str) -> None:
+    (tmp_path / "folder").mkdir()
+    with pytest.raises(ImageError, match=r"^unreadable: ") as caught:
+        read(tmp_path / name)
+    assert "\n" not in str(caught.value)

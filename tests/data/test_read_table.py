@@ -1,8 +1,7 @@
-"""Every accepted label table, every refused one, and the clean table's round trip."""
+"""Every accepted label table, and every refused one."""
 
 from __future__ import annotations
 
-from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -10,10 +9,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from pipeline.data import categories
 from pipeline.data.categories import Attribute
-from pipeline.data.clean_table import read_clean, read_hashes, write_clean
-from pipeline.data.labels import CELLS, SPLITS, LabelTable
+from pipeline.data.labels import CELLS
 from pipeline.data.read_table import read_table
 from pipeline.errors import PipelineError
 
@@ -177,76 +174,6 @@ def test_refuses_what_is_no_file(tmp_path: Path) -> None:
         read_table(tmp_path)
 
 
-def test_clean_table_is_sorted_and_has_no_other_cells_than_1_0_and_empty(tmp_path: Path) -> None:
-    values = np.array([[1, NAN], [0, 1]], dtype=np.float32)
-    table = LabelTable(["b.jpg", "a, b.jpg"], ["x", "y z"], values, ["train", "test"])
-    write_clean(table, tmp_path / "labels.csv")
-    assert (tmp_path / "labels.csv").read_bytes() == (
-        b'image,split,x,y z\n"a, b.jpg",test,0,1\nb.jpg,train,1,\n'
-    )
-
-
-@pytest.mark.parametrize(
-    ("content", "part"),
-    [
-        ("image,a\nx.jpg,1\n", "expected image, split"),
-        ("image,split,a\nx.jpg,training,1\n", "'training'"),
-        ("image,split,a\nx.jpg,train,2\n", "row 2, column 'a': got '2'"),
-        ("", "dvc repro"),
-    ],
-)
-def test_refuses_a_foreign_clean_table(tmp_path: Path, content: str, part: str) -> None:
-    with pytest.raises(PipelineError) as caught:
-        read_clean(write(tmp_path, "labels.csv", content))
-    assert part in str(caught.value)
-
-
-def test_missing_clean_table(tmp_path: Path) -> None:
-    with pytest.raises(PipelineError, match="dvc repro"):
-        read_clean(tmp_path / "labels.csv")
-
-
-NAMES = st.text(
-    st.characters(exclude_categories=["Cc", "Cs"]) | st.sampled_from('",; '), min_size=1, max_size=8
-)
-
-
-@st.composite
-def clean_tables(draw: st.DrawFn) -> LabelTable:
-    images = draw(st.lists(NAMES, min_size=1, max_size=6, unique=True))
-    names = NAMES.filter(lambda name: name not in ("image", "split"))
-    attributes = draw(st.lists(names, min_size=1, max_size=4, unique=True))
-    cells = draw(
-        st.lists(
-            st.sampled_from([0.0, 1.0, NAN]),
-            min_size=len(images) * len(attributes),
-            max_size=len(images) * len(attributes),
-        )
-    )
-    split = [draw(st.sampled_from(SPLITS)) for _ in images]
-    values = np.array(cells, dtype=np.float32).reshape(len(images), len(attributes))
-    return LabelTable(images, attributes, values, split)
-
-
-def test_hashes_come_in_the_order_of_the_images(tmp_path: Path) -> None:
-    write(tmp_path, "images.csv", "image,sha256\nNA,0a\nb.png,1\nc.png,2\n")
-    assert read_hashes(tmp_path, ["c.png", "NA"]) == ["2", "0a"]
-
-
-@settings(max_examples=150)
-@given(table=clean_tables())
-def test_clean_round_trip(tmp_path_factory: pytest.TempPathFactory, table: LabelTable) -> None:
-    path = tmp_path_factory.mktemp("clean") / "labels.csv"
-    write_clean(table, path)
-    again = read_clean(path)
-    order = sorted(range(len(table.images)), key=table.images.__getitem__)
-    assert again.images == [table.images[row] for row in order]
-    assert again.attributes == table.attributes
-    assert table.split is not None
-    assert again.split == [table.split[row] for row in order]
-    np.testing.assert_array_equal(again.values, table.values[order])
-
-
 @settings(max_examples=60)
 @given(
     rows=st.lists(
@@ -295,10 +222,8 @@ def test_a_categorical_attribute_has_a_column_per_frequent_value(tmp_path: Path)
             [NAN, 1, 0, 0, 0],
         ],
     )
-    assert table.texts is not None
-    assert table.texts.tolist() == [
-        *(["red", "L"], ["blue", ""], ["red", "S"], ["", "S"], ["teal", "L"], ["blue", "XL"])
-    ]
+    assert table.cells["colour"].tolist() == ["red", "blue", "red", "", "teal", "blue"]
+    assert table.cells["size"].tolist() == ["L", "", "S", "S", "L", "XL"]
 
 
 def test_every_value_has_a_column_at_first(tmp_path: Path) -> None:
@@ -313,7 +238,7 @@ def test_every_value_has_a_column_at_first(tmp_path: Path) -> None:
 
 def test_without_categorical_columns_a_table_has_no_categories(tmp_path: Path) -> None:
     table = read_table(write(tmp_path, "t.csv", MIXED), ["hat"], [], 5)
-    assert (table.categories, table.texts, table.attributes) == ((), None, ["hat"])
+    assert (table.categories, table.vocabulary, table.attributes) == ((), {}, ["hat"])
 
 
 def test_a_categorical_attribute_may_hold_1_and_0(tmp_path: Path) -> None:
@@ -332,8 +257,7 @@ def test_rows_of_one_image_are_merged_and_counted_once(tmp_path: Path) -> None:
     # Blue is on two images; red, on as many rows, on one.
     assert table.attributes == ["colour=blue", "colour=red", "hat"]
     np.testing.assert_array_equal(table.values, [[0, 1, 1], [1, 0, 1], [1, 0, 0]])
-    assert table.texts is not None
-    assert table.texts[:, 0].tolist() == ["red", "blue", "blue"]
+    assert table.cells["colour"].tolist() == ["red", "blue", "blue"]
 
 
 REFUSED_CATEGORICAL = {
@@ -395,128 +319,3 @@ def test_refuses_a_categorical_column_that_is_not_chosen(tmp_path: Path) -> None
     path = write(tmp_path, "t.csv", MIXED)
     with pytest.raises(PipelineError, match=r"'colour'.*categorical\.columns.*some of hat, size"):
         read_table(path, ["hat", "size"], ["colour"])
-
-
-def mixed() -> LabelTable:
-    """A binary attribute between two categorical ones, rows not sorted."""
-    texts = np.array(
-        [["red", "L"], ["", "L"], ["blue", ""], ["teal", "S"]],
-        dtype=object,
-    )
-    colour = categories.one_hot(texts[:, 0], ["red", "blue"])
-    size = categories.one_hot(texts[:, 1], ["L", "S"])
-    hat = np.array([[1], [0], [NAN], [1]], dtype=np.float32)
-    return LabelTable(
-        ["c.jpg", "a.jpg", "d.jpg", "b.jpg"],
-        ["colour=red", "colour=blue", "hat", "size=L", "size=S"],
-        np.concatenate([colour, hat, size], axis=1),
-        ["train", "val", "test", "train"],
-        categories=(Attribute("colour", ("red", "blue"), 0), Attribute("size", ("L", "S"), 3)),
-        texts=texts,
-    )
-
-
-def test_clean_table_has_texts_of_categorical_cells(tmp_path: Path) -> None:
-    write_clean(mixed(), tmp_path / "labels.csv")
-    assert (tmp_path / "labels.csv").read_text() == (
-        "image,split,colour,hat,size\n"
-        "a.jpg,val,,0,L\n"
-        "b.jpg,train,teal,1,S\n"
-        "c.jpg,train,red,1,L\n"
-        "d.jpg,test,blue,,\n"
-    )
-    assert (tmp_path / "values.csv").read_text() == (
-        "attribute,value\ncolour,red\ncolour,blue\nsize,L\nsize,S\n"
-    )
-
-
-def test_filled_cells_are_written_and_rare_known_ones_stay(tmp_path: Path) -> None:
-    table = mixed()
-    values = np.where(np.isnan(table.values), [1, 0, 1, 0, 1], table.values).astype(np.float32)
-    values[1, :2] = NAN  # left empty
-    write_clean(replace(table, values=values), tmp_path / "labels.csv")
-    assert (tmp_path / "labels.csv").read_text().splitlines()[1:] == [
-        "a.jpg,val,,0,L",
-        "b.jpg,train,teal,1,S",
-        "c.jpg,train,red,1,L",
-        "d.jpg,test,blue,1,S",
-    ]
-    assert table.texts is not None
-    assert table.texts[2].tolist() == ["blue", ""], "the input is left alone"
-
-
-def test_taken_rows_keep_their_texts() -> None:
-    table = mixed()
-    taken = table.take([3, 0])
-    assert taken.images == ["b.jpg", "c.jpg"]
-    assert taken.split == ["train", "train"]
-    assert taken.texts is not None
-    assert taken.texts.tolist() == [["teal", "S"], ["red", "L"]]
-    np.testing.assert_array_equal(taken.values, table.values[[3, 0]])
-    assert taken.categories == table.categories
-    assert table.take([]).texts is not None
-    assert mixed().take(np.array([1])).images == ["a.jpg"]
-
-
-TEXTS = (
-    st.text(
-        st.characters(exclude_categories=["Cc", "Cs"]) | st.sampled_from('",; =01'), max_size=6
-    )
-    .map(str.strip)
-    .filter(lambda text: text.lower() not in categories.UNKNOWN[1:])
-)  # fmt: skip
-
-
-@st.composite
-def tables_with_categories(draw: st.DrawFn) -> LabelTable:
-    plain = draw(clean_tables())
-    attributes: list[str] = []
-    columns, texts, found = [], [], []
-    for a, name in enumerate(plain.attributes):
-        if not draw(st.booleans()):
-            attributes.append(name)
-            columns.append(plain.values[:, [a]])
-            continue
-        given = draw(st.lists(TEXTS, min_size=len(plain.images), max_size=len(plain.images)))
-        cells = np.array(given, dtype=object)
-        # Further values come from cells of images that were dropped.
-        rest = draw(st.lists(TEXTS.filter(bool), max_size=2, unique=True))
-        common = categories.frequent(cells, draw(st.integers(1, 2)))
-        values = [*common, *(text for text in rest if text not in given)] or ["only"]
-        one = Attribute(name, tuple(values), len(attributes))
-        found.append(one)
-        attributes += one.columns
-        columns.append(categories.one_hot(cells, values))
-        texts.append(cells)
-    return LabelTable(
-        plain.images,
-        attributes,
-        np.concatenate(columns, axis=1),
-        plain.split,
-        categories=tuple(found),
-        texts=np.stack(texts, axis=1) if texts else None,
-    )
-
-
-@settings(max_examples=150)
-@given(table=tables_with_categories())
-def test_clean_round_trip_of_categories(
-    tmp_path_factory: pytest.TempPathFactory, table: LabelTable
-) -> None:
-    path = tmp_path_factory.mktemp("clean") / "labels.csv"
-    write_clean(table, path)
-    again = read_clean(path)
-    sorted_table = table.take(sorted(range(len(table.images)), key=table.images.__getitem__))
-    assert again.images == sorted_table.images
-    assert again.split == sorted_table.split
-    assert again.attributes == table.attributes
-    assert again.categories == table.categories
-    np.testing.assert_array_equal(again.values, sorted_table.values)
-    assert again.values.dtype == np.float32
-    if sorted_table.texts is None:
-        assert again.texts is None
-    else:
-        assert again.texts is not None
-        assert again.texts.tolist() == sorted_table.texts.tolist()
-    write_clean(again, path.with_name("again.csv"))
-    assert path.with_name("again.csv").read_bytes() == path.read_bytes()

@@ -2,14 +2,25 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from pipeline.data.splits import balanced_folds, duplicate_groups, iterative_split
+from pipeline.data.labels import LabelTable
+from pipeline.data.splits import (
+    balanced_folds,
+    duplicate_groups,
+    iterative_split,
+    out_of_fold,
+    read_folds,
+    write_folds,
+)
 from pipeline.errors import PipelineError
 
+NAN = float("nan")
 FRACTIONS = [0.7, 0.1, 0.2]
 
 
@@ -198,3 +209,18 @@ def test_refuses_what_does_not_fit(
 ) -> None:
     with pytest.raises(ValueError, match=r"fit|fractions"):
         iterative_split(values, groups, fractions, np.random.default_rng(0))
+
+
+def test_out_of_fold_by_hand() -> None:
+    logits = np.array([[NAN, 1.0, 3.0], [2.0, NAN, 5.0]])
+    assert out_of_fold(logits, np.array([1, 0, -1])).tolist() == [2.0, 1.0, 4.0]
+
+
+def test_folds_are_read_as_written(tmp_path: Path) -> None:
+    split = ["train", "test", "train"]
+    table = LabelTable.binary(["NA", "b.png", "c.png"], ["x"], np.ones((3, 1)), split)
+    write_folds(table, np.array([1, -1, 0]), tmp_path)
+    assert read_folds(tmp_path).tolist() == [1, -1, 0]
+    assert (tmp_path / "folds.csv").read_text() == (
+        "image,split,fold\nNA,train,1\nb.png,test,-1\nc.png,train,0\n"
+    )

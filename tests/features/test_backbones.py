@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+from pathlib import Path
+
 import numpy as np
 import pytest
 
@@ -8,6 +10,12 @@ from pipeline.features import backbones
 from pipeline.features.weights import randomise
 
 SIZE = (64, 32)
+
+
+@pytest.mark.parametrize("file", ["params.yaml", "docs/params.md"])
+def test_what_users_read_lists_the_registry(root: Path, file: str) -> None:
+    text = " ".join((root / file).read_text(encoding="utf-8").replace("#", " ").split())
+    assert f" {', '.join(backbones.BACKBONES)}, or a plain one" in text
 
 
 @pytest.mark.parametrize(
@@ -60,6 +68,6 @@ def test_a_plain_network_halves_the_map_with_each_block() -> None:
 
 
 def test_plain_networks_and_large_convolutions_gain_by_bfloat16() -> None:
-    names = (*backbones.REGISTRY, "cnn-4-8")
-    fast = [name for name in names if backbones.fast_in_bfloat16(name)]
+    names = (*backbones.BACKBONES, "cnn-4-8")
+    fast = [name for name in names if backbones.find(name).bfloat16]
     assert fast == ["vgg19", "resnet50", "xception", "cnn-4-8"]

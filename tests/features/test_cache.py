@@ -1,84 +1,186 @@
+"""The cache: what is put is found again by its content, and no store depends on how it was put."""
+
 from __future__ import annotations
 
+import errno
+import os
 import shutil
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 import pytest
 
+from pipeline.errors import PipelineError
 from pipeline.features import cache
-from pipeline.features.cache import KEY, Parts
+from pipeline.features.store import FeatureStore, stored
 
-NAMES = np.array([f"{i:040x}" for i in range(12)], dtype=KEY)
-MAPS = np.random.default_rng(0).normal(size=(12, 2, 3, 4)).astype(np.float16)
-POOLED = MAPS.astype(np.float32).mean(axis=(1, 2))
-
-
-def fill(folder: Path) -> list[Path]:
-    return [
-        cache.write(folder, NAMES[part].tolist(), MAPS[part], POOLED[part])
-        for part in (slice(0, 5), slice(5, 6), slice(6, 10))
-    ]
+DIGESTS = [f"{number:064x}" for number in (3, 1, 2, 1)]
+IMAGES = list("abcd")
+INDEX = pd.DataFrame({"image": IMAGES, "sha256": DIGESTS})
+KEYS = cache.keys(DIGESTS, views=2, seed=0)
+MAPS = np.random.default_rng(0).normal(size=(4, 2, 2, 3, 5)).astype(np.float32)
+MAPS[3] = MAPS[1]
+EVERY = [(0, 0), (0, 1), (1, 0), (1, 1), (2, 0), (2, 1)]
 
 
-def test_what_is_written_is_found_in_any_order(tmp_path: Path) -> None:
-    fill(tmp_path)
-    found = Parts(tmp_path)
-    assert len(found) == 10
-    assert found.map_shape == (2, 3, 4)
-    assert found.has(NAMES.reshape(3, 4)).tolist() == [
-        [True] * 4,
-        [True] * 4,
-        [True] * 2 + [False] * 2,
-    ]
-    order = np.array([9, 0, 5, 5, 3])
-    maps, pooled = found.take(NAMES[order])
-    np.testing.assert_array_equal(maps, MAPS[order])
-    np.testing.assert_array_equal(pooled, POOLED[order])
-    with pytest.raises(KeyError, match=NAMES[11].decode()):
-        found.take(NAMES[[0, 11]])
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    return tmp_path / "cache"
 
 
-def test_an_empty_folder_holds_nothing(tmp_path: Path) -> None:
-    nothing = Parts(tmp_path / "absent")
-    assert (len(nothing), nothing.map_shape) == (0, None)
-    assert not nothing.has(NAMES).any()
-    with pytest.raises(KeyError):
-        nothing.take(NAMES[:1])
+def put(folder: Path, cells: list[tuple[int, int]]) -> Path:
+    """Put the (row, view) named, and say in which shard they are."""
+    before = set(shards(folder))
+    keys = [KEYS[row, view] for row, view in cells]
+    cache.put(folder, keys, *stored(np.stack([MAPS[row, view] for row, view in cells])))
+    (shard,) = set(shards(folder)) - before
+    return shard
 
 
-def test_damage_and_unfinished_parts_count_as_absent_and_are_written_anew(tmp_path: Path) -> None:
-    first, second, third = fill(tmp_path)
+def shards(folder: Path) -> list[Path]:
+    return sorted(path for path in folder.glob("*") if path.is_dir())
+
+
+def due(folder: Path) -> list[tuple[str, tuple[int, ...]]]:
+    work = cache.missing(folder, IMAGES, DIGESTS, KEYS)
+    return [(one.image, one.views) for one in work]
+
+
+def store(folder: Path, name: str, rows: int = 4, views: int = 2) -> FeatureStore:
+    path = folder.with_name(name)
+    path.mkdir()
+    cache.assemble(folder, KEYS[:rows, :views], INDEX[:rows], {"grid": None}, path)
+    return FeatureStore(path)
+
+
+def assert_same_bytes(one: FeatureStore, other: FeatureStore) -> None:
+    for file in one.folder.iterdir():
+        assert file.read_bytes() == (other.folder / file.name).read_bytes()
+
+
+def test_keys_name_content_view_and_seed() -> None:
+    named = cache.keys(DIGESTS, views=3, seed=7)
+    assert (named.shape, named.dtype) == ((4, 3), cache.KEY)
+    # Identical images share their keys; every other key is a key of its own.
+    assert (named[1] == named[3]).all()
+    assert len(np.unique(named[:3])) == 9
+    other = cache.keys(DIGESTS, views=3, seed=8)
+    assert (other[:, 0] == named[:, 0]).all(), "the plain view depends on no seed"
+    assert (other[:, 1:] != named[:, 1:]).all()
+    assert (cache.keys(DIGESTS, views=2, seed=7) == named[:, :2]).all()
+
+
+def test_only_what_is_missing_and_once(folder: Path) -> None:
+    assert due(folder) == [("a", (0, 1)), ("b", (0, 1)), ("c", (0, 1))], "of an absent folder"
+    work = cache.missing(folder, IMAGES, DIGESTS, KEYS)
+    assert (work[1].sha256, work[1].keys) == (DIGESTS[1], tuple(KEYS[1].tolist()))
+    put(folder, [(0, 0), (0, 1), (1, 0)])
+    (second, third) = cache.missing(folder, IMAGES, DIGESTS, KEYS)
+    assert (second.image, second.views, second.keys) == ("b", (1,), (KEYS[1, 1],))
+    assert (third.image, third.views, third.keys) == ("c", (0, 1), tuple(KEYS[2].tolist()))
+    put(folder, [(1, 1), (2, 0), (2, 1)])
+    assert due(folder) == []
+
+
+def test_the_store_depends_on_the_features_alone(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(cache, "ROWS", 3)
+    put(folder, [(0, 0), (0, 1), (1, 0)])
+    put(folder, [(2, 1), (1, 1), (2, 0)])
+    one = store(folder, "one")
+    assert one.map_shape == (2, 3, 5)
+    for view in (0, 1):
+        half = MAPS[:, view].astype(np.float16)
+        np.testing.assert_array_equal(one.maps(np.arange(4), view), half)
+        pooled = half.astype(np.float32).mean(axis=(1, 2))
+        np.testing.assert_array_equal(one.pooled(np.arange(4), view), pooled)
+    shutil.rmtree(folder)
+    for cell in [(3, 1), (2, 0), (2, 1), (3, 0), (0, 1), (0, 0)]:
+        put(folder, [cell])
+    assert_same_bytes(one, store(folder, "two"))
+
+
+def test_no_store_of_features_that_are_not_there(folder: Path) -> None:
+    with pytest.raises(KeyError, match=KEYS[0, 0].decode()):
+        store(folder, "of nothing")
+    put(folder, EVERY[:5])
+    with pytest.raises(KeyError, match=KEYS[2, 1].decode()):
+        store(folder, "of too little")
+
+
+def test_damaged_and_unfinished_shards_count_as_absent_and_are_written_anew(folder: Path) -> None:
+    cells = [[(0, 0), (0, 1)], [(1, 0)], [(1, 1), (2, 0), (2, 1)]]
+    first, second, third = (put(folder, some) for some in cells)
     whole = (first / "map.npy").read_bytes()
     (first / "map.npy").write_bytes(whole[:-3])
     (second / "pooled.npy").unlink()
-    shutil.copytree(third, tmp_path / ".killed.123")
-    assert Parts(tmp_path).has(NAMES[:10]).tolist() == [False] * 6 + [True] * 4
-    fill(tmp_path)
-    assert Parts(tmp_path).has(NAMES[:10]).all()
-    cache.sweep(tmp_path)
-    assert sorted(tmp_path.iterdir()) == sorted([first, second, third])
-    cache.remove(tmp_path, [first.name, second.name])
-    assert [path.name for path in tmp_path.iterdir()] == [third.name]
+    shutil.copytree(third, folder / ".killed.123")
+    assert due(folder) == [("a", (0, 1)), ("b", (0,))]
+    for shard, some in zip((first, second), cells, strict=False):
+        keys = [KEYS[row, view] for row, view in some]
+        cache.put(folder, keys, *stored(np.stack([MAPS[row, view] for row, view in some])))
+        assert shard.is_dir()
+    assert due(folder) == []
+    with cache.alone(folder):
+        assert shards(folder) == sorted([first, second, third])
 
 
-def test_which_parts_hold_nothing_else(tmp_path: Path) -> None:
-    first, second, third = fill(tmp_path)
-    found = Parts(tmp_path)
-    assert set(found.names_within(NAMES[:6])) == {first.name, second.name}
-    assert set(found.names_within(NAMES)) == {first.name, second.name, third.name}
-    assert found.names_within(NAMES[6:9]) == []
+def test_only_one_run_at_a_time_in_a_folder(folder: Path) -> None:
+    with (
+        cache.alone(folder),
+        pytest.raises(PipelineError, match="another embed with the same backbone is at work"),
+        cache.alone(folder),
+    ):
+        pass
+    with cache.alone(folder):
+        pass
 
 
-def test_links_take_no_room(tmp_path: Path) -> None:
-    folder = tmp_path / "parts"
-    np.save(tmp_path / "map_0.npy", MAPS)
-    np.save(tmp_path / "pooled_0.npy", POOLED)
-    name = cache.link(folder, NAMES, tmp_path / "map_0.npy", tmp_path / "pooled_0.npy")
-    assert (folder / name / "map.npy").samefile(tmp_path / "map_0.npy")
+def test_a_store_serves_later_runs_by_links(folder: Path) -> None:
+    put(folder, EVERY)
+    one = store(folder, "one")
+    assert cache.keep(folder, KEYS, one.folder)
+    linked = shards(folder)
+    assert len(linked) == 2, "one for each view, and those that they supersede are gone"
+    assert {(path / "map.npy").stat().st_nlink for path in linked} == {2}
+    assert_same_bytes(one, store(folder, "again"))
+    assert cache.keep(folder, KEYS, one.folder), "and again"
+    assert shards(folder) == linked
+
+
+def test_what_a_smaller_store_is_without_is_kept(folder: Path) -> None:
+    put(folder, EVERY)
+    assert cache.keep(folder, KEYS, store(folder, "one").folder)
+    fewer = store(folder, "two", rows=2, views=1)
+    assert cache.keep(folder, KEYS[:2, :1], fewer.folder)
+    assert due(folder) == []
+
+
+def test_a_store_that_is_not_there_leaves_nothing_half_made(folder: Path) -> None:
+    shard = put(folder, EVERY)
     with pytest.raises(FileNotFoundError):
-        cache.link(folder, NAMES[:2], tmp_path / "absent.npy", tmp_path / "pooled_0.npy")
-    assert [path.name for path in folder.iterdir()] == [name], "nothing half-made is left"
-    maps, pooled = Parts(folder).take(NAMES[::-1])
-    np.testing.assert_array_equal(maps, MAPS[::-1])
-    np.testing.assert_array_equal(pooled, POOLED[::-1])
+        cache.keep(folder, KEYS, folder.with_name("absent"))
+    assert list(folder.iterdir()) == [shard]
+
+
+def test_without_hard_links_all_stays(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(*paths: object) -> None:
+        raise OSError(errno.EXDEV, "no links here")
+
+    shard = put(folder, EVERY)
+    one = store(folder, "one")
+    monkeypatch.setattr(os, "link", refuse)
+    assert not cache.keep(folder, KEYS, one.folder)
+    assert shards(folder) == [shard]
+    assert due(folder) == []
+
+
+def test_the_folders_used_last_are_kept(tmp_path: Path) -> None:
+    for age, name in enumerate(["a", "b", "c", "d", "e"]):
+        (tmp_path / name).mkdir()
+        os.utime(tmp_path / name, (100 - age, 100 - age))
+    cache.forget(tmp_path)
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["a", "b", "c"]
+    cache.forget(tmp_path / "absent")

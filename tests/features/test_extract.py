@@ -74,7 +74,7 @@ class FakeEncoder:
 def test_every_pass_once_and_parts_of_full_batches(
     views: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("pipeline.features.extract.PART_BATCHES", 2)
+    monkeypatch.setattr("pipeline.features.extract.SHARD_BATCHES", 2)
     encoder, counted = FakeEncoder(), []
     work = [
         Work(str(i), str(i), tuple(range(views)), tuple(b"%d-%d" % (i, v) for v in range(views)))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.util
 import shutil
 import subprocess
 import sys
@@ -109,9 +110,7 @@ def test_without_the_extra_the_check_says_what_to_install(
 ) -> None:
     p = checked(tmp_path)
     check.check_precision(p)
-    monkeypatch.setattr(
-        int8.importlib.util, "find_spec", lambda name: None if name == "nncf" else name
-    )
+    monkeypatch.setattr(importlib.util, "find_spec", lambda name: None if name == "nncf" else name)
     with pytest.raises(PipelineError, match=r"needs nncf; pip install .*\[int8\]"):
         check.check_precision(p)
 

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pandas as pd
 import pytest
 from PIL import Image
 
@@ -16,8 +17,9 @@ from pipeline import runtime
 from pipeline.data import loading
 from pipeline.errors import PipelineError
 from pipeline.features import backbones, cache, extract, ray_engine, weights
-from pipeline.features.cache import Parts, Work
+from pipeline.features.cache import Work
 from pipeline.features.ray_engine import Job
+from pipeline.features.store import FeatureStore
 
 SIZE = (64, 64)
 IMAGES, VIEWS = 48, 8
@@ -88,20 +90,20 @@ def job(tmp_path: Path) -> Job:
         seed=3,
         grid=None,
         device=runtime.device(),
-        parts=tmp_path / "cluster",
+        cache=tmp_path / "cluster",
     )
 
 
 def test_a_machine_lost_in_the_middle_loses_nothing(
     cluster: Any, job: Job, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(extract, "PART_BATCHES", 1)
+    monkeypatch.setattr(extract, "SHARD_BATCHES", 1)
     second = cluster.add_node(num_cpus=1)
     cluster.wait_for_nodes()
     names = [f"{number}.png" for number in range(IMAGES)]
     contents = [hashlib.sha256((job.images / name).read_bytes()).hexdigest() for name in names]
-    named = cache.keys(contents, VIEWS, job.seed)
-    work = list(cache.missing(names, contents, named, np.zeros(named.shape, dtype=bool)))
+    keys = cache.keys(contents, VIEWS, job.seed)
+    work = cache.missing(job.cache, names, contents, keys)
     counted: list[int] = []
 
     def progress(count: int) -> None:
@@ -115,12 +117,18 @@ def test_a_machine_lost_in_the_middle_loses_nothing(
 
     encoder = extract.Encoder(weights.load(job.backbone, SIZE, job.precision, job.weights), SIZE)
     load = loading.loader(job.images, SIZE, job.seed)
-    extract.compute(encoder, work, load, partial(cache.write, tmp_path / "local"))
-    everything = named.ravel()
-    for one, other in zip(
-        Parts(job.parts).take(everything), Parts(tmp_path / "local").take(everything), strict=True
-    ):
-        np.testing.assert_array_equal(one, other)
+    extract.compute(encoder, work, load, partial(cache.put, tmp_path / "local"))
+    stores = []
+    index = pd.DataFrame({"image": names, "sha256": contents})
+    for folder in (job.cache, tmp_path / "local"):
+        (tmp_path / f"store of {folder.name}").mkdir()
+        cache.assemble(folder, keys, index, {}, tmp_path / f"store of {folder.name}")
+        stores.append(FeatureStore(tmp_path / f"store of {folder.name}"))
+    everything = np.arange(IMAGES)
+    for view in range(VIEWS):
+        for read in (FeatureStore.maps, FeatureStore.pooled):
+            one, other = (read(store, everything, view) for store in stores)
+            np.testing.assert_array_equal(one, other)
     # A worker's error arrives as the one line that it is.
     work = [replace(work[0], sha256="0" * 64)]
     with pytest.raises(PipelineError, match=r"^[^\n]*0\.png: has changed since[^\n]*$"):

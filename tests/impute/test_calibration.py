@@ -15,11 +15,11 @@ from pipeline.impute.calibration import (
     METHODS,
     cross_calibrate,
     fit,
-    log_loss,
     select,
     shift_to,
     shifted,
 )
+from pipeline.metrics.scores import log_loss
 
 NAN = float("nan")
 GRID = np.linspace(-4, 4, 33)
@@ -121,12 +121,6 @@ def test_calibration_of_a_fold_never_sees_its_labels(method: str) -> None:
     after = cross_calibrate(logits, np.where(fold == 2, 1 - y, y), fold, method)
     assert (before[fold == 2] == after[fold == 2]).all()
     assert (before[fold != 2] != after[fold != 2]).mean() > 0.9
-
-
-def test_log_loss_by_hand() -> None:
-    loss = log_loss(np.array([0.8, 0.8, 0.0]), np.array([1, 0, 0]))
-    assert loss == pytest.approx([0.223144, 1.609438, 0.0], abs=1e-6)
-    assert np.isfinite(log_loss(np.array([0.0]), np.array([1]))).all()
 
 
 def table(n: int, truth: Callable[[np.ndarray], np.ndarray], seed: int = 0) -> tuple:

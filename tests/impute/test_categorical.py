@@ -523,16 +523,16 @@ def test_a_table_without_unknown_cells_is_left_alone() -> None:
 @pytest.fixture
 def stage(filled_table: Table) -> tuple[LabelTable, Imputation]:
     labels, filled, full = filled_table
-    texts = np.stack(
-        [
-            np.where(np.isnan(labels[:, one.start]), "", full[one.name]).astype(object)
-            for one in CATEGORIES
-        ],
-        axis=1,
-    )
+    cells = {"coin": full["coin"], "flag": labels[:, FLAG], "shape": full["shape"]}
+    for one in CATEGORIES:
+        cells[one.name] = np.where(np.isnan(labels[:, one.start]), "", cells[one.name])
+        cells[one.name] = cells[one.name].astype(object)
     images = [f"{i:03d}.png" for i in range(len(labels))]
     split = ["train" if k >= 0 else "test" for k in full["fold"]]
-    table = LabelTable(images, NAMES, labels, split, categories=CATEGORIES, texts=texts)
+    vocabulary = {one.name: one.values for one in CATEGORIES}
+    table = LabelTable(images, cells, split, vocabulary=vocabulary)
+    assert (table.attributes, table.categories) == (NAMES, CATEGORIES)
+    np.testing.assert_array_equal(table.values, labels)
     return table, filled
 
 
@@ -569,9 +569,8 @@ def test_provenance_has_a_row_per_unknown_cell(stage: tuple[LabelTable, Imputati
 
 def test_provenance_of_a_full_table_has_no_rows(stage: tuple[LabelTable, Imputation]) -> None:
     table, filled = stage
-    full = LabelTable(
-        table.images, NAMES, np.nan_to_num(table.values), table.split, 0, CATEGORIES, table.texts
-    )
+    full = table.filled(filled.values)
+    assert not np.isnan(full.values).any()
     assert len(_provenance(full, filled, np.zeros(table.values.shape, dtype=bool))) == 0
 
 

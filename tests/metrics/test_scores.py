@@ -12,9 +12,13 @@ from hypothesis.extra import numpy as hnp
 from sklearn import metrics as sk
 
 from pipeline.metrics.scores import (
+    METRICS,
+    MULTILABEL_METRICS,
     attribute_scores,
     calibration_bins,
     expected_calibration_error,
+    log_loss,
+    mcc,
     multilabel_scores,
 )
 
@@ -55,8 +59,9 @@ def test_attribute_scores_by_hand():
         "ece": (0.1 + 0.2 + 0.7 + 0.6 + 2 * 0.2 + 0.1) / 7,
         "threshold": 0.5,
     }
-    assert list(scores) == list(expected)
-    assert scores == pytest.approx(expected, abs=1e-6)
+    metrics = [column for name, one in METRICS.items() for column in one.columns(name)]
+    assert list(scores) == [*list(expected)[:8], *metrics, "threshold"]
+    assert {key: scores[key] for key in expected} == pytest.approx(expected, abs=1e-6)
     assert all(isinstance(scores[key], int) for key in list(expected)[:8])
 
 
@@ -97,7 +102,9 @@ def test_scores_without_a_known_cell_are_nan():
 def test_scores_of_one_class_are_undefined_only_where_they_must_be(label, probability, undefined):
     scores = attribute_scores(np.full(3, label), np.full(3, probability), 0.5)
     always = {"balanced_accuracy", "g_mean", "auc", "auc_low", "auc_high", "average_precision"}
-    assert {key for key, value in scores.items() if math.isnan(value)} == always | undefined
+    defined = {"binary_accuracy", "accuracy_low", "accuracy_high", "brier", "ece", "f1", "tp"}
+    looked_at = always | defined | {"recall", "specificity", "precision"}
+    assert {key for key in looked_at if math.isnan(scores[key])} == always | undefined
 
 
 @pytest.mark.parametrize("seed", range(3))
@@ -271,3 +278,54 @@ def test_impossible_input_is_refused(call, message):
 def test_the_order_of_the_cells_does_not_matter(order):
     shuffled = attribute_scores(Y[order], P[order], 0.5)
     assert shuffled == pytest.approx(attribute_scores(Y, P, 0.5))
+
+
+def test_log_loss_by_hand() -> None:
+    loss = log_loss(np.array([0.8, 0.8, 0.0]), np.array([1, 0, 0]))
+    assert loss == pytest.approx([0.223144, 1.609438, 0.0], abs=1e-6)
+    assert np.isfinite(log_loss(np.array([0.0]), np.array([1]))).all()
+
+
+def test_mcc_is_scikit_learns_from_counts_of_any_shape() -> None:
+    rng = np.random.default_rng(2)
+    truth, decided = rng.random((2, 5, 40)) < 0.4
+    cells = ((truth & decided), (~truth & decided), (~truth & ~decided), (truth & ~decided))
+    found = mcc(*(one.sum(axis=1) for one in cells))
+    expected = [sk.matthews_corrcoef(y, d) for y, d in zip(truth, decided, strict=True)]
+    assert found == pytest.approx(expected)
+    assert mcc(3, 0, 0, 2) == 0, "an empty margin"
+    many = np.array([4e9, 1e9, 4e9, 1e9], dtype=np.float32)
+    assert mcc(*many) == pytest.approx(0.6), "products beyond single precision"
+
+
+@pytest.mark.parametrize("name", METRICS)
+def test_every_metric_is_in_the_scores_with_its_interval(name: str) -> None:
+    rng = np.random.default_rng(3)
+    y, p = (rng.random(60) < 0.4).astype(float), rng.random(60)
+    found = attribute_scores(y, p, 0.5)
+    columns = METRICS[name].columns(name)
+    assert set(columns) <= set(found)
+    for end in columns[1:]:
+        assert (found[end] < found[name]) == end.endswith("_low")
+    y[:] = np.nan
+    assert all(np.isnan(attribute_scores(y, p, 0.5)[column]) for column in columns)
+
+
+def test_a_ranking_of_its_own_serves_the_metrics_that_need_one() -> None:
+    rng = np.random.default_rng(4)
+    y, p = (rng.random(60) < 0.4).astype(float), rng.random(60)
+    y[::7], ranking = np.nan, y + rng.normal(size=60)
+    plain, ranked = attribute_scores(y, p, 0.5), attribute_scores(y, p, 0.5, ranking=ranking)
+    of_ranking = attribute_scores(y, (1 + np.tanh(ranking)) / 2, 0.5)
+    for name, metric in METRICS.items():
+        source = of_ranking if metric.needs == "ranking" else plain
+        for column in metric.columns(name):
+            assert ranked[column] == source[column]
+
+
+@pytest.mark.parametrize("name", MULTILABEL_METRICS)
+def test_every_metric_of_the_table_is_at_its_best_for_perfect_probabilities(name: str) -> None:
+    y = (np.random.default_rng(5).random((30, 4)) < 0.5).astype(float)
+    found = multilabel_scores(y, y, np.full(4, 0.5))
+    assert found[name] == pytest.approx(0 if name == "hamming_loss" else 1)
+    assert name not in multilabel_scores(np.full((3, 1), np.nan), np.ones((3, 1)), np.ones(1))

@@ -4,7 +4,6 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from pipeline.data.categories import Attribute
 from pipeline.data.labels import LabelTable
 from pipeline.impute.categorical import COLUMNS
 from pipeline.metrics import tables
@@ -137,9 +136,8 @@ def test_finite_leaves_out_what_is_undefined() -> None:
 
 
 def test_category_table_by_hand() -> None:
-    categories = (Attribute("colour", ("red", "blue"), 0), Attribute("size", ("S", "L"), 3))
-    columns = ["colour=red", "colour=blue", "hat", "size=S", "size=L"]
-    clean = LabelTable([], columns, np.empty((0, 5), dtype=np.float32), categories=categories)
+    cells = dict.fromkeys(("colour", "hat", "size"), np.empty(0))
+    clean = LabelTable([], cells, vocabulary={"colour": ("red", "blue"), "size": ("S", "L")})
     labels = np.array(
         [
             [1, 0, 1, NAN, NAN],
@@ -170,7 +168,7 @@ def test_category_table_by_hand() -> None:
 
 
 def test_category_table_without_categorical_attributes() -> None:
-    clean = LabelTable([], ["hat"], np.empty((0, 1), dtype=np.float32))
+    clean = LabelTable.binary([], ["hat"], np.empty((0, 1), dtype=np.float32))
     expected = pd.DataFrame(columns=list(COLUMNS))
     table = tables.category_table(clean, np.ones((3, 1)), np.ones((3, 1)), expected)
     assert len(table) == 0
@@ -194,8 +192,8 @@ def test_of_variants() -> None:
     ("low", "high", "verdict"),
     [(0.01, 0.03, "imputing helps"), (-0.03, -0.01, "imputing harms"), (-0.1, 0.1, "no diff")],
 )
-def test_what_imputation_bought(low: float, high: float, verdict: str) -> None:
-    assert verdict in tables.bought(variants(low, high), "impute")
+def test_what_imputation_effect_of_imputing(low: float, high: float, verdict: str) -> None:
+    assert verdict in tables.effect_of_imputing(variants(low, high), "impute")
 
 
 def test_a_mean_weighted_by_filled_cells() -> None:
@@ -206,7 +204,9 @@ def test_a_mean_weighted_by_filled_cells() -> None:
 
 def test_of_demo() -> None:
     columns = {"auc": [0.9, 0.5], "accuracy": [0.8, 0.4], "score_auc": [0.7, 0.52]}
-    found = tables.of_demo(pd.DataFrame({"attribute": ["has_hat", "coin_toss"], **columns}))
+    found = tables.of_demo(
+        pd.DataFrame({"attribute": ["has_hat", "coin_toss"], **columns}), ["has_hat"], "coin_toss"
+    )
     assert found == {
         "visual_auc": 0.9,
         "visual_accuracy": 0.8,

@@ -11,10 +11,10 @@ from matplotlib.colors import to_hex
 from matplotlib.text import Text
 from PIL import Image
 
-from pipeline.data.categories import Attribute, frequent, one_hot
+from pipeline.data.categories import frequent
 from pipeline.data.labels import LabelTable
 from pipeline.metrics.scores import attribute_scores
-from pipeline.plots import evaluation, style
+from pipeline.plots import evaluation, gallery, style, training
 
 NAN = float("nan")
 
@@ -43,7 +43,7 @@ def read(path):
 
 def draw_distribution(attributes, path):
     labels, _ = cells(attributes)
-    table = LabelTable([str(i) for i in range(len(labels))], names(attributes), labels)
+    table = LabelTable.binary([str(i) for i in range(len(labels))], names(attributes), labels)
     evaluation.class_distribution(table, path)
 
 
@@ -53,7 +53,7 @@ def draw_learning(attributes, path):
     for column in ("loss", "binary_accuracy", "auc"):
         frame[column] = 1 / epoch
         frame[f"val_{column}"] = 0.8 / epoch + 0.001 * epoch
-    evaluation.learning_curves(pd.DataFrame(frame), path)
+    training.learning_curves(pd.DataFrame(frame), path)
 
 
 def draw_confusion(attributes, path):
@@ -92,26 +92,18 @@ def draw_gallery(attributes, path):
             rows.append((name, truth, filled, p if filled else None, str(int(p >= 0.4)), p))
         image = np.full((height, width, 3), 40 * i, dtype=np.uint8)
         items.append({"image": image, "name": f"folder/person_{i:06d}.jpg", "rows": rows})
-    evaluation.gallery(items, path)
+    gallery.gallery(items, path)
 
 
 def value_table(cells):
     """A table of categorical attributes: name -> texts, and how many of its values are rare."""
-    columns, categories, start = [], [], 0
-    for name, (texts, rare) in cells.items():
-        values = frequent(np.array(texts, dtype=object), 1)
-        one = Attribute(name, tuple(values[: len(values) - rare]), start)
-        columns.append(one_hot(np.array(texts, dtype=object), one.values))
-        categories.append(one)
-        start = one.stop
-    texts = np.array([texts for texts, _ in cells.values()], dtype=object).T
-    return LabelTable(
-        [str(i) for i in range(len(texts))],
-        [name for one in categories for name in one.columns],
-        np.concatenate(columns, axis=1),
-        categories=tuple(categories),
-        texts=texts,
-    )
+    columns = {name: np.array(texts, dtype=object) for name, (texts, _) in cells.items()}
+    vocabulary = {}
+    for name, (_, rare) in cells.items():
+        values = frequent(columns[name], 1)
+        vocabulary[name] = tuple(values[: len(values) - rare])
+    images = [str(i) for i in range(len(next(iter(columns.values()))))]
+    return LabelTable(images, columns, vocabulary=vocabulary)
 
 
 def draw_pies(attributes, path):
@@ -206,7 +198,9 @@ def test_nothing_is_written_when_drawing_fails(tmp_path):
 
 def test_class_distribution_tells_every_count(tmp_path, drawn):
     values = np.array([[1, 0], [1, NAN], [NAN, NAN], [0, NAN], [1, NAN]], dtype=np.float32)
-    evaluation.class_distribution(LabelTable(list("abcde"), ["x", "y"], values), tmp_path / "a.png")
+    evaluation.class_distribution(
+        LabelTable.binary(list("abcde"), ["x", "y"], values), tmp_path / "a.png"
+    )
     shown = [entry[0] for entry in drawn.values()]
     headings = [shown.index(name) for name in ("positive", "negative", "unknown")]
     assert [shown[i + 1 : i + 3] for i in headings] == [["3", "0"], ["1", "1"], ["1", "4"]]
@@ -243,7 +237,7 @@ def test_calibration_says_what_is_unknown(tmp_path, drawn):
 
 def test_learning_curves_mark_the_kept_epoch_and_do_without_columns(tmp_path, drawn):
     history = pd.DataFrame({"epoch": [1, 2, 3], "val_auc": [0.7, 0.9, 0.9], "kept": [0, 0, 1]})
-    evaluation.learning_curves(history, tmp_path / "a.png")
+    training.learning_curves(history, tmp_path / "a.png")
     assert "kept (epoch 3)" in [entry[0] for entry in drawn.values()]
 
 
@@ -255,7 +249,7 @@ def test_gallery_marks_wrong_predictions_and_imputed_cells(tmp_path, drawn):
         ("hole", "", "", None, "0", 0.05),
     ]
     item = {"image": np.zeros((8, 8, 3), dtype=np.uint8), "name": "a.jpg", "rows": rows}
-    evaluation.gallery([item], tmp_path / "a.png")
+    gallery.gallery([item], tmp_path / "a.png")
     colors = {entry[0]: entry[1].upper() for entry in drawn.values()}
     assert colors["1 (0.91)"] == style.INK
     assert colors["✗ 1 (0.82)"] == style.ORANGE
@@ -266,14 +260,14 @@ def test_gallery_marks_wrong_predictions_and_imputed_cells(tmp_path, drawn):
 def test_gallery_counts_the_attributes_that_do_not_fit(tmp_path, drawn):
     rows = [(f"a{i}", "1", "", None, "1", 0.9) for i in range(47)]
     item = {"image": np.zeros((8, 8, 3), dtype=np.uint8), "name": "a.jpg", "rows": rows}
-    evaluation.gallery([item], tmp_path / "a.png")
+    gallery.gallery([item], tmp_path / "a.png")
     shown = [entry[0] for entry in drawn.values()]
     assert "a39" in shown and "a40" not in shown and "and 7 more attributes" in shown
 
 
 @pytest.mark.parametrize(
     "draw",
-    [evaluation.gallery, evaluation.confusion_grid, evaluation.roc_pr, evaluation.calibration],
+    [gallery.gallery, evaluation.confusion_grid, evaluation.roc_pr, evaluation.calibration],
 )
 def test_no_data_gives_an_empty_picture(draw, tmp_path):
     draw([], tmp_path / "a.png")

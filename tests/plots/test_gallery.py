@@ -6,8 +6,6 @@ import numpy as np
 import pandas as pd
 from PIL import Image
 
-from pipeline.data import categories
-from pipeline.data.categories import Attribute
 from pipeline.data.labels import LabelTable
 from pipeline.plots import gallery
 
@@ -18,7 +16,7 @@ def test_items_tell_label_imputed_value_and_prediction(tmp_path: Path) -> None:
         Image.new("RGB", (700, 350), (10, 20, 30)).save(tmp_path / name)
     values = np.ones((40, 2), dtype="float32")
     values[::5, 1] = np.nan
-    table = LabelTable(names, ["a", "b"], values, ["test"] * 40)
+    table = LabelTable.binary(names, ["a", "b"], values, ["test"] * 40)
     test = np.arange(40)
     provenance = pd.DataFrame(
         {"image": names[::5], "attribute": "b", "value": 0, "probability": 0.25}
@@ -39,20 +37,13 @@ def test_items_tell_label_imputed_value_and_prediction(tmp_path: Path) -> None:
 
 
 def test_a_categorical_attribute_is_one_line_with_its_values(tmp_path: Path) -> None:
-    texts = np.array([["red"], ["teal"], [""], [""]], dtype=object)
-    colour = categories.one_hot(texts[:, 0], ["red", "blue"])
-    hat = np.array([[1], [0], [1], [np.nan]], dtype="float32")
+    colour = np.array(["red", "teal", "", ""], dtype=object)
+    hat = np.array([1, 0, 1, np.nan], dtype="float32")
     names = [f"{letter}.png" for letter in "abcd"]
     for name in names:
         Image.new("RGB", (40, 20)).save(tmp_path / name)
-    table = LabelTable(
-        names,
-        ["hat", "colour=red", "colour=blue"],
-        np.concatenate([hat, colour], axis=1),
-        ["test"] * 4,
-        categories=(Attribute("colour", ("red", "blue"), 1),),
-        texts=texts,
-    )
+    cells = {"hat": hat, "colour": colour}
+    table = LabelTable(names, cells, ["test"] * 4, vocabulary={"colour": ("red", "blue")})
     provenance = pd.DataFrame(
         {
             "image": ["c.png", "d.png", "d.png"],

@@ -59,7 +59,7 @@ def project(
     values[rng.random(values.shape) < 0.2] = np.nan
     clean = tmp_path / trainer.CLEAN
     clean.mkdir(parents=True)
-    write_clean(LabelTable(names, ["bright", "coin"], values, split), clean / "labels.csv")
+    write_clean(LabelTable.binary(names, ["bright", "coin"], values, split), clean / "labels.csv")
     pd.DataFrame({"image": names, "sha256": hashes}).to_csv(clean / "images.csv", index=False)
     write_params(
         {

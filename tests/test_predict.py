@@ -1,0 +1,59 @@
+"""How predictions are written; what they say is tested with the classifier."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from pipeline import predict
+
+ROWS: list[dict[str, Any]] = [
+    {"image": "a.jpg", "error": "", "hat": 1, "hat_probability": 0.9},
+    {"image": "b\udce9.jpg", "error": "unreadable: No such file or directory"},
+]
+
+
+def test_as_csv_and_as_json(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    csv = (
+        "image,error,hat,hat_probability\na.jpg,,1,0.9\n"
+        "b\\udce9.jpg,unreadable: No such file or directory,,\n"
+    )
+    assert predict.write(iter(ROWS), ["hat"], tmp_path / "p.csv") == 1
+    assert (tmp_path / "p.csv").read_text() == csv
+    assert predict.write(iter(ROWS[:1]), ["hat"], None) == 0
+    assert capsys.readouterr().out == "".join(csv.splitlines(keepends=True)[:2])
+    assert predict.write(iter(ROWS[:1]), ["hat"], tmp_path / "p.JSON") == 0
+    assert json.loads((tmp_path / "p.JSON").read_text()) == ROWS[:1]
+
+
+@pytest.mark.parametrize("name", ["p.csv", "p.json"])
+def test_an_earlier_file_is_replaced_in_the_end_or_not_at_all(tmp_path: Path, name: str) -> None:
+    def interrupted() -> Iterator[dict[str, Any]]:
+        yield ROWS[0]
+        raise KeyboardInterrupt
+
+    (tmp_path / name).write_text("earlier")
+    (tmp_path / f"{name}.partial").write_text("a file of the user's")
+    with pytest.raises(KeyboardInterrupt):
+        predict.write(interrupted(), ["hat"], tmp_path / name)
+    assert (tmp_path / name).read_text() == "earlier"
+    assert predict.write(iter(ROWS[:1]), ["hat"], tmp_path / name) == 0
+    assert (tmp_path / f"{name}.partial").read_text() == "a file of the user's"
+    assert sorted(path.name for path in tmp_path.iterdir()) == [name, f"{name}.partial"]
+
+
+def test_a_picture_or_why_there_is_none(tmp_path: Path) -> None:
+    Image.new("RGB", (30, 20), (1, 2, 3)).save(tmp_path / "a.png")
+    (tmp_path / "b.png").write_bytes(b"")
+    picture = predict.load(tmp_path / "a.png", (8, 6))
+    assert isinstance(picture, np.ndarray)
+    assert (picture.shape, picture.dtype) == ((8, 6, 3), np.uint8)
+    assert predict.load(tmp_path / "b.png", (8, 6)) == "empty_file: the file has no bytes"
+    gone = predict.load(tmp_path / "gone.png", (8, 6))
+    assert gone == "unreadable: No such file or directory"
