@@ -74,7 +74,7 @@ class BranchOnPictures:
         self._size, self._train_backbone, self._views = settings.batch_size, train_backbone, views
         self.tasks: Sequence[Task] = [task.columns(start, stop) for start, stop in branch.spans]
         self.objectives: Sequence[Objective] = [
-            settings.objective.part(start, stop) for start, stop in branch.spans
+            settings.objective.columns(start, stop) for start, stop in branch.spans
         ]
         branch.backbone.network.trainable = train_backbone
         for layer in branch.backbone.network.layers if batch_statistics else ():

@@ -97,7 +97,7 @@ class Objective:
     softmax: tuple[tuple[int, int], ...] = ()
     positive_weight: tuple[float, ...] | None = None
 
-    def part(self, start: int, stop: int) -> Objective:
+    def columns(self, start: int, stop: int) -> Objective:
         """That of the columns from ``start`` to before ``stop`` alone."""
         inside = [(a, b) for a, b in self.softmax if start <= a and b <= stop]
         weight = self.positive_weight

@@ -115,8 +115,15 @@ def test_learns_what_is_seen_and_twice_the_same(pictures: Pictures, tmp_path: Pa
     assert all((a != b).any() for a, b in zip(kernels, trained, strict=True))
 
 
-def test_history_and_steps(pictures: Pictures) -> None:
+@pytest.fixture(scope="module")
+def plain(pictures: Pictures) -> Fit:
+    """Two epochs of one head and its backbone, without any extra."""
     (found,) = fit(branch((0, 2)), pictures, task(), epochs=2)
+    return found
+
+
+def test_history_and_steps(plain: Fit) -> None:
+    found = plain
     assert [set(entry) for entry in found.history] == [
         {"loss", "val_loss", "val_auc", "val_binary_accuracy"}
     ] * 2
@@ -125,9 +132,13 @@ def test_history_and_steps(pictures: Pictures) -> None:
     assert found.history[1]["loss"] == pytest.approx(np.mean(found.iterations[4:]))
 
 
-def test_every_epoch_is_logged(pictures: Pictures, caplog: pytest.LogCaptureFixture) -> None:
+def test_fewer_rows_than_half_a_batch_and_every_epoch_is_logged(
+    pictures: Pictures, caplog: pytest.LogCaptureFixture
+) -> None:
+    few = task(rows=np.arange(3), targets=LABELS[:3])
     with caplog.at_level("INFO", "fine_tune"):
-        (found,) = fit(branch((0, 2)), pictures, task(), epochs=2)
+        (found,) = fit(branch((0, 2)), pictures, few, epochs=2, batch_size=8)
+    assert len(found.iterations) == 2
     assert len(caplog.messages) == 2
     last = found.history[1]
     expected = (
@@ -268,10 +279,9 @@ def test_a_backbone_is_trained_with_one_head(pictures: Pictures) -> None:
         fit(branch((0, 1), (1, 2)), pictures, task())
 
 
-def test_a_clipped_step_and_a_schedule_change_the_course(pictures: Pictures) -> None:
-    ends = {}
+def test_a_clipped_step_and_a_schedule_change_the_steps(pictures: Pictures, plain: Fit) -> None:
+    ends = {"plain": plain.iterations}
     for name, settings in (
-        ("plain", {}),
         ("clipped", {"clip_norm": 1e-6}),
         ("exponential", {"schedule": "exponential"}),
     ):
@@ -293,12 +303,6 @@ def test_a_diverging_fit_names_the_param(pictures: Pictures, size: int) -> None:
     ):
         made = branch((0, 2), kind="linear")
         fit(made, pictures, task(), epochs=1, batch_size=size, learning_rate=3e38)
-
-
-def test_fewer_rows_than_a_batch_and_fewer_than_half(pictures: Pictures) -> None:
-    few = task(rows=np.arange(3), targets=LABELS[:3])
-    (found,) = fit(branch((0, 2)), pictures, few, epochs=2, batch_size=8)
-    assert len(found.iterations) == 2
 
 
 def test_views_change_from_epoch_to_epoch(

@@ -152,10 +152,10 @@ def test_unknown_and_unnamed_categorical_cells_have_exactly_zero_gradient() -> N
         assert gradient[1, 3] > 0
 
 
-def test_part_of_an_objective() -> None:
+def test_columns_of_an_objective() -> None:
     whole = Objective("focal", softmax=((1, 4), (5, 7)), positive_weight=(1, 2, 3, 4, 5, 6, 7))
-    assert whole.part(1, 4) == Objective("focal", ((0, 3),), (2, 3, 4))
-    assert whole.part(4, 5) == Objective("focal", (), (5,))
+    assert whole.columns(1, 4) == Objective("focal", ((0, 3),), (2, 3, 4))
+    assert whole.columns(4, 5) == Objective("focal", (), (5,))
 
 
 @pytest.mark.parametrize("name", sorted(losses.LOSSES))

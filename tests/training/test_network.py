@@ -15,7 +15,7 @@ UNIT = (np.zeros(CHANNELS, "float32"), np.ones(CHANNELS, "float32"))
 
 
 def config(kind: str = "conv", outputs: int = 4) -> heads.HeadConfig:
-    shape = (CHANNELS,) if kind == "linear" else (8, 8, CHANNELS)
+    shape = (CHANNELS,) if heads.HEADS[kind].pooled else (8, 8, CHANNELS)
     return heads.HeadConfig(kind, shape, outputs, dropout=0.5, units=6)
 
 
@@ -46,7 +46,7 @@ def test_heads_give_their_columns(kind: str) -> None:
     for made in (one, two):
         for (start, stop), head in zip(made.spans, made.heads, strict=True):
             maps = made.backbone(padded.astype("float32")).numpy()
-            features = maps.mean(axis=(1, 2)) if kind == "linear" else maps
+            features = maps.mean(axis=(1, 2)) if heads.HEADS[kind].pooled else maps
             own = head(features, training=False).numpy()[:3]
             assert own.shape == (3, stop - start)
             assert logits[:, start:stop] == pytest.approx(own, abs=1e-4)

@@ -86,7 +86,7 @@ DIVERGED = Result(USUAL, 1000, None, math.nan, math.nan, 1.5)
 
 
 def pretended(monkeypatch: pytest.MonkeyPatch, *answers: float | BaseException) -> None:
-    """Instead of fitting: a validation AUC or an exception, one after the other."""
+    """Instead of fitting: a validation AUC or an exception, one after the other; and no picture."""
     waiting = iter(answers)
 
     def fit(*_: object, **__: object) -> list[Fit]:
@@ -96,6 +96,7 @@ def pretended(monkeypatch: pytest.MonkeyPatch, *answers: float | BaseException) 
         return [Fit(history=[{"val_auc": answer, "val_loss": 0.5}])]
 
     monkeypatch.setattr(fine_tuning, "fit", fit)
+    monkeypatch.setattr(figure, "draw", lambda trials, path: Path(path).touch())
     monkeypatch.setattr(trainer.ChoiceTrainer, "network", lambda self, choice: None)
 
 
