@@ -17,6 +17,7 @@ import pandas as pd
 import pytest
 import yaml
 
+from pipeline.data import imputed_arrays
 from pipeline.data.clean_table import read_clean
 from pipeline.demo import generate
 from pipeline.training import targets
@@ -406,7 +407,7 @@ def test_abstaining_leaves_what_cannot_be_trusted_empty(
     filled = _read(project / "data/imputed/labels.csv").set_index("image")
     for row in cells.itertuples():
         assert filled.loc[row.image, row.attribute] == row.value
-    weight = np.load(project / "data/imputed/weight.npy")
+    weight = imputed_arrays.read(project / "data/imputed").weight
     empty = (filled[ATTRIBUTES] == "").to_numpy()
     assert empty.any()
     assert (weight[:, : len(ATTRIBUTES)][empty] == 0).all()

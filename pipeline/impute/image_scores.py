@@ -18,6 +18,8 @@ from pipeline.impute.self_training import SelfTraining, self_train
 from pipeline.impute.stacking import cross_stack, worth_it
 
 Floats = npt.NDArray[np.float64]
+ALONE = "logistic"
+"""The model of `PENALTIES` that stands alone where combining does not pay, and trains itself."""
 
 
 def score(
@@ -31,27 +33,25 @@ def score(
     labels, fold : [N, A] of 1, 0, NaN, and [N], -1 outside training.
     """
     worlds = range(fold_count(fold) + 1)
-    graph = Neighbours(next(iter(blocks.values())), fold >= 0)
-    candidates: list[Floats] = []
+    first = next(iter(blocks))
+    graph = Neighbours.of(blocks[first], fold >= 0)
+    candidates: dict[tuple[str, str], Floats] = {}
     best = [("", 0.0, np.inf)] * labels.shape[1]
     for name, block in blocks.items():
         for model in PENALTIES:
             scores, penalties, losses = _linear(model, block, labels, fold)
-            candidates.append(scores)
+            candidates[name, model] = scores
             for a, loss in enumerate(losses):
-                if model == "logistic" and loss < best[a][2]:
+                if model == ALONE and loss < best[a][2]:
                     best[a] = (name, penalties[a], loss)
     # The best logistic regression of each attribute, alone.
-    order = list(blocks)
-    choice = [order.index(name) if name else 0 for name, _, _ in best]
-    alone = np.stack(
-        [candidates[len(PENALTIES) * b][..., a] for a, b in enumerate(choice)], axis=-1
-    )
+    chosen = [name or first for name, _, _ in best]
+    alone = np.stack([candidates[name, ALONE][..., a] for a, name in enumerate(chosen)], axis=-1)
     out = np.empty((len(worlds), *labels.shape))
     for world in reversed(worlds):
         inside = in_world(fold, world)
         votes = [graph.neighbours(labels, inside), graph.spread(labels, inside)]
-        of_world = np.stack([*(candidate[world] for candidate in candidates), *votes])
+        of_world = np.stack([*(candidate[world] for candidate in candidates.values()), *votes])
         out[world] = cross_stack(of_world, labels, inside)[0]
         # Where pictures hardly tell, most candidates are noise, and so are their weights.
         if world == worlds[-1] and not worth_it(out[world], alone[world], labels, fold):

@@ -6,6 +6,7 @@ The votes of an image's neighbours in feature space, and labels spread over the 
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
@@ -29,16 +30,27 @@ def unit(rows: np.ndarray) -> np.ndarray:
     return np.asarray(rows / np.maximum(length, 1e-12))
 
 
+@dataclass(frozen=True)
 class Neighbours:
     """The nearest training images of each image, by the cosine of their components.
 
-    Parameters
-    ----------
-    components : [N, d].
-    training : [N] bool; only training images are neighbours, since only their labels may be used.
+    weights : [N, N], row i those of image i's neighbours, 1 for one that looks exactly alike.
     """
 
-    def __init__(self, components: Matrix, training: np.ndarray, neighbours: int = NEIGHBOURS):
+    weights: sparse.csr_array
+
+    @classmethod
+    def of(
+        cls, components: Matrix, training: np.ndarray, neighbours: int = NEIGHBOURS
+    ) -> Neighbours:
+        """Seek the neighbours.
+
+        Parameters
+        ----------
+        components : [N, d].
+        training
+            [N] bool; only training images are neighbours, since only their labels may be used.
+        """
         pool = np.flatnonzero(training)
         if len(pool) > MOST_NODES:
             rng = np.random.default_rng(len(pool))
@@ -56,8 +68,8 @@ class Neighbours:
             others[rows] = pool[index]
         weight[others == np.arange(size)[:, None]] = 0.0
         ends = np.arange(0, size * k + 1, k)
-        self.weights = sparse.csr_array((weight.ravel(), others.ravel(), ends), (size, size))
-        self.weights.sort_indices()
+        weights = sparse.csr_array((weight.ravel(), others.ravel(), ends), (size, size))
+        return cls(weights.sorted_indices())
 
     def neighbours(self, labels: np.ndarray, fold: np.ndarray) -> Logits:
         """Logits [N, A] of the share of positives among an image's known neighbours.

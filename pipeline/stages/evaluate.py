@@ -12,7 +12,7 @@ import numpy as np
 import pandas as pd
 
 from pipeline import params, runtime
-from pipeline.data import categories
+from pipeline.data import categories, imputed_arrays
 from pipeline.data.clean_table import read_clean, read_hashes
 from pipeline.data.labels import LabelTable
 from pipeline.data.loading import Pictures
@@ -27,7 +27,6 @@ from pipeline.training import fitting, saved_model, targets
 from pipeline.training.inference import Classifier
 
 REPORTS = Path("reports")
-SCORES = Path("data/imputed/scores.npy")
 HEADLINES = (
     *("binary_accuracy", "auc_macro", "auc_micro", "map", "f1_macro", "f1_samples"),
     *("accuracy_macro", "hamming_loss", "jaccard", "cosine_similarity", "subset_accuracy"),
@@ -69,7 +68,7 @@ def main() -> None:
     scores = multilabel_scores(known, probability, thresholds, softmax)
 
     # As train had it: the columns of a categorical attribute are learnable if one of them is.
-    learnable = np.load("data/imputed/learnable.npy")
+    learnable = imputed_arrays.read().learnable
     judged = targets.judged(known, learnable)
     attributes = categories.attributes(clean.attributes, clean.categories)
     unlearnable = [one.name for one in attributes if not learnable[one.start]]
@@ -159,7 +158,7 @@ def _scores_of(clean: LabelTable, cells: pd.DataFrame) -> np.ndarray:
     chosen = cells[binary]
     at = chosen["image"].map(row).to_numpy(int), chosen["attribute"].map(column).to_numpy(int)
     out = np.full(len(cells), np.nan)
-    out[binary] = np.load(SCORES)[at]
+    out[binary] = imputed_arrays.read().scores[at]
     return out
 
 
@@ -171,7 +170,7 @@ def _attribute_heads(
     training = [i for i, split in enumerate(clean.split or []) if split == "train"]
     images = [clean.images[i] for i in training]
     labels, probability, decided = tables.held_out_arrays(clean.attributes, cells, images)
-    ranking = np.load(SCORES)[training]
+    ranking = imputed_arrays.read().scores[training]
     entries = [summary[attribute] for attribute in clean.attributes]
     expected = pd.read_csv("data/imputed/audit.csv", dtype={"attribute": str})
     table = tables.attribute_table(

@@ -13,9 +13,10 @@ import pandas as pd
 from scipy.special import expit
 
 from pipeline import params
-from pipeline.data import categories, splits
+from pipeline.data import categories, imputed_arrays, splits
 from pipeline.data.categories import Attribute
 from pipeline.data.clean_table import read_clean, read_hashes, write_clean
+from pipeline.data.imputed_arrays import ImputedArrays
 from pipeline.data.labels import LabelTable
 from pipeline.errors import run
 from pipeline.features.matrices import Grid, MeanOfViews
@@ -24,7 +25,6 @@ from pipeline.files import replace_directory, write_csv, write_json
 from pipeline.impute import review
 from pipeline.impute.imputer import Imputation, Settings, impute
 
-OUTPUT = "data/imputed"
 log = logging.getLogger("impute")
 
 
@@ -58,27 +58,24 @@ def main() -> None:
     unknown = np.isnan(table.values)
     kept = unknown & ((p.impute.policy == "fill") | (filled.correctness >= p.impute.min_confidence))
     values = np.where(unknown & ~kept, np.nan, filled.values).astype(np.float32)
-    cells = _provenance(table, filled, kept)
+    cells = provenance(table, filled, kept)
     disagreement = np.abs(expit(filled.scores) - expit(filled.image_scores))
     training = np.array(table.split) == "train"
-    with replace_directory(OUTPUT) as folder:
+    with replace_directory(imputed_arrays.FOLDER) as folder:
         write_clean(dataclasses.replace(table, values=values), folder / "labels.csv")
         write_csv(cells.drop(columns=["row", "column"]), folder / "provenance.csv")
         at = cells["row"].to_numpy(), cells["column"].to_numpy()
         listed = review.rank(cells, disagreement[at], filled.learnable[at[1]], training[at[0]])
         write_csv(listed, folder / "review.csv")
-        write_csv(_held_out(table, filled), folder / "held_out.csv")
+        write_csv(held_out(table, filled), folder / "held_out.csv")
         write_csv(filled.audit.round(6), folder / "audit.csv")
-        write_json(_plain(_summary(table, filled, kept)), folder / "summary.json")
-        np.save(folder / "scores.npy", filled.scores.astype(np.float32))
-        np.save(folder / "learnable.npy", _learnable(table, filled))
+        write_json(plain(summary(table, filled, kept)), folder / "summary.json")
         write_csv(filled.categorical.round(6), folder / "categorical.csv")
-        np.save(folder / "probability.npy", filled.probability.astype(np.float32))
-        np.save(folder / "weight.npy", np.where(unknown & ~kept, 0, filled.weight).astype("f4"))
+        imputed_arrays.write(arrays(table, filled, kept), folder)
     _report(table, filled, kept)
 
 
-def _provenance(table: LabelTable, filled: Imputation, kept: np.ndarray) -> pd.DataFrame:
+def provenance(table: LabelTable, filled: Imputation, kept: np.ndarray) -> pd.DataFrame:
     """One row per originally unknown cell; the value is empty where the policy abstains."""
     rows, columns, names, values = [], [], [], []
     for one in categories.attributes(table.attributes, table.categories):
@@ -109,15 +106,21 @@ def _provenance(table: LabelTable, filled: Imputation, kept: np.ndarray) -> pd.D
     return frame.sort_values(["image", "attribute"], kind="stable", ignore_index=True)
 
 
-def _learnable(table: LabelTable, filled: Imputation) -> np.ndarray:
-    """bool [A]; the columns of a categorical attribute are if one of them is."""
-    out = filled.learnable.copy()
+def arrays(table: LabelTable, filled: Imputation, kept: np.ndarray) -> ImputedArrays:
+    """What the next stages read; cells that stay empty have weight 0."""
+    learnable = filled.learnable.copy()
     for one in table.categories:
-        out[one.start : one.stop] = filled.learnable[one.start : one.stop].any()
-    return out
+        learnable[one.start : one.stop] = filled.learnable[one.start : one.stop].any()
+    weight = np.where(np.isnan(table.values) & ~kept, 0, filled.weight)
+    return ImputedArrays(
+        scores=filled.scores.astype(np.float32),
+        probability=filled.probability.astype(np.float32),
+        weight=weight.astype(np.float32),
+        learnable=learnable,
+    )
 
 
-def _held_out(table: LabelTable, filled: Imputation) -> pd.DataFrame:
+def held_out(table: LabelTable, filled: Imputation) -> pd.DataFrame:
     """The known training cells with the probability and the value made without their label."""
     row, column = np.nonzero(~np.isnan(filled.held_out))
     return pd.DataFrame(
@@ -131,7 +134,7 @@ def _held_out(table: LabelTable, filled: Imputation) -> pd.DataFrame:
     ).sort_values(["attribute", "image"], kind="stable")
 
 
-def _summary(table: LabelTable, filled: Imputation, kept: np.ndarray) -> dict[str, object]:
+def summary(table: LabelTable, filled: Imputation, kept: np.ndarray) -> dict[str, object]:
     unknown = np.isnan(table.values)
     attributes = {}
     for a, name in enumerate(table.attributes):
@@ -163,12 +166,12 @@ def _summary(table: LabelTable, filled: Imputation, kept: np.ndarray) -> dict[st
     }
 
 
-def _plain(content: Any) -> Any:
+def plain(content: Any) -> Any:
     """``content`` with undefined numbers as None: JSON has no NaN."""
     if isinstance(content, dict):
-        return {key: _plain(value) for key, value in content.items()}
+        return {key: plain(value) for key, value in content.items()}
     if isinstance(content, list):
-        return [_plain(value) for value in content]
+        return [plain(value) for value in content]
     return None if isinstance(content, float) and np.isnan(content) else content
 
 

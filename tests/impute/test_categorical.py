@@ -16,7 +16,7 @@ from pipeline.impute import categorical, fill, image_scores, imputer, learnable,
 from pipeline.impute.fill import LABELS, ONE_CLASS, PICTURE, PRIOR, Filled, supported
 from pipeline.impute.imputer import Imputation, Settings, impute
 from pipeline.metrics.ranking import auc
-from pipeline.stages.impute import _held_out, _learnable, _plain, _provenance, _summary
+from pipeline.stages.impute import arrays, held_out, plain, provenance, summary
 
 NAN = float("nan")
 COIN, FLAG, SHAPE = slice(0, 4), 4, slice(5, 8)
@@ -540,7 +540,7 @@ def test_provenance_has_a_row_per_unknown_cell(stage: tuple[LabelTable, Imputati
     table, filled = stage
     unknown = np.isnan(table.values)
     kept = unknown & (filled.correctness >= 0.5)
-    cells = _provenance(table, filled, kept)
+    cells = provenance(table, filled, kept)
     expected = [
         (image, name)
         for i, image in enumerate(table.images)
@@ -572,14 +572,14 @@ def test_provenance_of_a_full_table_has_no_rows(stage: tuple[LabelTable, Imputat
     full = LabelTable(
         table.images, NAMES, np.nan_to_num(table.values), table.split, 0, CATEGORIES, table.texts
     )
-    assert len(_provenance(full, filled, np.zeros(table.values.shape, dtype=bool))) == 0
+    assert len(provenance(full, filled, np.zeros(table.values.shape, dtype=bool))) == 0
 
 
 def test_the_summary_of_categorical_attributes_is_valid_json(
     stage: tuple[LabelTable, Imputation],
 ) -> None:
     table, filled = stage
-    content = _plain(_summary(table, filled, np.isnan(table.values)))
+    content = plain(summary(table, filled, np.isnan(table.values)))
     again = json.loads(json.dumps(content, allow_nan=False))
     assert list(again["attributes"]) == NAMES
     assert list(again["categorical"]) == ["coin", "shape"]
@@ -590,10 +590,12 @@ def test_the_summary_of_categorical_attributes_is_valid_json(
 
 def test_columns_are_learnable_and_held_out_together(stage: tuple[LabelTable, Imputation]) -> None:
     table, filled = stage
-    assert _learnable(table, filled).tolist() == [False] * 4 + [True] * 4
-    held_out: pd.DataFrame = _held_out(table, filled)
+    assert (
+        arrays(table, filled, np.isnan(table.values)).learnable.tolist() == [False] * 4 + [True] * 4
+    )
+    cells: pd.DataFrame = held_out(table, filled)
     audited = ~np.isnan(filled.held_out)
-    assert len(held_out) == audited.sum()
-    values = held_out.pivot_table(index="image", columns="attribute", values="value")
+    assert len(cells) == audited.sum()
+    values = cells.pivot_table(index="image", columns="attribute", values="value")
     for one in CATEGORIES:
         assert (values[one.columns].dropna().sum(axis=1) == 1).all()

@@ -16,7 +16,7 @@ from pipeline.impute import components, image_scores, imputer, linear_models
 from pipeline.impute.fill import EVIDENCE, ONE_CLASS, PICTURE, PRIOR
 from pipeline.impute.imputer import Imputation, Settings, impute
 from pipeline.metrics.ranking import auc
-from pipeline.stages.impute import _plain, _summary
+from pipeline.stages.impute import plain, summary
 
 NAN = float("nan")
 FOLDS = 3
@@ -303,7 +303,7 @@ def test_the_summary_of_columns_without_holes_labels_or_both_classes_is_valid_js
 
     split = ["train" if k >= 0 else "test" for k in fold]
     images = [f"{i}.png" for i in range(90)]
-    content = _plain(_summary(LabelTable(images, names, labels, split), filled, unknown))
+    content = plain(summary(LabelTable(images, names, labels, split), filled, unknown))
     again = json.loads(json.dumps(content, allow_nan=False))
     assert list(again["attributes"]) == names
     assert again["attributes"]["full"]["unknown"] == 0

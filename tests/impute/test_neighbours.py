@@ -15,7 +15,7 @@ def pairs() -> tuple[Neighbours, np.ndarray, np.ndarray]:
     x = np.repeat(np.eye(4), 3, axis=0)
     labels = np.array([1, NAN, NAN, 0, NAN, NAN, 1, 1, NAN, 0, 1, NAN])[:, None]
     fold = np.tile([0, 1, -1], 4)
-    return Neighbours(x, fold >= 0, neighbours=2), labels, fold
+    return Neighbours.of(x, fold >= 0, neighbours=2), labels, fold
 
 
 def test_neighbours_vote_by_hand() -> None:
@@ -41,7 +41,7 @@ def test_labels_of_the_own_fold_and_outside_training_are_not_asked(method: str) 
     x = rng.normal(size=(50, 3))
     fold = rng.permutation(50) % 4 - 1
     labels = np.where(rng.random((50, 2)) < 0.3, NAN, rng.integers(0, 2, (50, 2)))
-    graph = Neighbours(x, fold >= 0, neighbours=6)
+    graph = Neighbours.of(x, fold >= 0, neighbours=6)
     before = getattr(graph, method)(labels, fold)
     assert np.isfinite(before).all()
     for k in range(-1, 3):
@@ -60,7 +60,7 @@ def test_spread_reaches_further_than_the_neighbours() -> None:
     labels = np.full((11, 1), NAN)
     labels[0], labels[10] = 1, 0
     fold = np.arange(11) % 2
-    graph = Neighbours(x, fold >= 0, neighbours=2)
+    graph = Neighbours.of(x, fold >= 0, neighbours=2)
     spread = graph.spread(labels, fold)[1:10, 0]
     votes = graph.neighbours(labels, fold)[1:10, 0]
     assert (np.diff(spread) < 0).all()
