@@ -23,7 +23,7 @@ from pipeline.features.matrices import Grid, MeanOfViews
 from pipeline.features.store import FeatureStore
 from pipeline.files import replace_directory, write_csv, write_json
 from pipeline.impute import review
-from pipeline.impute.imputer import Imputation, Settings, impute
+from pipeline.impute.imputer import Imputation, Imputer, Settings, Table
 
 log = logging.getLogger("impute")
 
@@ -38,22 +38,23 @@ def main() -> None:
         rounds=p.impute.rounds,
         confidence=p.impute.confidence,
         threshold=p.impute.threshold,
+        seed=p.seed,
         prior=p.impute.prior or {},
         min_confidence=p.impute.min_confidence if p.impute.policy == "abstain" else None,
     )
     with TemporaryDirectory(prefix=".components.", suffix=".partial", dir="data") as large:
-        filled = impute(
-            MeanOfViews(store, rows),
-            table.values,
-            seed=p.seed,
-            settings=settings,
-            attributes=table.attributes,
-            fold=splits.read_folds(),
-            groups=splits.duplicate_groups(read_hashes("data/clean", table.images)),
-            spatial=Grid(store, rows),
-            heads=np.nanmean(np.load(splits.FOLDS / "logits.npy"), axis=1),
-            categories=table.categories,
-            folder=Path(large),
+        imputer = Imputer(dataclasses.replace(settings, folder=Path(large)))
+        filled = imputer.fill(
+            Table(
+                MeanOfViews(store, rows),
+                table.values,
+                table.attributes,
+                fold=splits.read_folds(),
+                groups=splits.duplicate_groups(read_hashes("data/clean", table.images)),
+                spatial=Grid(store, rows),
+                heads=np.nanmean(np.load(splits.FOLDS / "logits.npy"), axis=1),
+                categories=table.categories,
+            )
         )
     unknown = np.isnan(table.values)
     kept = unknown & ((p.impute.policy == "fill") | (filled.correctness >= p.impute.min_confidence))
@@ -140,11 +141,11 @@ def summary(table: LabelTable, filled: Imputation, kept: np.ndarray) -> dict[str
     for a, name in enumerate(table.attributes):
         cells = unknown[:, a]
         names, counts = np.unique(filled.evidence[cells, a], return_counts=True)
-        course, verdict = filled.courses[a], filled.verdicts[a]
+        history, test = filled.self_training[a], filled.learnability[a]
         attributes[name] = {
             "learnable": "yes" if filled.learnable[a] else "no",
-            "auc": verdict.auc,
-            "permutation_p": verdict.p_value,
+            "auc": test.auc,
+            "permutation_p": test.p_value,
             "threshold": float(filled.threshold[a]),
             "unknown": int(cells.sum()),
             "filled": int(kept[:, a].sum()),
@@ -152,9 +153,9 @@ def summary(table: LabelTable, filled: Imputation, kept: np.ndarray) -> dict[str
             "evidence": {str(n): int(c) for n, c in zip(names, counts, strict=True)},
             "missingness": dataclasses.asdict(filled.missingness[a]),
             "self_training": {
-                "rounds_kept": max(0, len(course.logits) - 1),
-                "stop": course.stop,
-                "rounds": course.log,
+                "rounds_kept": max(0, len(history.logits) - 1),
+                "stop": history.stop,
+                "rounds": history.log,
             },
         }
     return {
@@ -187,7 +188,7 @@ def _report(table: LabelTable, filled: Imputation, kept: np.ndarray) -> None:
             log.warning(
                 "%s: NOT LEARNABLE: AUC %.3f can't be told from chance (p %.2g); %d cells take its "
                 "prevalence",
-                *(name, filled.verdicts[a].auc, filled.verdicts[a].p_value, cells.sum()),
+                *(name, filled.learnability[a].auc, filled.learnability[a].p_value, cells.sum()),
             )
             continue
         row = filled.audit.iloc[a]
@@ -202,19 +203,19 @@ def _report(table: LabelTable, filled: Imputation, kept: np.ndarray) -> None:
 
 def _report_categorical(one: Attribute, filled: Imputation, kept: np.ndarray) -> None:
     row = filled.categorical.set_index("attribute").loc[one.name]
-    told = filled.learnable[one.start : one.stop]
-    if not told.any():
+    learnable = filled.learnable[one.start : one.stop]
+    if not learnable.any():
         log.warning(
             "%s: NOT LEARNABLE: none of its %d values can be told from chance; %d cells take the "
             "most frequent one",
-            *(one.name, len(told), kept[:, one.start].sum()),
+            *(one.name, len(learnable), kept[:, one.start].sum()),
         )
         return
     log.info(
         "%s: %d unknown cells filled, expected accuracy %.3f (%.3f to %.3f), %.3f by the most "
         "frequent value; %d of its %d values can be told from chance",
         *(one.name, kept[:, one.start].sum(), row["accuracy"], row["accuracy_low"]),
-        *(row["accuracy_high"], row["majority_accuracy"], told.sum(), len(told)),
+        *(row["accuracy_high"], row["majority_accuracy"], learnable.sum(), len(learnable)),
     )
 
 
