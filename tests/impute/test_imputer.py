@@ -65,6 +65,18 @@ def run(features: np.ndarray, labels: np.ndarray, **settings: Any) -> Imputation
     return impute(features, labels, fold=fold, settings=Settings(rounds=1, **settings))
 
 
+Example = tuple[np.ndarray, np.ndarray, np.ndarray, Imputation]
+
+
+@pytest.fixture(scope="module")
+def example() -> Example:
+    """Features, labels, truth and the filled table, for whoever changes none of them."""
+    with pytest.MonkeyPatch.context() as patch:
+        make_small(patch)
+        features, labels, truth = table()
+        return features, labels, truth, run(features, labels)
+
+
 def test_where_every_label_is_a_coin_nothing_ranks_it(
     stacked: list[dict[str, np.ndarray]], monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -153,9 +165,8 @@ def test_a_cells_own_label_hardly_changes_its_own_estimate() -> None:
     assert np.median(held_out) < 0.05, held_out
 
 
-def test_a_filled_table_holds_together() -> None:
-    features, labels, truth = table(n=200)
-    filled = run(features, labels)
+def test_a_filled_table_holds_together(example: Example) -> None:
+    _, labels, truth, filled = example
     known = ~np.isnan(labels)
     assert (filled.values[known] == labels[known]).all(), "known cells never change"
     assert filled.learnable.tolist() == [True, True, False]
@@ -177,11 +188,11 @@ def test_a_filled_table_holds_together() -> None:
     assert filled.calibration[0] in filled.calibration[1]
 
 
-def test_labels_outside_training_are_kept_and_shape_no_score_of_theirs() -> None:
-    features, labels, _ = table(n=100)
-    fold = np.random.default_rng(9).permutation(100) % (FOLDS + 1) - 1
+def test_labels_outside_training_are_kept_and_shape_no_score_of_theirs(example: Example) -> None:
+    features, labels, _, one = example
+    fold = np.random.default_rng(9).permutation(len(labels)) % (FOLDS + 1) - 1
     flipped = np.where((fold < 0)[:, None], 1 - labels, labels)
-    one, two = run(features, labels), run(features, flipped)
+    two = run(features, flipped)
     inside = fold >= 0
     np.testing.assert_array_equal(one.scores[inside], two.scores[inside])
     np.testing.assert_array_equal(one.threshold, two.threshold)
@@ -305,9 +316,9 @@ def test_rounds_count_self_training_only_where_it_has_a_share() -> None:
     assert self_training.rounds_behind(histories, None).tolist() == [1] * 4
 
 
-def test_the_audit_leaves_out_cells_that_will_be_left_empty() -> None:
-    features, labels, _ = table(n=120)
-    every, some = run(features, labels), run(features, labels, min_confidence=0.8)
+def test_the_audit_leaves_out_cells_that_will_be_left_empty(example: Example) -> None:
+    features, labels, _, every = example
+    some = run(features, labels, min_confidence=0.8)
     np.testing.assert_array_equal(every.probability, some.probability)
     left = (np.isnan(labels) & (some.correctness >= 0.8)).sum(axis=0)
     assert some.audit["filled"].tolist() == left.tolist()
