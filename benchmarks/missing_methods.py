@@ -28,9 +28,9 @@ Candidate = tuple[np.ndarray, Loss]
 
 def product_imputer(features: np.ndarray, labels: np.ndarray, *, seed: int) -> Any:
     """The pipeline's own imputation; imported late, for it may bring TensorFlow with it."""
-    from pipeline.impute.imputer import impute
+    from pipeline.impute.imputer import Imputer, Settings, Table
 
-    return impute(features, labels, seed=seed)
+    return Imputer(Settings(seed=seed)).fill(Table(features, labels))
 
 
 @dataclass

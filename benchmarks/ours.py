@@ -16,10 +16,10 @@ AUDITED = ("accuracy", "accuracy_low", "accuracy_high", "auc", "mcc", "brier")
 
 
 def impute(features: np.ndarray, labels: np.ndarray, seed: int) -> Any:
-    """`pipeline.impute.imputer.impute`; its warnings go to standard error."""
-    from pipeline.impute import imputer
+    """`pipeline.impute.imputer.Imputer`; its warnings go to standard error."""
+    from pipeline.impute.imputer import Imputer, Settings, Table
 
-    imputation = imputer.impute(features, labels, seed=seed)
+    imputation = Imputer(Settings(seed=seed)).fill(Table(features, labels))
     for warning in imputation.warnings:
         print(f"  {NAME}: {warning}", file=sys.stderr)
     return imputation

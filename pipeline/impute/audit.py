@@ -52,7 +52,7 @@ def table(
         cells = ~np.isnan(labels[:, a]) & (fold >= 0)
         unknown = np.isnan(labels[:, a])
         if min_confidence is not None:
-            cells &= filled.promised[:, a] >= min_confidence
+            cells &= filled.held_out_correctness[:, a] >= min_confidence
             unknown &= filled.correctness[:, a] >= min_confidence
         rng = np.random.default_rng([*seed, a, int(cells.sum())])
         figures = expected(
@@ -78,7 +78,7 @@ def expected(
     filled: int,
     rng: np.random.Generator,
 ) -> dict[str, float]:
-    """The figures of one attribute, [n] audited cells each; ``filled`` cells are to be judged.
+    """The figures of one attribute, [n] audited cells each; to be expected of ``filled`` cells.
 
     ``importance`` says how often a cell counts, see `pipeline.impute.fill.Filled`.
     """
@@ -94,11 +94,11 @@ def expected(
             weight[(decided == 0) & (y == 1)].sum(),
         ]
     )
-    to_judge = filled or n
-    drawn = rng.multinomial(to_judge, rng.dirichlet(confusion + 0.5, size=DRAWS))
-    accuracy = _ends((drawn[:, 0] + drawn[:, 2]) / to_judge)
+    new = filled or n
+    drawn = rng.multinomial(new, rng.dirichlet(confusion + 0.5, size=DRAWS))
+    accuracy = _ends((drawn[:, 0] + drawn[:, 2]) / new)
     correlation = _ends(mcc(*drawn.T))
-    size = max(1, round(1 / (1 / n + 1 / to_judge)))
+    size = max(1, round(1 / (1 / n + 1 / new)))
     error = np.square(probability - y)
     together = max(1, MOST_DRAWN // size)
     means = [

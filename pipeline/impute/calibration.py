@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 import numpy as np
 import numpy.typing as npt
-from scipy.optimize import minimize
+from scipy.optimize import brentq, minimize
 from scipy.special import expit
 from sklearn.isotonic import IsotonicRegression
 
@@ -138,14 +138,12 @@ def shift_to(probability: np.ndarray, share: float) -> float:
     For a prevalence that the user knows (Saerens et al. 2002, Neural Computation 14:21).
     """
     z = logit(probability, bound=30.0)
-    low, high = -60.0, 60.0
-    for _ in range(60):
-        middle = (low + high) / 2
-        if expit(z + middle).mean() < share:
-            low = middle
-        else:
-            high = middle
-    return (low + high) / 2
+    # A share of 0 or 1 is out of reach: as near as the bracket lets it come.
+    least, most = expit(z - 60).mean(), expit(z + 59).mean()
+    found = brentq(
+        lambda shift: expit(z + shift).mean() - np.clip(share, least, most), -60, 60, xtol=1e-15
+    )
+    return float(found)
 
 
 def shifted(probability: np.ndarray, shift: float) -> Floats:

@@ -14,10 +14,10 @@ import numpy.typing as npt
 import pandas as pd
 
 from pipeline.data.categories import Attribute, chosen, macro_f1, truth
-from pipeline.impute.fill import ONE_CLASS, PRIOR, Filled, supported
+from pipeline.impute.fill import ONE_CLASS, PRIOR, Filled, supported, weight_of
 
 ENOUGH = 20
-"""Known cells that got a value from which on its correctness is judged by them alone."""
+"""Known cells that got a value from which on its correctness follows from them alone."""
 DRAWS = 2000
 LEVEL = 0.95
 COLUMNS = (
@@ -43,10 +43,10 @@ def without_siblings(
     return labels
 
 
-def settle(
+def joined(
     filled: Filled, labels: np.ndarray, fold: np.ndarray, categorical: Sequence[Attribute]
-) -> None:
-    """Change the columns of categorical attributes in ``filled`` to what they say together.
+) -> Filled:
+    """The table with the columns of categorical attributes as they are taken together.
 
     Probabilities sum to less than 1 where there are values without a column; values and decisions
     have a single 1; expected correctness, weight and evidence are those of the cell, in all its
@@ -56,6 +56,7 @@ def settle(
     ----------
     labels : [N, A] of 1, 0, NaN; fold : [N], -1 outside training.
     """
+    filled = Filled(**{name: np.array(array) for name, array in vars(filled).items()})
     for one in categorical:
         span = slice(one.start, one.stop)
         value = truth(labels[:, span])
@@ -65,29 +66,32 @@ def settle(
         held_out = _normalised(filled.held_out[cells, span], rare)
         learnable = filled.learnable[span]
         if not learnable.any():
-            probability[unknown] = _of_one_value(probability[unknown])
+            probability[unknown] = of_one_value(probability[unknown])
         probability[cells] = held_out
         filled.probability[:, span], filled.held_out[cells, span] = probability, held_out
         given, guess = chosen(held_out), chosen(probability[unknown])
         sure, right = held_out.max(axis=1), given == value[cells]
-        promised = np.empty(len(cells))
+        held_out_correctness = np.empty(len(cells))
         for k in np.unique(fold[cells]):
             own = fold[cells] == k
-            promised[own] = _trusted(sure[own], given[own], sure[~own], given[~own], right[~own])
+            held_out_correctness[own] = expected_correctness(
+                sure[own], given[own], sure[~own], given[~own], right[~own]
+            )
         found = probability[unknown].max(axis=1)
-        trusted = _trusted(found, guess, sure, given, right)
+        correctness = expected_correctness(found, guess, sure, given, right)
         one_hot = np.eye(len(one.values))
         filled.values[unknown, span] = one_hot[guess]
         filled.decided[cells, span] = one_hot[given]
-        filled.promised[cells, span] = promised[:, None]
-        filled.correctness[unknown, span] = trusted[:, None]
-        weight = np.square(2 * np.maximum(trusted, 0.5) - 1) if learnable.any() else 0 * trusted
+        filled.held_out_correctness[cells, span] = held_out_correctness[:, None]
+        filled.correctness[unknown, span] = correctness[:, None]
+        weight = weight_of(correctness) if learnable.any() else 0 * correctness
         filled.weight[unknown, span] = weight[:, None]
         evidence = filled.evidence[unknown, span]
         if learnable.any():
             filled.evidence[unknown, span] = evidence[:, [int(np.argmax(learnable))]]
         else:
             filled.evidence[unknown, span] = ONE_CLASS if (evidence == ONE_CLASS).all() else PRIOR
+    return filled
 
 
 def audit(
@@ -98,7 +102,7 @@ def audit(
     seed: tuple[int, ...],
     min_confidence: float | None = None,
 ) -> pd.DataFrame:
-    """What to expect of the filled cells: one row per attribute with `COLUMNS`, after `settle`.
+    """What to expect of the filled cells: one row per attribute with `COLUMNS`, after `joined`.
 
     Known training cells as the models saw them that had not seen them, as in
     `pipeline.impute.audit`. A value without a column counts as an error. ``brier`` is the sum over
@@ -111,14 +115,14 @@ def audit(
         cells, unknown = (value != -1) & (fold >= 0), value == -1
         everyone = value[cells]
         if min_confidence is not None:
-            cells &= filled.promised[:, one.start] >= min_confidence
+            cells &= filled.held_out_correctness[:, one.start] >= min_confidence
             unknown = unknown & (filled.correctness[:, one.start] >= min_confidence)
         held_out, true = filled.held_out[cells, span], value[cells]
         given = chosen(filled.decided[cells, span]) if cells.any() else np.empty(0, dtype=int)
-        right, n, to_judge = int((given == true).sum()), int(cells.sum()), int(unknown.sum())
+        right, n, new = int((given == true).sum()), int(cells.sum()), int(unknown.sum())
         rng = np.random.default_rng([*seed, one.start, n])
-        drawn = rng.binomial(to_judge or max(n, 1), rng.beta(right + 0.5, n - right + 0.5, DRAWS))
-        ends = np.quantile(drawn / (to_judge or max(n, 1)), [(1 - LEVEL) / 2, (1 + LEVEL) / 2])
+        drawn = rng.binomial(new or max(n, 1), rng.beta(right + 0.5, n - right + 0.5, DRAWS))
+        ends = np.quantile(drawn / (new or max(n, 1)), [(1 - LEVEL) / 2, (1 + LEVEL) / 2])
         ends = ends if n else np.full(2, np.nan)
         frequent = np.bincount(everyone[everyone >= 0], minlength=len(one.values))
         wanted = np.eye(len(one.values))[np.maximum(true, 0)] * (true >= 0)[:, None]
@@ -129,7 +133,7 @@ def audit(
                 "other_values": int((value == -2).sum()),
                 "learnable": "yes" if filled.learnable[span].any() else "no",
                 "audited": n,
-                "filled": to_judge,
+                "filled": new,
                 "accuracy": right / n if n else np.nan,
                 "accuracy_low": ends[0],
                 "accuracy_high": ends[1],
@@ -141,7 +145,7 @@ def audit(
     return pd.DataFrame(rows, columns=list(COLUMNS))
 
 
-def _of_one_value(probability: np.ndarray) -> Floats:
+def of_one_value(probability: np.ndarray) -> Floats:
     """``probability`` [n, V] drawn to its mean until the most probable value of that is each row's:
     of values that are about as frequent, the order of the scores must not choose."""
     if not len(probability):
@@ -160,7 +164,7 @@ def _normalised(probability: np.ndarray, rest: float) -> Floats:
     return np.asarray(probability / np.maximum(total, 1e-12))
 
 
-def _trusted(
+def expected_correctness(
     sure: np.ndarray,
     values: np.ndarray,
     known_sure: np.ndarray,
@@ -171,10 +175,10 @@ def _trusted(
     otherwise by all those with one of the other, rarer values."""
     out = np.empty(len(sure))
     found, counts = np.unique(known_values, return_counts=True)
-    judged_alone = found[counts >= ENOUGH]
-    for value in judged_alone:
+    alone = found[counts >= ENOUGH]
+    for value in alone:
         own, known = values == value, known_values == value
         out[own] = supported(sure[own], known_sure[known], right[known])
-    own, known = ~np.isin(values, judged_alone), ~np.isin(known_values, judged_alone)
+    own, known = ~np.isin(values, alone), ~np.isin(known_values, alone)
     out[own] = supported(sure[own], known_sure[known], right[known])
     return out

@@ -1,11 +1,13 @@
-"""Cross-fitting on two floors: no model scores a cell whose label it has seen, not even by way of
+"""Cross-fitting on two levels: no model scores a cell whose label it has seen, not even by way of
 another model's score.
 
-Images are divided into K folds. *World* k is the table without the labels of fold k's images; the
-last world, number K, has all training labels. What a model of the second floor reads of fold k must
-come from world k throughout: a score of the first floor in another world may have seen fold k's
-labels, and a model fitted on such scores learns from them. (Measured on permuted labels: AUC .52
-instead of .50.)
+Images are divided into K folds. Refit k has seen no label of fold k's images; the last, number K,
+has seen all training labels. What a model of the second level reads of fold k must come from refit
+k throughout: an image score of another refit may have seen fold k's labels, and a model fitted on
+such scores learns from them. (Measured on permuted labels: AUC .52 instead of .50.)
+
+By hand, since scikit-learn's `cross_val_predict` leaves no place for the refit whose scores a
+second-level model has to read, nor for cells that are unknown.
 """
 
 from __future__ import annotations
@@ -19,7 +21,7 @@ Rows = npt.NDArray[np.intp]
 MOST_FITTED = 10_000
 """Rows at most that a model of a few hundred coefficients is fitted on, see `some`."""
 FitAndScore = Callable[[int, Rows, Rows], np.ndarray]
-"""(world, rows to fit on, rows to score) -> logits of the second."""
+"""(refit, rows to fit on, rows to score) -> logits of the second."""
 
 
 def log_odds(labels: np.ndarray) -> float:
@@ -59,16 +61,16 @@ def fold_count(fold: np.ndarray) -> int:
     return int(fold.max(initial=-1)) + 1
 
 
-def in_world(fold: np.ndarray, world: int) -> npt.NDArray[np.int64]:
-    """``fold`` with the images of fold ``world`` outside training; as it is for the last world."""
-    return np.where(fold == world, -1, fold).astype(np.int64)
+def without_fold(fold: np.ndarray, refit: int) -> npt.NDArray[np.int64]:
+    """``fold`` with the images of fold ``refit`` outside training; as it is for the last refit."""
+    return np.where(fold == refit, -1, fold).astype(np.int64)
 
 
 def cross_fit(
     labels: np.ndarray, fold: np.ndarray, fit_and_score: FitAndScore
 ) -> npt.NDArray[np.float64]:
-    """Logits float64 [N]: known training cells by the model of their world, all other cells by the
-    model of all known training cells, which has no label of theirs to have seen.
+    """Logits float64 [N]: known training cells by the model without their fold, all other cells by
+    the model of all known training cells, which has no label of theirs to have seen.
 
     Parameters
     ----------
@@ -83,7 +85,7 @@ def cross_fit(
     rest[training] = False
     out = np.empty(len(labels), dtype=np.float64)
 
-    def score(world: int, fitted: Rows, scored: Rows) -> None:
+    def score(refit: int, fitted: Rows, scored: Rows) -> None:
         if not len(scored):
             return
         y = labels[fitted]
@@ -92,7 +94,7 @@ def cross_fit(
         else:
             chosen = some(fitted, y)
             shift = log_odds(y) - log_odds(labels[chosen])
-            out[scored] = fit_and_score(world, chosen, scored) + shift
+            out[scored] = fit_and_score(refit, chosen, scored) + shift
 
     for k in range(fold_count(fold)):
         inside = fold[training] == k

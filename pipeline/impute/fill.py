@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -13,8 +14,12 @@ from pipeline.impute import calibration
 from pipeline.impute.cross_fitting import logit
 from pipeline.metrics import thresholds
 
+Floats = npt.NDArray[np.float64]
 
-def supported(sure: np.ndarray, promised: np.ndarray, right: np.ndarray) -> npt.NDArray[np.float64]:
+
+def supported(
+    confidence: np.ndarray, known_confidence: np.ndarray, right: np.ndarray
+) -> npt.NDArray[np.float64]:
     """Expected correctness [m]: the calibrated probability of the filled value, but no more than
     known labels bear out.
 
@@ -25,23 +30,21 @@ def supported(sure: np.ndarray, promised: np.ndarray, right: np.ndarray) -> npt.
 
     Parameters
     ----------
-    sure : [m] probability of the filled value of each cell.
-    promised : [n] the same for known cells that the models have not seen.
+    confidence : [m] probability of the filled value of each cell.
+    known_confidence : [n] the same for known cells that the models have not seen.
     right : bool [n], whether the decision on them was right.
     """
-    order = np.argsort(-promised, kind="stable")
-    ranked = promised[order]
+    order = np.argsort(-known_confidence, kind="stable")
+    ranked = known_confidence[order]
     # Cells that are equally sure are in or out together.
     ends = np.flatnonzero(np.r_[ranked[1:] < ranked[:-1], np.ones(min(len(ranked), 1), bool)])
     share = (np.cumsum(right[order])[ends] + 1) / (ends + 3)
     # From the surest down: the best share among all groups that reach at least as far down.
     best = np.maximum.accumulate(share[::-1])[::-1]
-    at = np.searchsorted(-ranked[ends], -np.asarray(sure), side="right")
+    at = np.searchsorted(-ranked[ends], -np.asarray(confidence), side="right")
     cap = np.r_[best[0] if len(best) else 0.5, best][at]
-    return np.minimum(sure, cap)
+    return np.minimum(confidence, cap)
 
-
-Floats = npt.NDArray[np.float64]
 
 PICTURE = "picture"
 """The image alone: no other label of the row is known, or there is no other attribute."""
@@ -63,12 +66,20 @@ EVIDENCE = (PICTURE, LABELS, PRIOR, ONE_CLASS)
 
 @dataclass(frozen=True)
 class Filled:
-    """A filled table, [N, A] each but the last two; see `pipeline.impute.imputer.Imputation`.
+    """A filled table, [N, A] each but the last two.
 
-    decided, promised : value that known training cells would have been given, and its expected
-        correctness, by thresholds and caps that have not seen their fold; NaN elsewhere.
+    probability : of 1, calibrated; in known cells the estimate made without their label.
+    values : 0 or 1, known cells as given.
+    correctness : expected probability that the filled value is right; 1 in known cells.
+    weight : how far a filled cell is to be believed in training, 0 to 1; 1 in known cells.
+    evidence : of `EVIDENCE`; empty in known cells.
+    held_out : probability of known training cells by calibrators that have not seen them, with as
+        many other labels hidden as around unknown cells; NaN elsewhere.
+    decided, held_out_correctness : value that known training cells would have been given, and its
+        expected correctness, by thresholds and caps that have not seen their fold; NaN elsewhere.
     importance : how often a known training cell stands for a filled one: 1, or more for the class
         that the user's prior calls more frequent among unknown cells than it is among known ones.
+    threshold, learnable : [A]; whether the scores can be told from chance.
     """
 
     probability: Floats
@@ -78,7 +89,7 @@ class Filled:
     evidence: npt.NDArray[np.str_]
     held_out: Floats
     decided: Floats
-    promised: Floats
+    held_out_correctness: Floats
     importance: Floats
     threshold: Floats
     learnable: npt.NDArray[np.bool_]
@@ -86,10 +97,9 @@ class Filled:
 
 @dataclass(frozen=True)
 class Column:
-    """One attribute to be settled: its labels [N], the fold [N] of each image, the rule of its
+    """One attribute to be filled: its labels [N], the fold [N] of each image, the rule of its
     threshold, and the share of positives among its unknown cells where the user knows it."""
 
-    number: int
     labels: np.ndarray
     fold: np.ndarray
     rule: str | float
@@ -104,6 +114,42 @@ class Column:
     def cells(self) -> npt.NDArray[np.intp]:
         """Rows of the known training cells: all that may decide a value, priors included."""
         return np.flatnonzero(~self.unknown & (self.fold >= 0))
+
+    def settled(
+        self, *, probability: Floats, threshold: float, learnable: bool, **parts: Any
+    ) -> Filled:
+        """One column of a filled table, [N] each.
+
+        Parameters
+        ----------
+        probability : [N].
+        parts : values, correctness, weight and evidence of the unknown cells; held_out, decided,
+            held_out_correctness and importance of `cells`.
+        """
+        size = len(self.labels)
+        known = np.where(self.unknown, 0, np.nan_to_num(self.labels)).astype(np.int8)
+        of_unknown: dict[str, Any] = {
+            "values": known,
+            "correctness": np.ones(size),
+            "weight": np.ones(size),
+            "evidence": np.full(size, "", dtype="<U14"),
+        }
+        of_cells: dict[str, Any] = {
+            "held_out": np.full(size, np.nan),
+            "decided": np.full(size, np.nan),
+            "held_out_correctness": np.full(size, np.nan),
+            "importance": np.ones(size),
+        }
+        for arrays, rows in ((of_unknown, self.unknown), (of_cells, self.cells)):
+            for name, array in arrays.items():
+                array[rows] = parts[name]
+        return Filled(
+            probability=probability,
+            threshold=np.array(threshold),
+            learnable=np.array(learnable),
+            **of_unknown,
+            **of_cells,
+        )
 
 
 def fill_table(
@@ -128,54 +174,40 @@ def fill_table(
     priors : [A] share of positives among unknown cells, where the user knows it, else None.
     reads_labels : whether other labels of a row had a part in its scores.
     """
-    shape = labels.shape
     known = ~np.isnan(labels)
-    out = Filled(
-        probability=np.empty(shape),
-        values=np.where(known, np.nan_to_num(labels), 0).astype(np.int8),
-        correctness=np.ones(shape),
-        weight=np.ones(shape),
-        evidence=np.full(shape, "", dtype="<U14"),
-        held_out=np.full(shape, np.nan),
-        decided=np.full(shape, np.nan),
-        promised=np.full(shape, np.nan),
-        importance=np.ones(shape),
-        threshold=np.full(shape[1], 0.5),
-        learnable=np.array(learnable, dtype=bool),
+    columns = []
+    for a in range(labels.shape[1]):
+        column = Column(labels[:, a], fold, rule, None if priors is None else priors[a])
+        if not learnable[a] or len(np.unique(column.labels[column.cells])) < 2:
+            columns.append(_from_prevalence(column, scores[:, a]))
+            continue
+        others = np.delete(known, a, axis=1).any(axis=1)
+        evidence = np.where(reads_labels & others, LABELS, PICTURE)
+        columns.append(_from_scores(column, scores[:, a], method, evidence))
+    return Filled(
+        **{
+            one.name: np.stack([getattr(column, one.name) for column in columns], axis=-1)
+            for one in fields(Filled)
+        }
     )
-    others = known.sum(axis=1)
-    for a in range(shape[1]):
-        prior = priors[a] if priors is not None else None
-        column = Column(a, labels[:, a], fold, rule, prior)
-        if len(np.unique(column.labels[column.cells])) < 2:
-            out.learnable[a] = False
-        if out.learnable[a]:
-            _from_scores(out, column, scores[:, a], method)
-            seen = reads_labels & (others[~known[:, a]] > 0)
-            out.evidence[~known[:, a], a] = np.where(seen, LABELS, PICTURE)
-        else:
-            _from_prevalence(out, column, scores[:, a])
-    return out
 
 
-def _from_scores(out: Filled, column: Column, scores: np.ndarray, method: str) -> None:
-    a, cells, unknown, prior = column.number, column.cells, column.unknown, column.prior
+def _from_scores(column: Column, scores: np.ndarray, method: str, evidence: np.ndarray) -> Filled:
+    cells, unknown, prior = column.cells, column.unknown, column.prior
     y, folds = column.labels[cells], column.fold[cells]
     held_out = calibration.cross_calibrate(scores[cells], y, folds, method)
     probability = calibration.fit(method, scores[cells], y)(scores)
+    mass = np.ones(len(cells))
     if prior is not None and unknown.any():
         shift = calibration.shift_to(probability[unknown], prior)
-        probability, held_out = (
-            calibration.shifted(probability, shift),
-            calibration.shifted(held_out, shift),
-        )
-        out.importance[cells, a] = _importance(y, prior)
+        probability = calibration.shifted(probability, shift)
+        held_out = calibration.shifted(held_out, shift)
+        mass = _importance(y, prior)
     probability[cells] = held_out
     by_count = column.rule == "prevalence"
-    # Labels outside training tell of their own row alone, so that its cells set no threshold.
+    # Labels outside training speak of their own row alone, so that its cells set no threshold.
     counted = unknown & (column.fold >= 0)
     aim = probability[counted] if counted.any() else held_out
-    mass = out.importance[cells, a]
     threshold = (
         thresholds.expected(aim) if by_count else thresholds.choose(column.rule, held_out, y, mass)
     )
@@ -188,25 +220,38 @@ def _from_scores(out: Filled, column: Column, scores: np.ndarray, method: str) -
         else:
             own = thresholds.choose(column.rule, held_out[~inside], y[~inside], mass[~inside])
         decided[inside] = held_out[inside] >= own
-    out.probability[:, a], out.threshold[a] = probability, threshold
-    out.held_out[cells, a], out.decided[cells, a] = held_out, decided
-    out.values[unknown, a] = probability[unknown] >= threshold
-    sure = np.where(decided == 1, held_out, 1 - held_out)
+    confidence = np.where(decided == 1, held_out, 1 - held_out)
     right = decided == y
+    held_out_correctness = np.empty(len(cells))
     for k in np.unique(folds):
-        inside = np.flatnonzero(folds == k)
-        out.promised[cells[inside], a] = _trusted(
-            sure[inside], decided[inside], sure[folds != k], decided[folds != k], right[folds != k]
+        own, rest = folds == k, folds != k
+        held_out_correctness[own] = _expected_correctness(
+            confidence[own], decided[own], confidence[rest], decided[rest], right[rest]
         )
-    values = out.values[unknown, a]
+    values = (probability[unknown] >= threshold).astype(np.int8)
     filled = np.where(values == 1, probability[unknown], 1 - probability[unknown])
-    trusted = _trusted(filled, values, sure, decided, right)
-    out.correctness[unknown, a] = trusted
-    # What a cell adds to training: nothing at 0.5, all at certainty.
-    out.weight[unknown, a] = np.square(2 * np.maximum(trusted, 0.5) - 1)
+    correctness = _expected_correctness(filled, values, confidence, decided, right)
+    return column.settled(
+        probability=probability,
+        values=values,
+        correctness=correctness,
+        weight=weight_of(correctness),
+        evidence=evidence[unknown],
+        held_out=held_out,
+        decided=decided,
+        held_out_correctness=held_out_correctness,
+        importance=mass,
+        threshold=threshold,
+        learnable=True,
+    )
 
 
-def _trusted(
+def weight_of(correctness: np.ndarray) -> Floats:
+    """What cells add to training: nothing at an expected correctness of 0.5, all at certainty."""
+    return np.asarray(np.square(2 * np.maximum(correctness, 0.5) - 1))
+
+
+def _expected_correctness(
     sure: np.ndarray,
     values: np.ndarray,
     known_sure: np.ndarray,
@@ -226,32 +271,37 @@ def _importance(labels: np.ndarray, prior: float) -> Floats:
     return np.where(labels == 1, prior / positive, (1 - prior) / (1 - positive))
 
 
-def _from_prevalence(out: Filled, column: Column, scores: np.ndarray) -> None:
-    a, cells, unknown, prior = column.number, column.cells, column.unknown, column.prior
+def _from_prevalence(column: Column, scores: np.ndarray) -> Filled:
+    cells, unknown, prior = column.cells, column.unknown, column.prior
     y, folds = column.labels[cells], column.fold[cells]
     positive, count = float((y == 1).sum()), len(y)
     share = (positive + 1) / (count + 2) if prior is None else prior
-    out.threshold[a] = 0.5 if isinstance(column.rule, str) else float(column.rule)
+    threshold = 0.5 if isinstance(column.rule, str) else float(column.rule)
     # Without any label the share is a half, and 0, the absence of a thing, the safer guess.
-    value = int(share >= out.threshold[a] and (count > 0 or prior is not None))
-    out.probability[:, a] = share
+    value = int(share >= threshold and (count > 0 or prior is not None))
+    probability = np.full(len(scores), share)
     if 0 < positive < count:
-        out.probability[unknown, a] = _ordered(share, out.threshold[a], scores[unknown])
+        probability[unknown] = _ordered(share, threshold, scores[unknown])
+    held_out = np.empty(count)
     for k in np.unique(folds):
-        inside, rest = cells[folds == k], y[folds != k]
+        rest = y[folds != k]
         without = (float((rest == 1).sum()) + 1) / (len(rest) + 2)
-        out.held_out[inside, a] = without if prior is None else prior
-    out.probability[cells, a] = out.held_out[cells, a]
-    out.decided[cells, a] = value
-    out.values[unknown, a] = value
-    certain = share if value else 1 - share
-    out.promised[cells, a] = certain
-    out.correctness[unknown, a] = certain
-    out.weight[unknown, a] = 0.0
-    if prior is not None and count:
-        out.importance[cells, a] = _importance(y, prior)
+        held_out[folds == k] = without if prior is None else prior
+    probability[cells] = held_out
     one_class = count > 0 and positive in (0, count)
-    out.evidence[unknown, a] = ONE_CLASS if one_class else PRIOR
+    return column.settled(
+        probability=probability,
+        values=value,
+        correctness=share if value else 1 - share,
+        weight=0.0,
+        evidence=ONE_CLASS if one_class else PRIOR,
+        held_out=held_out,
+        decided=value,
+        held_out_correctness=share if value else 1 - share,
+        importance=1.0 if prior is None or not count else _importance(y, prior),
+        threshold=threshold,
+        learnable=False,
+    )
 
 
 def _ordered(share: float, threshold: float, scores: np.ndarray) -> Floats:

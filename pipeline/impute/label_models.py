@@ -1,4 +1,4 @@
-"""Scores of one attribute from the picture and the image's other labels: the second floor.
+"""Scores of one attribute from the picture and the image's other labels.
 
 Each method scores a cell of the target from the image scores of all attributes and from the *other*
 labels of the row, known or not. The own label is never among the inputs.
@@ -6,21 +6,27 @@ labels of the row, known or not. The own label is never among the inputs.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 
 import numpy as np
 import numpy.typing as npt
 from scipy.special import expit
 from sklearn.linear_model import LogisticRegression, Ridge
 
-from pipeline.impute import latent_classes
+from pipeline.data.categories import Attribute
+from pipeline.impute import categorical, latent_classes, masking
 from pipeline.impute.components import Matrix, in_blocks
-from pipeline.impute.cross_fitting import cross_fit, fold_count, in_world, log_odds, logit
+from pipeline.impute.cross_fitting import cross_fit, fold_count, log_odds, logit, without_fold
 from pipeline.impute.neighbours import unit
 from pipeline.impute.parallel import each
 
 Logits = npt.NDArray[np.float64]
+TEMPER = 0.6
+"""See `pipeline.impute.latent_classes.evidence_of`."""
+WORK = 3000.0
+"""Numbers to work through for each cell, see `pipeline.impute.parallel.each`."""
 
 
 @dataclass(frozen=True)
@@ -28,7 +34,7 @@ class Inputs:
     """What the models of one table read.
 
     components : [N, d] of the features.
-    image_logits : [K + 1, N, A] scores from the pictures in every world, see
+    image_logits : [K + 1, N, A] scores from the pictures in every refit, see
         `pipeline.impute.cross_fitting`.
     labels : [N, A] of 1, 0 and NaN, as they are.
     fold : [N], -1 outside training.
@@ -54,8 +60,8 @@ def chained_logistic(inputs: Inputs, context: np.ndarray, target: int) -> Logits
     context : [N, A] labels to be read, see `pipeline.impute.masking`.
     """
 
-    def read(world: int) -> np.ndarray:
-        return np.hstack([inputs.image_logits[world], _others(inputs, world, context, target)])
+    def read(refit: int) -> np.ndarray:
+        return np.hstack([inputs.image_logits[refit], _others(inputs, refit, context, target)])
 
     return _logistic(inputs, target, read, inverse_penalty=1.0)
 
@@ -67,9 +73,9 @@ def shrunk_logistic(inputs: Inputs, context: np.ndarray, target: int) -> Logits:
     """
     known = ~np.isnan(np.delete(context, target, axis=1))
 
-    def read(world: int) -> np.ndarray:
-        image = inputs.image_logits[world]
-        others = _others(inputs, world, context, target)
+    def read(refit: int) -> np.ndarray:
+        image = inputs.image_logits[refit]
+        others = _others(inputs, refit, context, target)
         expected = 2 * expit(np.delete(image, target, axis=1)) - 1
         beyond = np.where(known, others - expected, 0.0)
         return np.hstack([5 * image[:, [target]], others, beyond / 2])
@@ -84,8 +90,8 @@ def chained_ridge(inputs: Inputs, context: np.ndarray, target: int) -> Logits:
     lengths = in_blocks(lambda rows: np.square(rows).sum(axis=1), inputs.components)
     spread = np.sqrt(lengths.mean() / 10)
 
-    def fit_and_score(world: int, fitted: np.ndarray, scored: np.ndarray) -> np.ndarray:
-        others = spread * _others(inputs, world, context, target)
+    def fit_and_score(refit: int, fitted: np.ndarray, scored: np.ndarray) -> np.ndarray:
+        others = spread * _others(inputs, refit, context, target)
 
         def x(rows: np.ndarray) -> np.ndarray:
             return np.hstack([inputs.components[rows], others[rows]])
@@ -103,8 +109,8 @@ def neighbours(inputs: Inputs, context: np.ndarray, target: int, k: int = 15) ->
     Troyanskaya et al. 2001 (Bioinformatics 17:520), on features and labels.
     """
 
-    def fit_and_score(world: int, fitted: np.ndarray, scored: np.ndarray) -> np.ndarray:
-        others = _others(inputs, world, context, target) / 2
+    def fit_and_score(refit: int, fitted: np.ndarray, scored: np.ndarray) -> np.ndarray:
+        others = _others(inputs, refit, context, target) / 2
 
         def x(rows: np.ndarray) -> np.ndarray:
             return np.hstack([unit(inputs.components[rows]), others[rows]]).astype(np.float32)
@@ -122,34 +128,34 @@ def neighbours(inputs: Inputs, context: np.ndarray, target: int, k: int = 15) ->
 
 
 class ClassModels:
-    """`latent.LatentClasses` of a table, fitted in every world.
+    """`pipeline.impute.latent_classes.LatentClasses` of a table, fitted in every refit.
 
     Parameters
     ----------
-    classes, trust : see `pipeline.impute.latent_classes`.
+    classes, temper : see `pipeline.impute.latent_classes`.
     """
 
-    def __init__(self, inputs: Inputs, classes: int, trust: float):
-        self._trust = trust
+    def __init__(self, inputs: Inputs, classes: int, temper: float = TEMPER):
+        self._temper = temper
         folds = fold_count(inputs.fold)
         self._prior = np.empty((folds + 1, inputs.labels.shape[1]))
         tasks = []
-        for world in range(folds + 1):
-            rows = in_world(inputs.fold, world) >= 0
+        for refit in range(folds + 1):
+            rows = without_fold(inputs.fold, refit) >= 0
             known = ~np.isnan(inputs.labels) & rows[:, None]
             positive = np.where(known, np.nan_to_num(inputs.labels), 0).sum(axis=0)
             prevalence = (positive + 1) / (known.sum(axis=0) + 2)
-            self._prior[world] = logit(prevalence)
-            evidence = self._evidence(inputs, world, inputs.labels)[rows]
-            tasks.append((evidence, prevalence, classes, (*inputs.seed, classes, world)))
+            self._prior[refit] = logit(prevalence)
+            evidence = self._evidence(inputs, refit, inputs.labels)[rows]
+            tasks.append((evidence, prevalence, classes, (*inputs.seed, classes, refit)))
         self._models = each(latent_classes.fit, tasks, 50.0 * inputs.labels.size * classes)
         self._context_of_all = self._models[folds].context(
             self._evidence(inputs, folds, inputs.labels)
         )
 
-    def _evidence(self, inputs: Inputs, world: int, labels: np.ndarray) -> np.ndarray:
-        image = inputs.image_logits[world]
-        return latent_classes.evidence_of(image, labels, self._prior[world], self._trust)
+    def _evidence(self, inputs: Inputs, refit: int, labels: np.ndarray) -> np.ndarray:
+        image = inputs.image_logits[refit]
+        return latent_classes.evidence_of(image, labels, self._prior[refit], self._temper)
 
     def __call__(self, inputs: Inputs, context: np.ndarray, target: int) -> Logits:
         """Logits [N]: what the classes expect, plus what the picture says of the target."""
@@ -163,23 +169,63 @@ class ClassModels:
             expected = self._models[folds].context(evidence)[:, target]
             out[outside] = expected - self._prior[folds, target]
         out += inputs.image_logits[folds, :, target]
-        for world, model in enumerate(self._models[:folds]):
-            rows = np.flatnonzero(known & (inputs.fold == world))
+        for refit, model in enumerate(self._models[:folds]):
+            rows = np.flatnonzero(known & (inputs.fold == refit))
             if len(rows):
-                evidence = self._evidence(inputs, world, context)[rows]
-                picture = inputs.image_logits[world, rows, target] - self._prior[world, target]
+                evidence = self._evidence(inputs, refit, context)[rows]
+                picture = inputs.image_logits[refit, rows, target] - self._prior[refit, target]
                 out[rows] = model.context(evidence)[:, target] + picture
         return out
 
 
+def at_once(model: LabelModel) -> Callable[[Inputs], LabelModel]:
+    """For `LABEL_MODELS`: a model that has nothing to fit to the whole table beforehand."""
+    return lambda _: model
+
+
+LABEL_MODELS: dict[str, Callable[[Inputs], LabelModel]] = {
+    "chain": at_once(chained_logistic),
+    "shrunk chain": at_once(shrunk_logistic),
+    "ridge": at_once(chained_ridge),
+    "neighbours": at_once(neighbours),
+    "12 classes": partial(ClassModels, classes=12),
+    "48 classes": partial(ClassModels, classes=48),
+}
+"""Candidate -> how to make its model of a table."""
+
+
+def score(inputs: Inputs, categories: Sequence[Attribute] = ()) -> dict[str, Logits]:
+    """Logits [N, A] of every candidate of `LABEL_MODELS`."""
+    models = {name: make(inputs) for name, make in LABEL_MODELS.items()}
+    columns = range(inputs.labels.shape[1])
+    tasks = [(inputs, models, a, categories) for a in columns]
+    found = each(_of_target, tasks, WORK * inputs.labels.size)
+    return {name: np.stack([scores[name] for scores in found], axis=1) for name in models}
+
+
+def _of_target(
+    inputs: Inputs, models: dict[str, LabelModel], target: int, categories: Sequence[Attribute]
+) -> dict[str, Logits]:
+    """Logits [N] of one attribute by every model."""
+    training, known = inputs.fold >= 0, ~np.isnan(inputs.labels[:, target])
+    context = masking.like_unknown(
+        categorical.without_siblings(inputs.labels, target, categories),
+        target,
+        np.flatnonzero(training & known),
+        np.flatnonzero(training & ~known),
+        inputs.seed,
+    )
+    return {name: model(inputs, context, target) for name, model in models.items()}
+
+
 def _others(
-    inputs: Inputs, world: int, context: np.ndarray, target: int
+    inputs: Inputs, refit: int, context: np.ndarray, target: int
 ) -> npt.NDArray[np.float64]:
     """The other labels [N, A - 1] from -1 to 1: known, or as the picture lets expect.
 
     What the latent classes expect, in its place, brought nothing: the stack has them anyhow.
     """
-    expected = expit(inputs.image_logits[world])
+    expected = expit(inputs.image_logits[refit])
     return 2 * np.delete(np.where(np.isnan(context), expected, context), target, axis=1) - 1
 
 
@@ -188,8 +234,8 @@ def _logistic(
 ) -> Logits:
     y = inputs.labels[:, target]
 
-    def fit_and_score(world: int, fitted: np.ndarray, scored: np.ndarray) -> np.ndarray:
-        x = read(world)
+    def fit_and_score(refit: int, fitted: np.ndarray, scored: np.ndarray) -> np.ndarray:
+        x = read(refit)
         model = LogisticRegression(C=inverse_penalty, max_iter=300, tol=1e-3)
         model.fit(x[fitted], y[fitted])
         return np.asarray(model.decision_function(x[scored]))

@@ -4,6 +4,9 @@ An image belongs to one of R unseen classes; given the class its labels are inde
 known of a row (labels, and image scores where a label is unknown) tells the class, the class tells
 the unknown labels. Any pattern of unknown cells is handled alike. Lazarsfeld and Henry 1968, Latent
 Structure Analysis; expectation maximisation: Dempster, Laird and Rubin 1977.
+
+By hand, since libraries take cells that are known or not: scikit-learn has Gaussian mixtures alone,
+and StepMix, which has latent classes and missing cells, reads no evidence between 0 and 1.
 """
 
 from __future__ import annotations
@@ -51,7 +54,7 @@ class LatentClasses:
 
 
 def evidence_of(
-    image_logits: np.ndarray, labels: np.ndarray, prior: np.ndarray, trust: float
+    image_logits: np.ndarray, labels: np.ndarray, prior: np.ndarray, temper: float
 ) -> Floats:
     """Log-likelihood ratio of 1 against 0, [n, A]: certain where a label is known, else what the
     picture adds to the prevalence.
@@ -60,11 +63,11 @@ def evidence_of(
     ----------
     image_logits : [n, A] calibrated, from models that have not seen the row.
     prior : [A] log-odds of the prevalence.
-    trust
+    temper
         Below 1, since image scores of several labels share their errors, and counting them as
         independent is too sure.
     """
-    seen = np.clip(trust * (image_logits - prior), -MOST_EVIDENCE, MOST_EVIDENCE)
+    seen = np.clip(temper * (image_logits - prior), -MOST_EVIDENCE, MOST_EVIDENCE)
     certain = np.where(labels == 1, CERTAIN, -CERTAIN)
     return np.where(np.isnan(labels), seen, certain)
 

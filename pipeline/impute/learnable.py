@@ -10,7 +10,7 @@ from scipy.stats import rankdata
 from pipeline.metrics.scores import auc, auc_interval
 
 ERROR_RATE = 0.05
-"""Error rate of the verdicts of a table, see `judge_all`."""
+"""Error rate of the claims about a table, see `assess`."""
 PERMUTATIONS = 4000
 MOST_DRAWN = 2_000_000
 """Cells permuted at a time, in all permutations together."""
@@ -26,7 +26,7 @@ LEAST = 5
 
 
 @dataclass(frozen=True)
-class Verdict:
+class Learnability:
     """Out-of-fold AUC over pairs of the same fold, its lower end at the corrected level, the
     permutation p-value as it is, and whether both tests together tell the AUC from chance."""
 
@@ -36,9 +36,9 @@ class Verdict:
     learnable: bool
 
 
-def judge_all(
+def assess(
     scores: np.ndarray, labels: np.ndarray, fold: np.ndarray, seed: tuple[int, ...] = (0,)
-) -> list[Verdict]:
+) -> list[Learnability]:
     """Which attributes' AUC can be told from chance, by two tests that must agree.
 
     Fewer permutations of the labels within their folds than the corrected level allows may reach
@@ -66,7 +66,7 @@ def judge_all(
     passing = np.flatnonzero(p_values[order] <= levels)
     passed = int(passing[-1]) + 1 if len(passing) else 0
     level = ERROR_RATE * max(passed, 1) / count
-    verdicts = []
+    found = []
     for a, cells in enumerate(known.T):
         y = labels[cells, a]
         area, positive = _within_folds(scores[cells, a], y, fold[cells]), int((y == 1).sum())
@@ -74,8 +74,8 @@ def judge_all(
         sizes = max(1, positive // DEPENDENCE), max(1, (len(y) - positive) // DEPENDENCE)
         low, _ = auc_interval(area, *sizes, level=1 - 2 * level)
         learnable = p_values[a] <= level and passed > 0 and low > 0.5
-        verdicts.append(Verdict(area, low, float(p_values[a]), bool(learnable)))
-    return verdicts
+        found.append(Learnability(area, low, float(p_values[a]), bool(learnable)))
+    return found
 
 
 def _within_folds(logits: np.ndarray, labels: np.ndarray, fold: np.ndarray) -> float:

@@ -41,7 +41,7 @@ def path(
     return np.stack(scores, axis=1)
 
 
-def worlds(
+def refits(
     model: str,
     components: Matrix,
     labels: np.ndarray,
@@ -49,10 +49,11 @@ def worlds(
     penalty: float,
     without_one: np.ndarray,
 ) -> Logits:
-    """Logits [K + 1, N] of one attribute in every world.
+    """Logits [K + 1, N] of one attribute in every refit.
 
-    In each world, known training cells are scored by the fit without their fold, all other cells
-    by the fit to the whole world. A fit without folds j and k serves worlds j and k.
+    Refit k has no label of fold k: known training cells are scored by the fit that also lacks their
+    own fold, all other cells by the fit to all its labels. A fit without folds j and k serves
+    refits j and k.
 
     Parameters
     ----------

@@ -15,7 +15,7 @@ from sklearn.linear_model import LogisticRegression
 
 from pipeline.impute.components import Matrix, in_blocks
 from pipeline.impute.cross_fitting import cross_fit
-from pipeline.impute.learnable import judge_all
+from pipeline.impute.learnable import assess
 
 LEVEL = 0.02
 """Chance of a warning from other labels for a table whose labels are missing at random."""
@@ -24,11 +24,11 @@ MOST_COMPONENTS = 50
 
 @dataclass(frozen=True)
 class Missingness:
-    """What the tests of one attribute found; p-values uncorrected, verdicts corrected.
+    """What the tests of one attribute found; p-values as they are, conclusions corrected.
 
     picture_auc, picture_p : how well the picture tells unknown from known cells, out of fold.
     label, label_p : the other attribute whose value is most associated with being unknown.
-    depends_on_picture, depends_on_label : verdicts, corrected for all tests of the table.
+    depends_on_picture, depends_on_label : conclusions, corrected for all tests of the table.
     """
 
     picture_auc: float
@@ -58,27 +58,27 @@ def examine(
     count = labels.shape[1]
     indicator = np.where(training[:, None], unknown.astype(np.float64), np.nan)
     x = in_blocks(lambda rows: rows[:, :MOST_COMPONENTS], components)
-    scores = np.stack([_tell(x, column, fold) for column in indicator.T], axis=1)
-    verdicts = judge_all(scores, indicator, fold, (*seed, 1))
+    scores = np.stack([_out_of_fold(x, column, fold) for column in indicator.T], axis=1)
+    tests = assess(scores, indicator, fold, (*seed, 1))
     found = []
-    for a, verdict in enumerate(verdicts):
+    for a, test in enumerate(tests):
         others = [_association(unknown[training, a], labels[training, b]) for b in range(count)]
         others[a] = 1.0
         strongest = int(np.argmin(others))
         found.append(
             Missingness(
-                picture_auc=verdict.auc,
-                picture_p=verdict.p_value,
+                picture_auc=test.auc,
+                picture_p=test.p_value,
                 label=attributes[strongest] if count > 1 else "",
                 label_p=others[strongest],
-                depends_on_picture=verdict.learnable,
+                depends_on_picture=test.learnable,
                 depends_on_label=others[strongest] <= LEVEL / max(count * (count - 1), 1),
             )
         )
     return found
 
 
-def _tell(components: np.ndarray, unknown: np.ndarray, fold: np.ndarray) -> np.ndarray:
+def _out_of_fold(components: np.ndarray, unknown: np.ndarray, fold: np.ndarray) -> np.ndarray:
     """Out-of-fold logits [N] of a cell being unknown, from the picture."""
 
     def fit_and_score(_: int, fitted: np.ndarray, scored: np.ndarray) -> np.ndarray:

@@ -1,6 +1,9 @@
 """Scores of each attribute from the labels of the most similar pictures.
 
 The votes of an image's neighbours in feature space, and labels spread over the graph of neighbours.
+
+Spreading is by hand: scikit-learn's `LabelSpreading` builds its graph anew in each fit, of one
+column; here one graph serves all attributes, whose unknown cells differ, and all folds.
 """
 
 from __future__ import annotations

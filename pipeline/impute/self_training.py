@@ -8,22 +8,26 @@ they decide whether the round is kept.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
+import numpy.typing as npt
 
 from pipeline.data.splits import out_of_fold
 from pipeline.impute.calibration import cross_calibrate
 from pipeline.metrics.scores import log_loss
 
-Refit = Callable[[np.ndarray], np.ndarray]
+FitFolds = Callable[[np.ndarray], np.ndarray]
 """Pseudo-labels [K, N] (1, 0, NaN) -> logits [K, N] of fresh models, NaN where fitted on."""
+
+MATTERS = 0.01
+"""Weight of self-training in an attribute's scores from which on its rounds are named."""
 
 
 @dataclass
-class SelfTraining:
-    """The kept rounds of one attribute.
+class History:
+    """How self-training of one attribute went.
 
     logits : list of [K, N], the models' logits of each kept scoring; the first is without
         pseudo-labels.
@@ -43,11 +47,11 @@ def self_train(
     labels: np.ndarray,
     fold: np.ndarray,
     logits: np.ndarray,
-    refit: Refit,
+    fit_folds: FitFolds,
     rounds: int,
     confidence: float,
-    twin_known: np.ndarray | None = None,
-) -> SelfTraining:
+    duplicate_known: np.ndarray | None = None,
+) -> History:
     """Run at most ``rounds`` rounds from the models' first scores.
 
     Parameters
@@ -57,7 +61,7 @@ def self_train(
     logits : [K, N], model k's logit for image i at the natural prevalence; NaN where it was fitted
         on the image.
     confidence : a pseudo-label needs this probability of its class.
-    twin_known
+    duplicate_known
         bool [N]: a byte-identical image has a known label, so that models may have been fitted on
         the very picture; such a cell becomes no pseudo-label.
 
@@ -76,12 +80,12 @@ def self_train(
         scores = out_of_fold(current, fold)[held_out]
         return log_loss(cross_calibrate(scores, y, own_fold), y)
 
-    result = SelfTraining([logits], "no_rounds")
+    result = History([logits], "no_rounds")
     folds = logits.shape[0]
     # Cells that model k may give itself: unknown ones of training images outside its fold.
     candidates = np.isnan(labels) & (fold >= 0) & (fold != np.arange(folds)[:, None])
-    if twin_known is not None:
-        candidates &= ~twin_known
+    if duplicate_known is not None:
+        candidates &= ~duplicate_known
     pseudo = np.full(logits.shape, np.nan)
     before = losses(logits) if len(held_out) else np.zeros(0)
     # Float32 sigmoids round up to 1; the bound on the logit has no such edge.
@@ -100,7 +104,7 @@ def self_train(
             result.stop = "no_change"
             return result
         trial = np.where(accepted, logits > 0, pseudo)
-        trial_logits = refit(trial)
+        trial_logits = fit_folds(trial)
         after = losses(trial_logits)
         gain = before - after
         error = float(gain.std(ddof=1) / np.sqrt(len(gain)))
@@ -121,6 +125,26 @@ def self_train(
         result.logits.append(logits)
         result.stop = "max_rounds"
     return result
+
+
+def last_logits(
+    histories: Sequence[History], fold: np.ndarray, otherwise: np.ndarray
+) -> npt.NDArray[np.float64]:
+    """Out-of-fold logits [N, A] of the last round kept; ``otherwise`` where none was."""
+    out = np.array(otherwise, dtype=np.float64)
+    for a, history in enumerate(histories):
+        if len(history.logits) > 1:
+            out[:, a] = out_of_fold(history.logits[-1], fold)
+    return out
+
+
+def rounds_behind(histories: Sequence[History], share: np.ndarray | None) -> npt.NDArray[np.int64]:
+    """int [A]: scorings behind an attribute's cells, by the ``share`` [A] of self-training in them;
+    None where it has none at all."""
+    if share is None:
+        return np.ones(len(histories), dtype=np.int64)
+    scorings = np.array([max(1, len(history.logits)) for history in histories], dtype=np.int64)
+    return np.where(share > MATTERS, scorings, 1)
 
 
 def _in_proportion(logits: np.ndarray, labels: np.ndarray, bound: float) -> np.ndarray:

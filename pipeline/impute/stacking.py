@@ -7,6 +7,7 @@ many labels support where the attribute has few.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
@@ -38,6 +39,21 @@ class Stack:
         return np.einsum("mna,am->na", z, self.weights) + self.offsets
 
 
+@dataclass(frozen=True)
+class Stacked:
+    """Combined logits [N, A]; name of each candidate -> its weights [A], and the weight that all
+    attributes together give it."""
+
+    logits: Floats
+    weights: dict[str, Floats]
+    shared: dict[str, float]
+
+
+def alone(name: str, logits: np.ndarray) -> Stacked:
+    """A single candidate as it is."""
+    return Stacked(logits, {name: np.ones(logits.shape[1])}, {name: 1.0})
+
+
 def fit_stack(candidates: np.ndarray, labels: np.ndarray, scored: np.ndarray) -> Stack:
     """Weights by penalised logistic regression on the cells ``scored``.
 
@@ -59,19 +75,28 @@ def fit_stack(candidates: np.ndarray, labels: np.ndarray, scored: np.ndarray) ->
 
 
 def cross_stack(
-    candidates: np.ndarray, labels: np.ndarray, fold: np.ndarray
-) -> tuple[Floats, Stack]:
-    """Logits [N, A], known training cells by weights learned without their fold, and the stack of
-    all folds, which scores every other cell."""
+    candidates: Mapping[str, np.ndarray], labels: np.ndarray, fold: np.ndarray
+) -> Stacked:
+    """Known training cells by weights learned without their fold, every other cell by the weights
+    of all folds, which are those returned.
+
+    Parameters
+    ----------
+    candidates : name -> [N, A] logits, made without the label of their cell.
+    labels, fold : [N, A] of 1, 0, NaN, and [N], -1 outside training.
+    """
+    stack = np.stack(list(candidates.values()))
     known = ~np.isnan(labels) & (fold >= 0)[:, None]
-    whole = fit_stack(candidates, labels, known)
-    out = whole(candidates)
+    whole = fit_stack(stack, labels, known)
+    out = whole(stack)
     for k in np.unique(fold[fold >= 0]):
         inside = fold == k
-        part = fit_stack(candidates, labels, known & ~inside[:, None])
+        part = fit_stack(stack, labels, known & ~inside[:, None])
         own = known & inside[:, None]
-        out[own] = part(candidates[:, inside])[own[inside]]
-    return out, whole
+        out[own] = part(stack[:, inside])[own[inside]]
+    shared = whole.shared[:-1].round(4).tolist()
+    weights = dict(zip(candidates, whole.weights.T, strict=True))
+    return Stacked(out, weights, dict(zip(candidates, shared, strict=True)))
 
 
 def worth_it(stacked: np.ndarray, simple: np.ndarray, labels: np.ndarray, fold: np.ndarray) -> bool:

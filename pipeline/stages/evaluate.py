@@ -12,7 +12,7 @@ import numpy as np
 import pandas as pd
 
 from pipeline import params, runtime
-from pipeline.data import categories
+from pipeline.data import categories, imputed_arrays
 from pipeline.data.clean_table import read_clean, read_hashes
 from pipeline.data.labels import LabelTable
 from pipeline.data.loading import Pictures
@@ -28,7 +28,6 @@ from pipeline.training import fitting, saved_model, targets
 from pipeline.training.inference import Predictor
 
 REPORTS = Path("reports")
-SCORES = Path("data/imputed/scores.npy")
 HEADLINES = (
     *("binary_accuracy", "auc_macro", "auc_micro", "map", "f1_macro", "f1_samples"),
     *("accuracy_macro", "hamming_loss", "jaccard", "cosine_similarity", "subset_accuracy"),
@@ -47,7 +46,7 @@ def main() -> None:
     provenance["score"] = _scores_of(clean, provenance)
     summary = json.loads(Path("data/imputed/summary.json").read_text(encoding="utf-8"))
     # As train had it: the columns of a categorical attribute are learnable if one of them is.
-    learnable = np.load("data/imputed/learnable.npy")
+    learnable = imputed_arrays.read().learnable
     backbone = json.loads(Path("models/backbone/backbone.json").read_text(encoding="utf-8"))
     card = saved_model.read_card(saved_model.current())
     test = np.flatnonzero(np.array(clean.split) == "test")
@@ -65,9 +64,9 @@ def main() -> None:
         clean.attributes, known, probability, thresholds, decided=decided
     )
     scores = multilabel_scores(known, probability, thresholds, softmax)
-    judged = targets.of_learnable(known, learnable)
+    scored = targets.of_learnable(known, learnable)
     unlearnable = [one.name for one in clean.layout if not learnable[one.start]]
-    variants = bootstrap.compare(judged, outputs, targets.MASK, p.seed)
+    variants = bootstrap.compare(scored, outputs, targets.MASK, p.seed)
     by_category = tables.category_table(clean, known, probability, _cells("categorical.csv"))
     content = {
         "backbone": {"pretrained": backbone["pretrained"]},
@@ -154,7 +153,7 @@ def _scores_of(clean: LabelTable, cells: pd.DataFrame) -> np.ndarray:
     chosen = cells[binary]
     at = chosen["image"].map(row).to_numpy(int), chosen["attribute"].map(column).to_numpy(int)
     out = np.full(len(cells), np.nan)
-    out[binary] = np.load(SCORES)[at]
+    out[binary] = imputed_arrays.read().scores[at]
     return out
 
 
@@ -166,7 +165,7 @@ def _attribute_heads(
     training = [i for i, split in enumerate(clean.split or []) if split == "train"]
     images = [clean.images[i] for i in training]
     labels, probability, decided = tables.held_out_arrays(clean.attributes, cells, images)
-    ranking = np.load(SCORES)[training]
+    ranking = imputed_arrays.read().scores[training]
     entries = [summary[attribute] for attribute in clean.attributes]
     expected = pd.read_csv("data/imputed/audit.csv", dtype={"attribute": str})
     table = tables.attribute_table(

@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 
 from pipeline import params, runtime
-from pipeline.data import categories
+from pipeline.data import categories, imputed_arrays
 from pipeline.data.clean_table import read_clean, read_hashes
 from pipeline.data.labels import LabelTable
 from pipeline.data.loading import Pictures
@@ -23,7 +23,6 @@ from pipeline.training.fine_tuning import NetworkTrainer
 from pipeline.training.fitting import FitSettings, Task
 
 CLEAN = Path("data/clean")
-IMPUTED = Path("data/imputed")
 BACKBONE = Path("models/backbone")
 log = logging.getLogger("fine_tune")
 
@@ -123,17 +122,18 @@ def _task(
     p: params.Params, clean: LabelTable, missing: str, training: np.ndarray, validation: np.ndarray
 ) -> Task:
     """The targets that the kept classifier had, on rows of the table."""
+    arrays = imputed_arrays.read()
     target = targets.targets(
         missing,
         clean.values[training],
-        np.load(IMPUTED / "probability.npy")[training],
-        read_clean(IMPUTED / "labels.csv").values[training],
-        np.load(IMPUTED / "weight.npy")[training],
+        arrays.probability[training],
+        read_clean(imputed_arrays.FOLDER / "labels.csv").values[training],
+        arrays.weight[training],
         p.impute.soft_targets,
         categories.spans(clean.categories),
     )
     known = clean.values[validation]
-    val_targets = targets.of_learnable(known, np.load(IMPUTED / "learnable.npy"))
+    val_targets = targets.of_learnable(known, arrays.learnable)
     if p.fine_tune.network != "single":
         # Even a network for an attribute that can't be learned has to end somewhere.
         for one in clean.layout:

@@ -13,18 +13,18 @@ import pandas as pd
 from scipy.special import expit
 
 from pipeline import params
-from pipeline.data import categories, splits
+from pipeline.data import categories, imputed_arrays, splits
 from pipeline.data.categories import Attribute
 from pipeline.data.clean_table import read_clean, read_hashes, write_clean
+from pipeline.data.imputed_arrays import ImputedArrays
 from pipeline.data.labels import LabelTable
 from pipeline.errors import run
 from pipeline.features.matrices import Grid, MeanOfViews
 from pipeline.features.store import FeatureStore
 from pipeline.files import replace_directory, write_csv, write_json
 from pipeline.impute import review
-from pipeline.impute.imputer import Imputation, Settings, impute
+from pipeline.impute.imputer import Imputation, Imputer, Settings, Table
 
-OUTPUT = "data/imputed"
 log = logging.getLogger("impute")
 
 
@@ -38,47 +38,45 @@ def main() -> None:
         rounds=p.impute.rounds,
         confidence=p.impute.confidence,
         threshold=p.impute.threshold,
+        seed=p.seed,
         prior=p.impute.prior or {},
         min_confidence=p.impute.min_confidence if p.impute.policy == "abstain" else None,
     )
     with TemporaryDirectory(prefix=".components.", suffix=".partial", dir="data") as large:
-        filled = impute(
-            MeanOfViews(store, rows),
-            table.values,
-            seed=p.seed,
-            settings=settings,
-            attributes=table.attributes,
-            fold=splits.read_folds(),
-            groups=splits.duplicate_groups(read_hashes("data/clean", table.images)),
-            spatial=Grid(store, rows),
-            heads=np.nanmean(np.load(splits.FOLDS / "logits.npy"), axis=1),
-            categories=table.categories,
-            folder=Path(large),
+        imputer = Imputer(dataclasses.replace(settings, folder=Path(large)))
+        filled = imputer.fill(
+            Table(
+                MeanOfViews(store, rows),
+                table.values,
+                table.attributes,
+                fold=splits.read_folds(),
+                groups=splits.duplicate_groups(read_hashes("data/clean", table.images)),
+                spatial=Grid(store, rows),
+                heads=np.nanmean(np.load(splits.FOLDS / "logits.npy"), axis=1),
+                categories=table.categories,
+            )
         )
     unknown = np.isnan(table.values)
     kept = unknown & ((p.impute.policy == "fill") | (filled.correctness >= p.impute.min_confidence))
     values = np.where(unknown & ~kept, np.nan, filled.values).astype(np.float32)
-    cells = _provenance(table, filled, kept)
+    cells = provenance(table, filled, kept)
     disagreement = np.abs(expit(filled.scores) - expit(filled.image_scores))
     training = np.array(table.split) == "train"
-    with replace_directory(OUTPUT) as folder:
+    with replace_directory(imputed_arrays.FOLDER) as folder:
         write_clean(table.filled(values), folder / "labels.csv")
         write_csv(cells.drop(columns=["row", "column"]), folder / "provenance.csv")
         at = cells["row"].to_numpy(), cells["column"].to_numpy()
         listed = review.rank(cells, disagreement[at], filled.learnable[at[1]], training[at[0]])
         write_csv(listed, folder / "review.csv")
-        write_csv(_held_out(table, filled), folder / "held_out.csv")
+        write_csv(held_out(table, filled), folder / "held_out.csv")
         write_csv(filled.audit.round(6), folder / "audit.csv")
-        write_json(_plain(_summary(table, filled, kept)), folder / "summary.json")
-        np.save(folder / "scores.npy", filled.scores.astype(np.float32))
-        np.save(folder / "learnable.npy", _learnable(table, filled))
+        write_json(plain(summary(table, filled, kept)), folder / "summary.json")
         write_csv(filled.categorical.round(6), folder / "categorical.csv")
-        np.save(folder / "probability.npy", filled.probability.astype(np.float32))
-        np.save(folder / "weight.npy", np.where(unknown & ~kept, 0, filled.weight).astype("f4"))
+        imputed_arrays.write(arrays(table, filled, kept), folder)
     _report(table, filled, kept)
 
 
-def _provenance(table: LabelTable, filled: Imputation, kept: np.ndarray) -> pd.DataFrame:
+def provenance(table: LabelTable, filled: Imputation, kept: np.ndarray) -> pd.DataFrame:
     """One row per originally unknown cell; the value is empty where the policy abstains."""
     rows, columns, names, values = [], [], [], []
     for one in table.layout:
@@ -109,15 +107,21 @@ def _provenance(table: LabelTable, filled: Imputation, kept: np.ndarray) -> pd.D
     return frame.sort_values(["image", "attribute"], kind="stable", ignore_index=True)
 
 
-def _learnable(table: LabelTable, filled: Imputation) -> np.ndarray:
-    """bool [A]; the columns of a categorical attribute are if one of them is."""
-    out = filled.learnable.copy()
+def arrays(table: LabelTable, filled: Imputation, kept: np.ndarray) -> ImputedArrays:
+    """What the next stages read; cells that stay empty have weight 0."""
+    learnable = filled.learnable.copy()
     for one in table.categories:
-        out[one.start : one.stop] = filled.learnable[one.start : one.stop].any()
-    return out
+        learnable[one.start : one.stop] = filled.learnable[one.start : one.stop].any()
+    weight = np.where(np.isnan(table.values) & ~kept, 0, filled.weight)
+    return ImputedArrays(
+        scores=filled.scores.astype(np.float32),
+        probability=filled.probability.astype(np.float32),
+        weight=weight.astype(np.float32),
+        learnable=learnable,
+    )
 
 
-def _held_out(table: LabelTable, filled: Imputation) -> pd.DataFrame:
+def held_out(table: LabelTable, filled: Imputation) -> pd.DataFrame:
     """The known training cells with the probability and the value made without their label."""
     row, column = np.nonzero(~np.isnan(filled.held_out))
     return pd.DataFrame(
@@ -131,17 +135,17 @@ def _held_out(table: LabelTable, filled: Imputation) -> pd.DataFrame:
     ).sort_values(["attribute", "image"], kind="stable")
 
 
-def _summary(table: LabelTable, filled: Imputation, kept: np.ndarray) -> dict[str, object]:
+def summary(table: LabelTable, filled: Imputation, kept: np.ndarray) -> dict[str, object]:
     unknown = np.isnan(table.values)
     attributes = {}
     for a, name in enumerate(table.attributes):
         cells = unknown[:, a]
         names, counts = np.unique(filled.evidence[cells, a], return_counts=True)
-        course, verdict = filled.courses[a], filled.verdicts[a]
+        history, test = filled.self_training[a], filled.learnability[a]
         attributes[name] = {
             "learnable": "yes" if filled.learnable[a] else "no",
-            "auc": verdict.auc,
-            "permutation_p": verdict.p_value,
+            "auc": test.auc,
+            "permutation_p": test.p_value,
             "threshold": float(filled.threshold[a]),
             "unknown": int(cells.sum()),
             "filled": int(kept[:, a].sum()),
@@ -149,9 +153,9 @@ def _summary(table: LabelTable, filled: Imputation, kept: np.ndarray) -> dict[st
             "evidence": {str(n): int(c) for n, c in zip(names, counts, strict=True)},
             "missingness": dataclasses.asdict(filled.missingness[a]),
             "self_training": {
-                "rounds_kept": max(0, len(course.logits) - 1),
-                "stop": course.stop,
-                "rounds": course.log,
+                "rounds_kept": max(0, len(history.logits) - 1),
+                "stop": history.stop,
+                "rounds": history.log,
             },
         }
     return {
@@ -163,12 +167,12 @@ def _summary(table: LabelTable, filled: Imputation, kept: np.ndarray) -> dict[st
     }
 
 
-def _plain(content: Any) -> Any:
+def plain(content: Any) -> Any:
     """``content`` with undefined numbers as None: JSON has no NaN."""
     if isinstance(content, dict):
-        return {key: _plain(value) for key, value in content.items()}
+        return {key: plain(value) for key, value in content.items()}
     if isinstance(content, list):
-        return [_plain(value) for value in content]
+        return [plain(value) for value in content]
     return None if isinstance(content, float) and np.isnan(content) else content
 
 
@@ -184,7 +188,7 @@ def _report(table: LabelTable, filled: Imputation, kept: np.ndarray) -> None:
             log.warning(
                 "%s: NOT LEARNABLE: AUC %.3f can't be told from chance (p %.2g); %d cells take its "
                 "prevalence",
-                *(name, filled.verdicts[a].auc, filled.verdicts[a].p_value, cells.sum()),
+                *(name, filled.learnability[a].auc, filled.learnability[a].p_value, cells.sum()),
             )
             continue
         row = filled.audit.iloc[a]
@@ -199,19 +203,19 @@ def _report(table: LabelTable, filled: Imputation, kept: np.ndarray) -> None:
 
 def _report_categorical(one: Attribute, filled: Imputation, kept: np.ndarray) -> None:
     row = filled.categorical.set_index("attribute").loc[one.name]
-    told = filled.learnable[one.start : one.stop]
-    if not told.any():
+    learnable = filled.learnable[one.start : one.stop]
+    if not learnable.any():
         log.warning(
             "%s: NOT LEARNABLE: none of its %d values can be told from chance; %d cells take the "
             "most frequent one",
-            *(one.name, len(told), kept[:, one.start].sum()),
+            *(one.name, len(learnable), kept[:, one.start].sum()),
         )
         return
     log.info(
         "%s: %d unknown cells filled, expected accuracy %.3f (%.3f to %.3f), %.3f by the most "
         "frequent value; %d of its %d values can be told from chance",
         *(one.name, kept[:, one.start].sum(), row["accuracy"], row["accuracy_low"]),
-        *(row["accuracy_high"], row["majority_accuracy"], told.sum(), len(told)),
+        *(row["accuracy_high"], row["majority_accuracy"], learnable.sum(), len(learnable)),
     )
 
 

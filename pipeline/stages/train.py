@@ -10,7 +10,7 @@ import pandas as pd
 from scipy.special import expit
 
 from pipeline import params, runtime
-from pipeline.data import categories
+from pipeline.data import categories, imputed_arrays
 from pipeline.data.clean_table import read_clean
 from pipeline.errors import PipelineError, run
 from pipeline.features import int8
@@ -22,7 +22,6 @@ from pipeline.training import fitting, heads, losses, saved_model, targets
 from pipeline.training.fitting import FitSettings, Task
 from pipeline.training.head_bank import HeadBank
 
-IMPUTED = Path("data/imputed")
 FEATURES = Path("data/features")
 log = logging.getLogger("train")
 
@@ -31,18 +30,21 @@ def main() -> None:
     p = params.load()
     logging.basicConfig(level="INFO", format="%(name)s: %(message)s")
     runtime.prepare(p.seed, to_train=True)
-    clean, imputed = read_clean("data/clean/labels.csv"), read_clean(IMPUTED / "labels.csv")
+    clean, imputed = (
+        read_clean("data/clean/labels.csv"),
+        read_clean(imputed_arrays.FOLDER / "labels.csv"),
+    )
     if clean.images != imputed.images or clean.attributes != imputed.attributes:
         raise PipelineError(
             "data/imputed/labels.csv: its images or attributes are not those of "
             "data/clean/labels.csv; run `dvc repro impute`"
         )
-    probability, weight = np.load(IMPUTED / "probability.npy"), np.load(IMPUTED / "weight.npy")
+    arrays = imputed_arrays.read()
     store = FeatureStore(FEATURES)
     rows, split = store.rows(clean.images), np.array(clean.split)
     training, validation = split == "train", split == "val"
     known = clean.values[validation]
-    val_targets = targets.of_learnable(known, np.load(IMPUTED / "learnable.npy"))
+    val_targets = targets.of_learnable(known, arrays.learnable)
     kind = p.frozen_head
     config = heads.configure(kind, store, len(clean.attributes), p.dropout, p.dense_units)
     softmax = categories.spans(clean.categories)
@@ -63,9 +65,9 @@ def main() -> None:
         target = targets.targets(
             variant,
             clean.values[training],
-            probability[training],
+            arrays.probability[training],
             imputed.values[training],
-            weight[training],
+            arrays.weight[training],
             p.impute.soft_targets,
             softmax,
         )

@@ -5,10 +5,10 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
-import numpy as np
 import pytest
 import yaml
 
+from pipeline.data import imputed_arrays
 from tests.end_to_end.project import ATTRIBUTES, KIND, edit_params, predict, read, repro, run
 
 pytestmark = pytest.mark.slow
@@ -34,7 +34,7 @@ def test_abstaining_leaves_what_cannot_be_trusted_empty(project: Path) -> None:
     filled = read(project / "data/imputed/labels.csv").set_index("image")
     for row in cells.itertuples():
         assert filled.loc[row.image, row.attribute] == row.value
-    weight = np.load(project / "data/imputed/weight.npy")
+    weight = imputed_arrays.read(project / "data/imputed").weight
     empty = (filled[ATTRIBUTES] == "").to_numpy()
     assert empty.any()
     assert (weight[:, : len(ATTRIBUTES)][empty] == 0).all()

@@ -98,7 +98,7 @@ def test_intervals_widen_with_fewer_cells_filled_or_audited() -> None:
     assert (width(50, 500) > 1.5 * width(500, 500)).all()
 
 
-def test_nothing_to_fill_is_judged_as_many_cells_as_were_audited() -> None:
+def test_nothing_to_fill_is_taken_for_as_many_cells_as_were_audited() -> None:
     y, p, decided, z = cells(80, np.random.default_rng(0))
     one = expected(y, p, decided, z, np.ones(80), 0, np.random.default_rng(5))
     two = expected(y, p, decided, z, np.ones(80), 80, np.random.default_rng(5))
@@ -160,14 +160,14 @@ def test_where_cells_may_be_left_empty_only_the_others_are_audited() -> None:
     filled = fill_table(logits, labels, fold, np.array([True, False]), "platt", "prevalence")
     every = table(["a", "b"], labels, fold, filled, logits, (0,))
     out = table(["a", "b"], labels, fold, filled, logits, (0,), min_confidence=0.8)
-    kept = ~np.isnan(labels[:, 0]) & (filled.promised[:, 0] >= 0.8)
+    kept = ~np.isnan(labels[:, 0]) & (filled.held_out_correctness[:, 0] >= 0.8)
     assert 30 < out.loc[0, "audited"] == kept.sum() < every.loc[0, "audited"]
     left = np.isnan(labels[:, 0]) & (filled.correctness[:, 0] >= 0.8)
     assert 30 < out.loc[0, "filled"] == left.sum() < every.loc[0, "filled"]
     right = (filled.decided[kept, 0] == labels[kept, 0]).mean()
     assert out.loc[0, "accuracy"] == pytest.approx(right)
     assert right > 0.8 > every.loc[0, "accuracy"]
-    # Nothing is promised of an attribute that nothing tells: all its cells stay empty.
+    # Nothing is held_out_correctness of an attribute that nothing tells: all its cells stay empty.
     assert out.loc[1, ["audited", "filled"]].tolist() == [0, 0]
     assert out.loc[1, "accuracy":].isna().all()
     nothing = table(["a", "b"], labels, fold, filled, logits, (0,), min_confidence=0.0)

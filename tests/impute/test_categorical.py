@@ -12,11 +12,12 @@ import pytest
 from pipeline.data import categories
 from pipeline.data.categories import Attribute, chosen, truth
 from pipeline.data.labels import LabelTable
-from pipeline.impute import categorical, fill, image_scores, imputer, learnable, linear_models
+from pipeline.impute import categorical, fill, imputer, learnable
 from pipeline.impute.fill import LABELS, ONE_CLASS, PICTURE, PRIOR, Filled, supported
-from pipeline.impute.imputer import Imputation, Settings, impute
+from pipeline.impute.imputer import Imputation, Settings
 from pipeline.metrics.ranking import auc
-from pipeline.stages.impute import _held_out, _learnable, _plain, _provenance, _summary
+from pipeline.stages.impute import arrays, held_out, plain, provenance, summary
+from tests.impute.small import candidates_of, fix_penalties, impute, make_small
 
 NAN = float("nan")
 COIN, FLAG, SHAPE = slice(0, 4), 4, slice(5, 8)
@@ -27,17 +28,10 @@ CATEGORIES = (
 NAMES = [*CATEGORIES[0].columns, "flag", *CATEGORIES[1].columns]
 
 
-def make_small(patch: pytest.MonkeyPatch) -> None:
-    """Two penalties, one small latent class model and fewer permutations, for speed."""
-    patch.setattr(imputer, "CLASSES", (3,))
-    patch.setattr(learnable, "PERMUTATIONS", 1000)
-    for module in (linear_models, image_scores):
-        patch.setattr(module, "PENALTIES", {"logistic": (3e-3, 3e-2), "ridge": (1e3, 1e2)})
-
-
 @pytest.fixture(autouse=True)
 def small(monkeypatch: pytest.MonkeyPatch) -> None:
     make_small(monkeypatch)
+    monkeypatch.setattr(learnable, "PERMUTATIONS", 1000)
     # Tests of what is missing have their own file.
     monkeypatch.setattr(imputer.missingness, "examine", lambda *_: [])
 
@@ -93,6 +87,7 @@ def filled_table() -> tuple[np.ndarray, Imputation, dict[str, np.ndarray]]:
     """A table with a rare shape, unknown to the columns, and the images that no model may see."""
     with pytest.MonkeyPatch.context() as patch:
         make_small(patch)
+        patch.setattr(learnable, "PERMUTATIONS", 1000)
         features, cells, full = texts_of(280, 0)
         for found in (cells["shape"], full["shape"]):
             found[::20] = np.where(found[::20] == "", "", "star")
@@ -112,9 +107,9 @@ def filled_table() -> tuple[np.ndarray, Imputation, dict[str, np.ndarray]]:
 # No leak
 
 
-def test_nothing_tells_a_coin_with_four_values_beside_what_can_be_told() -> None:
+def test_nothing_tells_a_coin_with_four_values_beside_what_can_be_shares() -> None:
     """Columns of one attribute tell each other outright: 0 in three of them is 1 in the fourth."""
-    areas, right, claims, told = [], [], 0, []
+    areas, right, claims, shares = [], [], 0, []
     for seed in range(4):
         features, cells, full = texts_of(220, seed)
         labels = columns_of(cells)
@@ -125,7 +120,7 @@ def test_nothing_tells_a_coin_with_four_values_beside_what_can_be_told() -> None
         coin, shape = filled.categorical.to_dict("records")
         assert coin["learnable"] == ("yes" if filled.learnable[COIN].any() else "no")
         right.append((coin["accuracy"] * coin["audited"], coin["audited"]))
-        told.append(shape["accuracy"])
+        shares.append(shape["accuracy"])
         unknown = cells["shape"] == ""
         values = np.array(CATEGORIES[1].values, dtype=object)[chosen(filled.values[:, SHAPE])]
         assert (values[unknown] == full["shape"][unknown]).mean() > 0.75
@@ -135,7 +130,7 @@ def test_nothing_tells_a_coin_with_four_values_beside_what_can_be_told() -> None
     hits, cells_audited = np.sum(right, axis=0)
     assert hits / cells_audited < 0.25 + 2.5 * np.sqrt(0.25 * 0.75 / cells_audited)
     assert claims <= 1  # a chance of 1 in 20 each
-    assert min(told) > 0.75
+    assert min(shares) > 0.75
 
 
 @pytest.mark.parametrize("hiding", [True, False], ids=["hidden", "shown"])
@@ -165,26 +160,15 @@ def test_another_value_of_a_cell_does_not_change_its_candidates(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """In none of the columns of its attribute, and those of other attributes do change."""
-    seen: list[np.ndarray] = []
-    original = imputer.cross_stack
-
-    def spy(candidates: np.ndarray, labels: np.ndarray, fold: np.ndarray) -> Any:
-        seen.append(candidates)
-        return original(candidates, labels, fold)
-
-    monkeypatch.setattr(imputer, "cross_stack", spy)
-    monkeypatch.setattr(
-        image_scores,
-        "choose_penalties",
-        lambda paths, y, fold, scaled: ([1] * y.shape[1], [0.5] * y.shape[1]),
-    )
+    seen = candidates_of(monkeypatch)
+    fix_penalties(monkeypatch)
     features, cells, _ = texts_of(80, 2)
     labels = columns_of(cells)
     fold = np.random.default_rng(3).permutation(80) % 4 - 1
 
     def candidates(of: np.ndarray) -> np.ndarray:
         impute(features, of, fold=fold, settings=Settings(rounds=0), categories=CATEGORIES)
-        return seen[-1]
+        return np.stack(list(seen[-1].values()))
 
     before = candidates(labels)
     known = ~np.isnan(labels[:, 0]) & ~np.isnan(labels[:, 5])
@@ -340,7 +324,7 @@ def test_two_values_are_filled_as_a_binary_column_is() -> None:
 
 
 def filled_by_hand(
-    probability: np.ndarray, labels: np.ndarray, fold: np.ndarray, verdicts: list[bool]
+    probability: np.ndarray, labels: np.ndarray, fold: np.ndarray, learnable: list[bool]
 ) -> Filled:
     """As `fill_table` leaves it, held-out probabilities those of the cells."""
     shape = labels.shape
@@ -354,14 +338,14 @@ def filled_by_hand(
         evidence=np.where(known, "", PICTURE).astype("<U14"),
         held_out=np.where(audited, probability, NAN),
         decided=np.where(audited, 0.0, NAN),
-        promised=np.where(audited, 0.3, NAN),
+        held_out_correctness=np.where(audited, 0.3, NAN),
         importance=np.ones(shape),
         threshold=np.full(shape[1], 0.5),
-        learnable=np.array(verdicts),
+        learnable=np.array(learnable),
     )
 
 
-def test_settled_by_hand() -> None:
+def test_joined_by_hand() -> None:
     one = Attribute("colour", ("red", "blue"), 1)
     labels = np.array(
         [
@@ -386,7 +370,10 @@ def test_settled_by_hand() -> None:
         ]
     )
     filled = filled_by_hand(p, labels, fold, [True, True, False])
-    categorical.settle(filled, labels, fold, [one])
+    given = {name: array.copy() for name, array in vars(filled).items()}
+    filled, unjoined = categorical.joined(filled, labels, fold, [one]), filled
+    for name, array in given.items():
+        np.testing.assert_array_equal(getattr(unjoined, name), array, "the input is left alone")
     total = p[:, 1:].sum(axis=1, keepdims=True) + 0.25
     np.testing.assert_allclose(filled.probability[:, 1:], p[:, 1:] / total)
     np.testing.assert_allclose(filled.held_out[:4, 1:], p[:4, 1:] / total[:4])
@@ -402,8 +389,8 @@ def test_settled_by_hand() -> None:
     np.testing.assert_allclose(filled.weight[4, 1:], (2 * max(trusted, 0.5) - 1) ** 2)
     for k in (0, 1):
         own = fold[:4] == k
-        promised = supported(sure[own], sure[~own], right[~own])
-        np.testing.assert_allclose(filled.promised[:4, 1][own], promised)
+        held_out_correctness = supported(sure[own], sure[~own], right[~own])
+        np.testing.assert_allclose(filled.held_out_correctness[:4, 1][own], held_out_correctness)
     assert filled.evidence[4].tolist() == ["", PICTURE, PICTURE]
     before = filled_by_hand(p, labels, fold, [True, True, False])
     for name in ("probability", "values", "correctness", "weight", "held_out", "decided"):
@@ -417,7 +404,7 @@ def test_audited_by_hand() -> None:
     filled = filled_by_hand(np.full((6, 2), 0.5), labels, fold, [False, True])
     filled.held_out[:4] = [[0.9, 0.1], [0.3, 0.6], [0.2, 0.8], [1, 0]]
     filled.decided[:4] = [[1, 0], [0, 1], [0, 1], [1, 0]]
-    filled.promised[:4] = np.array([0.9, 0.5, 0.8, 0.7])[:, None]
+    filled.held_out_correctness[:4] = np.array([0.9, 0.5, 0.8, 0.7])[:, None]
     filled.correctness[4] = 0.6
     row = categorical.audit(filled, labels, fold, [one], (0,)).iloc[0]
     assert (row["learnable"], row["other_values"], row["audited"], row["filled"]) == (
@@ -449,29 +436,31 @@ def test_frequent_values_are_trusted_by_their_own_cells() -> None:
     known_sure = np.full(len(known_values), 0.99)
     right = known_values == 0
     sure, values = np.full(4, 0.98), np.array([0, 1, 2, 3])
-    found = categorical._trusted(sure, values, known_sure, known_values, right)
+    found = categorical.expected_correctness(sure, values, known_sure, known_values, right)
     assert found == pytest.approx([(n + 1) / (n + 2), 1 / (n + 2), 1 / 5, 1 / 5])
     empty = np.empty(0)
-    nothing = categorical._trusted(sure, values, empty, empty.astype(int), empty.astype(bool))
+    nothing = categorical.expected_correctness(
+        sure, values, empty, empty.astype(int), empty.astype(bool)
+    )
     assert nothing.tolist() == [0.5] * 4
 
 
 def test_values_that_are_about_as_frequent_are_not_chosen_by_the_order_of_scores() -> None:
     p = np.array([[0.51, 0.49, 0.2], [0.5, 0.52, 0.2], [0.52, 0.48, 0.2]])
-    drawn = categorical._of_one_value(p)
+    drawn = categorical.of_one_value(p)
     assert chosen(drawn).tolist() == [0, 0, 0]
     np.testing.assert_allclose(drawn.mean(axis=0), p.mean(axis=0))
     for column in range(2):
         assert (np.argsort(drawn[:, column]) == np.argsort(p[:, column])).all()
     apart = np.array([[0.7, 0.3], [0.6, 0.4]])
-    np.testing.assert_allclose(categorical._of_one_value(apart), apart)
+    np.testing.assert_allclose(categorical.of_one_value(apart), apart)
     tied = np.array([[0.4, 0.6], [0.6, 0.4]])
-    np.testing.assert_allclose(categorical._of_one_value(tied), 0.5)
-    assert chosen(categorical._of_one_value(tied)).tolist() == [0, 0]
-    assert categorical._of_one_value(np.empty((0, 3))).shape == (0, 3)
+    np.testing.assert_allclose(categorical.of_one_value(tied), 0.5)
+    assert chosen(categorical.of_one_value(tied)).tolist() == [0, 0]
+    assert categorical.of_one_value(np.empty((0, 3))).shape == (0, 3)
 
 
-def settled(texts: list[str], values: tuple[str, ...], folds: int = 2) -> tuple[Filled, np.ndarray]:
+def joined(texts: list[str], values: tuple[str, ...], folds: int = 2) -> tuple[Filled, np.ndarray]:
     """Cells without signal, through `fill_table`."""
     labels = categories.one_hot(np.array(texts, dtype=object), values)
     fold = np.arange(len(labels)) % folds
@@ -480,12 +469,11 @@ def settled(texts: list[str], values: tuple[str, ...], folds: int = 2) -> tuple[
     filled = fill.fill_table(
         scores, labels, fold, np.zeros(len(values), dtype=bool), "platt", "prevalence"
     )
-    categorical.settle(filled, labels, fold, [Attribute("x", values, 0)])
-    return filled, labels
+    return categorical.joined(filled, labels, fold, [Attribute("x", values, 0)]), labels
 
 
 def test_a_tie_of_a_coin_goes_to_one_value() -> None:
-    filled, labels = settled(["a", "b", "c"] * 20 + [""] * 30, ("a", "b", "c"))
+    filled, labels = joined(["a", "b", "c"] * 20 + [""] * 30, ("a", "b", "c"))
     unknown = np.isnan(labels[:, 0])
     assert len(set(chosen(filled.values[unknown]).tolist())) == 1
     assert (chosen(filled.values[unknown]) == chosen(filled.probability[unknown])).all()
@@ -494,7 +482,7 @@ def test_a_tie_of_a_coin_goes_to_one_value() -> None:
 
 
 def test_one_known_value_is_filled_in_and_said_to_be_the_only_one() -> None:
-    filled, labels = settled(["a"] * 20 + [""] * 5, ("a", "b"))
+    filled, labels = joined(["a"] * 20 + [""] * 5, ("a", "b"))
     unknown = np.isnan(labels[:, 0])
     assert (filled.evidence[unknown] == ONE_CLASS).all()
     assert (filled.values[unknown] == [1, 0]).all()
@@ -503,7 +491,7 @@ def test_one_known_value_is_filled_in_and_said_to_be_the_only_one() -> None:
 
 def test_an_attribute_with_rare_known_values_alone_or_none_is_filled_with_something() -> None:
     for known in (["rare"] * 6, []):
-        filled, labels = settled([*known, "", "", ""], ("a", "b"))
+        filled, labels = joined([*known, "", "", ""], ("a", "b"))
         unknown = np.isnan(labels[:, 0])
         assert (filled.values[unknown] == [1, 0]).all()
         assert (filled.probability >= 0).all()
@@ -512,7 +500,7 @@ def test_an_attribute_with_rare_known_values_alone_or_none_is_filled_with_someth
 
 
 def test_a_table_without_unknown_cells_is_left_alone() -> None:
-    filled, labels = settled(["a", "b", "b", "a"] * 5, ("a", "b"))
+    filled, labels = joined(["a", "b", "b", "a"] * 5, ("a", "b"))
     assert (filled.values == labels).all()
     assert (filled.evidence == "").all()
 
@@ -540,7 +528,7 @@ def test_provenance_has_a_row_per_unknown_cell(stage: tuple[LabelTable, Imputati
     table, filled = stage
     unknown = np.isnan(table.values)
     kept = unknown & (filled.correctness >= 0.5)
-    cells = _provenance(table, filled, kept)
+    cells = provenance(table, filled, kept)
     expected = [
         (image, name)
         for i, image in enumerate(table.images)
@@ -571,14 +559,14 @@ def test_provenance_of_a_full_table_has_no_rows(stage: tuple[LabelTable, Imputat
     table, filled = stage
     full = table.filled(filled.values)
     assert not np.isnan(full.values).any()
-    assert len(_provenance(full, filled, np.zeros(table.values.shape, dtype=bool))) == 0
+    assert len(provenance(full, filled, np.zeros(table.values.shape, dtype=bool))) == 0
 
 
 def test_the_summary_of_categorical_attributes_is_valid_json(
     stage: tuple[LabelTable, Imputation],
 ) -> None:
     table, filled = stage
-    content = _plain(_summary(table, filled, np.isnan(table.values)))
+    content = plain(summary(table, filled, np.isnan(table.values)))
     again = json.loads(json.dumps(content, allow_nan=False))
     assert list(again["attributes"]) == NAMES
     assert list(again["categorical"]) == ["coin", "shape"]
@@ -589,10 +577,12 @@ def test_the_summary_of_categorical_attributes_is_valid_json(
 
 def test_columns_are_learnable_and_held_out_together(stage: tuple[LabelTable, Imputation]) -> None:
     table, filled = stage
-    assert _learnable(table, filled).tolist() == [False] * 4 + [True] * 4
-    held_out: pd.DataFrame = _held_out(table, filled)
+    assert (
+        arrays(table, filled, np.isnan(table.values)).learnable.tolist() == [False] * 4 + [True] * 4
+    )
+    cells: pd.DataFrame = held_out(table, filled)
     audited = ~np.isnan(filled.held_out)
-    assert len(held_out) == audited.sum()
-    values = held_out.pivot_table(index="image", columns="attribute", values="value")
+    assert len(cells) == audited.sum()
+    values = cells.pivot_table(index="image", columns="attribute", values="value")
     for one in CATEGORIES:
         assert (values[one.columns].dropna().sum(axis=1) == 1).all()

@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from pipeline.impute import cross_fitting
-from pipeline.impute.cross_fitting import cross_fit, fold_count, in_world, log_odds, logit
+from pipeline.impute.cross_fitting import cross_fit, fold_count, log_odds, logit, without_fold
 
 NAN = float("nan")
 
@@ -26,11 +26,11 @@ def test_logit_is_bounded_and_inverts_the_sigmoid_between() -> None:
     assert logit(np.array([0.0, 1.0]), bound=3.0) == pytest.approx([-3, 3])
 
 
-def test_a_world_lacks_one_fold_and_the_last_lacks_none() -> None:
+def test_a_refit_lacks_one_fold_and_the_last_lacks_none() -> None:
     fold = np.array([0, 1, 2, -1, 1])
     assert fold_count(fold) == 3
-    assert in_world(fold, 1).tolist() == [0, -1, 2, -1, -1]
-    assert in_world(fold, 3).tolist() == fold.tolist()
+    assert without_fold(fold, 1).tolist() == [0, -1, 2, -1, -1]
+    assert without_fold(fold, 3).tolist() == fold.tolist()
     assert fold_count(np.array([-1, -1])) == fold_count(np.array([], dtype=int)) == 0
 
 
@@ -40,24 +40,24 @@ def test_every_cell_is_scored_once_by_a_model_that_has_not_seen_it(seed: int, fo
     rng = np.random.default_rng(seed)
     labels = rng.choice([0.0, 1.0, NAN], 60)
     fold = rng.integers(-1, folds, 60)
-    # Both classes in every fold, so that every world is fitted.
+    # Both classes in every fold, so that every refit is fitted.
     fold[: 2 * folds] = np.tile(np.arange(folds), 2)
     labels[: 2 * folds] = np.repeat([0.0, 1.0], folds)
     scored_by: list[tuple[int, np.ndarray, np.ndarray]] = []
 
-    def fit_and_score(world: int, fitted: np.ndarray, scored: np.ndarray) -> np.ndarray:
-        scored_by.append((world, fitted, scored))
-        return np.full(len(scored), float(world))
+    def fit_and_score(refit: int, fitted: np.ndarray, scored: np.ndarray) -> np.ndarray:
+        scored_by.append((refit, fitted, scored))
+        return np.full(len(scored), float(refit))
 
     out = cross_fit(labels, fold, fit_and_score)
     training = ~np.isnan(labels) & (fold >= 0)
-    for world, fitted, scored in scored_by:
+    for refit, fitted, scored in scored_by:
         assert training[fitted].all()
         assert not np.isin(scored, fitted).any()
-        assert not (fold[fitted] == world).any()
+        assert not (fold[fitted] == refit).any()
         assert set(labels[fitted]) == {0, 1}
-        if world < folds:
-            assert (fold[scored] == world).all() and training[scored].all()
+        if refit < folds:
+            assert (fold[scored] == refit).all() and training[scored].all()
         else:
             assert not training[scored].any()
             assert len(fitted) == training.sum()
@@ -67,7 +67,7 @@ def test_every_cell_is_scored_once_by_a_model_that_has_not_seen_it(seed: int, fo
 
 
 def test_one_class_or_no_label_is_scored_by_its_log_odds() -> None:
-    def never(world: int, fitted: np.ndarray, scored: np.ndarray) -> np.ndarray:
+    def never(refit: int, fitted: np.ndarray, scored: np.ndarray) -> np.ndarray:
         raise AssertionError("fitted on one class")
 
     labels = np.array([1.0, 1.0, 1.0, NAN])
@@ -99,10 +99,10 @@ def test_models_of_some_rows_keep_the_prevalence_of_all(monkeypatch: pytest.Monk
     monkeypatch.setattr(cross_fitting, "MOST_FITTED", 40)
     labels, fold = (np.arange(4000) % 100 == 0).astype(float), np.arange(4000) // 100 % 2
 
-    def fit_and_score(world: int, fitted: np.ndarray, scored: np.ndarray) -> np.ndarray:
+    def fit_and_score(refit: int, fitted: np.ndarray, scored: np.ndarray) -> np.ndarray:
         assert len(fitted) == 40
         assert len(np.unique(labels[fitted])) == 2
-        assert not np.isin(fitted, np.flatnonzero(fold == world)).any()
+        assert not np.isin(fitted, np.flatnonzero(fold == refit)).any()
         return np.full(len(scored), log_odds(labels[fitted]))
 
     out = cross_fitting.cross_fit(labels, fold, fit_and_score)

@@ -23,53 +23,53 @@ from pipeline.metrics import thresholds
 
 
 def drawn(seed: int, n: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Sure, promised and right, with ties among them."""
+    """Confidence, that of known cells, and which of them are right, with ties among them."""
     rng = np.random.default_rng(seed)
     return rng.random(40).round(1), rng.random(n).round(1), rng.random(n) < 0.7
 
 
-def reference(sure: float, promised: np.ndarray, right: np.ndarray) -> float:
+def reference(sure: float, known: np.ndarray, right: np.ndarray) -> float:
     """By the words: at least as sure, or any larger such group, whichever is highest.
 
     Where nobody is as sure, the surest are the smallest group.
     """
-    least = (promised >= sure).sum()
-    groups = [promised >= level for level in promised if (promised >= level).sum() >= least]
+    least = (known >= sure).sum()
+    groups = [known >= level for level in known if (known >= level).sum() >= least]
     shares = [(right[group].sum() + 1) / (group.sum() + 2) for group in groups]
     return min(sure, max(shares, default=0.5))
 
 
 def test_by_hand() -> None:
-    promised = np.array([0.9, 0.8, 0.7, 0.6])
+    known = np.array([0.9, 0.8, 0.7, 0.6])
     right = np.array([True, True, False, True])
     # Smoothed shares from the surest down: 2/3, 3/4, 3/5, 4/6.
-    out = supported(np.array([0.99, 0.9, 0.8, 0.75, 0.7, 0.6, 0.55]), promised, right)
+    out = supported(np.array([0.99, 0.9, 0.8, 0.75, 0.7, 0.6, 0.55]), known, right)
     assert out == pytest.approx([3 / 4, 3 / 4, 3 / 4, 3 / 4, 4 / 6, 0.6, 0.55])
 
 
 @settings(deadline=None, max_examples=60)
 @given(st.integers(0, 10_000), st.integers(0, 30))
 def test_never_above_the_probability_nor_above_what_so_few_labels_allow(seed: int, n: int) -> None:
-    sure, promised, right = drawn(seed, n)
-    out = supported(sure, promised, right)
+    sure, known, right = drawn(seed, n)
+    out = supported(sure, known, right)
     assert (out <= sure).all()
     assert (out <= (n + 1) / (n + 2)).all()
     assert (out >= np.minimum(sure, 1 / (n + 2))).all()
     order = np.argsort(sure, kind="stable")
-    assert (np.diff(out[order]) >= -1e-12).all(), "surer cells are promised no less"
+    assert (np.diff(out[order]) >= -1e-12).all(), "surer cells are known no less"
 
 
 @settings(deadline=None, max_examples=60)
 @given(st.integers(0, 10_000), st.integers(1, 30))
 def test_all_right_or_all_wrong(seed: int, n: int) -> None:
-    sure, promised, _ = drawn(seed, n)
-    best = supported(sure, promised, np.ones(n, dtype=bool))
+    sure, known, _ = drawn(seed, n)
+    best = supported(sure, known, np.ones(n, dtype=bool))
     assert best == pytest.approx(np.minimum(sure, (n + 1) / (n + 2)))
-    worst = supported(sure, promised, np.zeros(n, dtype=bool))
+    worst = supported(sure, known, np.zeros(n, dtype=bool))
     assert (worst <= 1 / 3).all()
 
 
-def test_without_labels_nothing_is_promised_beyond_a_coin() -> None:
+def test_without_labels_nothing_is_expected_beyond_a_coin() -> None:
     none = np.zeros(0)
     assert supported(np.array([0.99, 0.4]), none, none.astype(bool)).tolist() == [0.5, 0.4]
 
@@ -77,28 +77,31 @@ def test_without_labels_nothing_is_promised_beyond_a_coin() -> None:
 @settings(deadline=None, max_examples=60)
 @given(st.integers(0, 10_000), st.integers(1, 30), st.booleans())
 def test_it_is_as_described(seed: int, n: int, ties: bool) -> None:
-    sure, promised, right = drawn(seed, n)
+    sure, known, right = drawn(seed, n)
     if not ties:
         rng = np.random.default_rng(seed)
-        sure, promised = rng.random(40), rng.random(n)
-    expected = [reference(one, promised, right) for one in sure]
-    assert supported(sure, promised, right) == pytest.approx(expected)
+        sure, known = rng.random(40), rng.random(n)
+    expected = [reference(one, known, right) for one in sure]
+    assert supported(sure, known, right) == pytest.approx(expected)
 
 
 def test_ties_are_in_or_out_together() -> None:
-    promised = np.array([0.9, 0.8, 0.8, 0.8, 0.7])
+    known = np.array([0.9, 0.8, 0.8, 0.8, 0.7])
     right = np.array([False, True, True, False, False])
     # Smoothed shares: 1/3 of one, 3/6 of four, 3/7 of five; none of two or three.
-    out = supported(np.array([0.95, 0.9, 0.8, 0.75, 0.7]), promised, right)
+    out = supported(np.array([0.95, 0.9, 0.8, 0.75, 0.7]), known, right)
     assert out == pytest.approx([3 / 6, 3 / 6, 3 / 6, 3 / 6, 3 / 7])
 
 
 @settings(deadline=None, max_examples=60)
 @given(st.integers(0, 10_000), st.integers(2, 30))
 def test_the_order_of_the_labels_does_not_matter(seed: int, n: int) -> None:
-    sure, promised, right = drawn(seed, n)
+    sure, known, right = drawn(seed, n)
     order = np.random.default_rng(seed).permutation(n)
-    one, two = supported(sure, promised, right), supported(sure, promised[order], right[order])
+    one, two = (
+        supported(sure, known, right),
+        supported(sure, known[order], right[order]),
+    )
     assert one == pytest.approx(two)
 
 
@@ -144,7 +147,7 @@ def test_invariants(seed: int, unknown: float, learnable: bool, rule: str | floa
     assert np.isin(filled.evidence[~known], EVIDENCE).all()
     assert (np.isnan(filled.held_out) == ~audited).all()
     assert (np.isnan(filled.decided) == ~audited).all()
-    assert (np.isnan(filled.promised) == ~audited).all()
+    assert (np.isnan(filled.held_out_correctness) == ~audited).all()
     assert (filled.importance == 1).all(), "nobody knows of another prevalence"
     assert np.isin(filled.decided[audited], (0, 1)).all()
     assert (filled.probability[audited] == filled.held_out[audited]).all()
@@ -166,7 +169,7 @@ def test_a_weight_is_nothing_at_a_coin_and_grows_with_the_square() -> None:
     assert filled.weight[unknown].max() > 0.5
 
 
-def test_values_and_promises_agree_with_the_truth() -> None:
+def test_values_and_expected_correctness_agree_with_the_truth() -> None:
     scores, labels, fold, truth = table(1, n=2000)
     filled = fill(scores, labels, fold)
     unknown = np.isnan(labels)
@@ -244,7 +247,7 @@ def test_correctness_is_backed_for_each_value_by_itself_and_without_the_fold() -
         for number in range(4):
             inside, rest = own & (k == number), own & (k != number)
             expected = supported(sure[inside], sure[rest], right[rest])
-            assert filled.promised[cells, 0][inside] == pytest.approx(expected)
+            assert filled.held_out_correctness[cells, 0][inside] == pytest.approx(expected)
 
 
 def test_the_sure_negatives_of_a_rare_attribute_prove_nothing_of_its_positives() -> None:
@@ -256,9 +259,9 @@ def test_the_sure_negatives_of_a_rare_attribute_prove_nothing_of_its_positives()
     labels[::10] = NAN
     filled = fill(scores, labels, rng.permutation(330) % 5, 0.5)
     unknown = np.isnan(labels[:, 0])
-    told = filled.values[:, 0] == 1
-    assert filled.correctness[unknown & ~told, 0].min() > 0.97
-    assert filled.correctness[unknown & told, 0].max() < 0.8
+    with_prior = filled.values[:, 0] == 1
+    assert filled.correctness[unknown & ~with_prior, 0].min() > 0.97
+    assert filled.correctness[unknown & with_prior, 0].max() < 0.8
 
 
 def test_labels_outside_training_decide_nothing() -> None:
@@ -291,7 +294,7 @@ def test_unlearnable_takes_the_prevalence_and_adds_nothing_to_training() -> None
         assert ((found >= 0.5) == (share >= 0.5)).all()
         assert (filled.weight[unknown, a] == 0).all()
         assert filled.correctness[unknown, a] == pytest.approx(max(share, 1 - share))
-        assert filled.promised[train, a] == pytest.approx(max(share, 1 - share))
+        assert filled.held_out_correctness[train, a] == pytest.approx(max(share, 1 - share))
         # The value is what ships, the probability that of the other folds.
         assert (filled.decided[train, a] == (share >= 0.5)).all()
         for k in range(4):
@@ -326,33 +329,33 @@ def test_no_training_label_at_all() -> None:
     assert filled.values[2:, 0].tolist() == [0, 0], "absence is the safer guess"
     assert filled.correctness[2:, 0].tolist() == [0.5, 0.5]
     assert np.isnan(filled.held_out).all()
-    told = fill(np.zeros((4, 1)), labels, np.array([-1, -1, 0, 1]), priors=[0.5])
-    assert told.values[2:, 0].tolist() == [1, 1]
+    with_prior = fill(np.zeros((4, 1)), labels, np.array([-1, -1, 0, 1]), priors=[0.5])
+    assert with_prior.values[2:, 0].tolist() == [1, 1]
 
 
 @pytest.mark.parametrize("share", [0.1, 0.6, 0.9])
 def test_a_prior_of_the_user_is_the_mean_of_the_unknown_cells(share: float) -> None:
     scores, labels, fold, _ = table(7)
-    plain, told = fill(scores, labels, fold), fill(scores, labels, fold, priors=[share, None])
+    plain, with_prior = fill(scores, labels, fold), fill(scores, labels, fold, priors=[share, None])
     unknown = np.isnan(labels)
-    assert told.probability[unknown[:, 0], 0].mean() == pytest.approx(share, abs=1e-6)
+    assert with_prior.probability[unknown[:, 0], 0].mean() == pytest.approx(share, abs=1e-6)
     counted = unknown[:, 0] & (fold >= 0)
-    expected = told.probability[counted, 0].mean()
-    assert told.values[counted, 0].mean() == pytest.approx(expected, abs=0.02)
+    expected = with_prior.probability[counted, 0].mean()
+    assert with_prior.values[counted, 0].mean() == pytest.approx(expected, abs=0.02)
     # The other attribute is as before; all cells of this one move by the same amount.
-    assert (told.probability[:, 1] == plain.probability[:, 1]).all()
-    assert (told.values[:, 1] == plain.values[:, 1]).all()
-    assert (told.importance[:, 1] == 1).all()
-    steps = logit(told.probability[:, 0]) - logit(plain.probability[:, 0])
+    assert (with_prior.probability[:, 1] == plain.probability[:, 1]).all()
+    assert (with_prior.values[:, 1] == plain.values[:, 1]).all()
+    assert (with_prior.importance[:, 1] == 1).all()
+    steps = logit(with_prior.probability[:, 0]) - logit(plain.probability[:, 0])
     np.testing.assert_allclose(steps, steps[0], atol=1e-6)
     audited = ~unknown[:, 0] & (fold >= 0)
-    assert (told.held_out[audited, 0] == told.probability[audited, 0]).all()
+    assert (with_prior.held_out[audited, 0] == with_prior.probability[audited, 0]).all()
     # Known cells stand for filled ones: their weighted share of positives is the prior.
-    y, importance = labels[audited, 0], told.importance[audited, 0]
+    y, importance = labels[audited, 0], with_prior.importance[audited, 0]
     assert importance.mean() == pytest.approx(1)
     assert (importance * y).mean() == pytest.approx(share)
     assert len(np.unique(importance)) == 2
-    assert (told.importance[~audited, 0] == 1).all()
+    assert (with_prior.importance[~audited, 0] == 1).all()
     number = fill(scores, labels, fold, 0.25, priors=[share, None])
     assert number.threshold.tolist() == [0.25, 0.25]
 
@@ -368,8 +371,8 @@ def test_a_prior_of_the_user_moves_the_values_of_a_rule_that_looks_at_labels(rul
     unknown = np.isnan(labels[:, 0])
     share = float(truth[unknown, 0].mean())
     plain = fill(scores, labels, fold, rule).values[unknown, 0]
-    told = fill(scores, labels, fold, rule, priors=[share]).values[unknown, 0]
-    assert told.sum() > 1.05 * plain.sum()
+    with_prior = fill(scores, labels, fold, rule, priors=[share]).values[unknown, 0]
+    assert with_prior.sum() > 1.05 * plain.sum()
 
 
 @pytest.mark.parametrize(("share", "value"), [(0.9, 1), (0.2, 0)])

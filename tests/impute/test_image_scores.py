@@ -1,4 +1,4 @@
-"""Scores from the pictures: no world has seen its fold, the better features and penalty win."""
+"""Scores from the pictures: no refit has seen its fold, the better features and penalty win."""
 
 from __future__ import annotations
 
@@ -6,8 +6,10 @@ import numpy as np
 import pytest
 
 from pipeline.impute import image_scores, linear_models
+from pipeline.impute.image_scores import IMAGE_MODELS, ImageModel, Inputs, Scores
 from pipeline.impute.linear_models import PENALTIES
 from pipeline.metrics.ranking import auc
+from tests.impute.small import fix_penalties
 
 NAN = float("nan")
 FOLDS = 3
@@ -27,17 +29,12 @@ def table(
 def fixed_penalty(monkeypatch: pytest.MonkeyPatch) -> None:
     """Penalties, and whether to stack, are chosen by all labels; what is left must not see them."""
     monkeypatch.setattr(image_scores, "worth_it", lambda *scores: True)
-    for module in (image_scores, linear_models):
-        monkeypatch.setattr(module, "PENALTIES", {"logistic": (1e-3, 1e-2), "ridge": (1e3, 1e2)})
-    monkeypatch.setattr(
-        image_scores,
-        "choose_penalties",
-        lambda paths, y, fold, scaled: ([1] * y.shape[1], [0.5] * y.shape[1]),
-    )
+    monkeypatch.setattr(linear_models, "PENALTIES", {"logistic": (1e-3, 1e-2), "ridge": (1e3, 1e2)})
+    fix_penalties(monkeypatch)
 
 
 @pytest.mark.usefixtures("fixed_penalty")
-def test_flipping_a_folds_labels_changes_nothing_in_its_world() -> None:
+def test_flipping_a_folds_labels_changes_nothing_in_its_refit() -> None:
     x, labels, fold = table()
     before, _ = image_scores.score({"a": x}, labels, fold)
     assert before.shape == (FOLDS + 1, *labels.shape)
@@ -50,7 +47,35 @@ def test_flipping_a_folds_labels_changes_nothing_in_its_world() -> None:
 
 
 @pytest.mark.usefixtures("fixed_penalty")
-def test_labels_outside_training_change_nothing_in_any_world() -> None:
+@pytest.mark.parametrize("model", IMAGE_MODELS.values(), ids=list(IMAGE_MODELS))
+def test_no_refit_of_a_model_has_seen_its_fold(model: ImageModel) -> None:
+    x, labels, fold = table()
+    before = model.score(Inputs(x, labels, fold)).logits
+    assert before.shape == (FOLDS + 1, *labels.shape)
+    for k in range(-1, FOLDS):
+        flipped = np.where((fold == k)[:, None], 1 - labels, labels)
+        after = model.score(Inputs(x, flipped, fold)).logits
+        assert (before[k] == after[k]).all() if k >= 0 else (before == after).all()
+        own = (fold == k)[:, None] & ~np.isnan(labels) & (fold >= 0)[:, None]
+        np.testing.assert_array_equal(after[-1][own], before[-1][own])
+
+
+@pytest.mark.parametrize("every_set", [True, False])
+def test_a_registered_model_is_a_candidate(
+    every_set: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    x, labels, fold = table(n=120, signal=0.0)
+    oracle = np.random.default_rng(3).normal(size=(FOLDS + 1, *labels.shape))
+    oracle += 4 * np.nan_to_num(2 * labels - 1)
+    model = ImageModel(lambda inputs: Scores(oracle), every_set)
+    monkeypatch.setitem(IMAGE_MODELS, "oracle", model)
+    refits, _ = image_scores.score({"a": x, "b": x[:, :2]}, labels, fold)
+    known = ~np.isnan(labels[:, 0])
+    assert auc(labels[known, 0], refits[-1][known, 0]) > 0.95
+
+
+@pytest.mark.usefixtures("fixed_penalty")
+def test_labels_outside_training_change_nothing_in_any_refit() -> None:
     x, labels, fold = table()
     before, _ = image_scores.score({"a": x}, labels, fold)
     after, _ = image_scores.score({"a": x}, np.where((fold < 0)[:, None], 1 - labels, labels), fold)
@@ -58,7 +83,7 @@ def test_labels_outside_training_change_nothing_in_any_world() -> None:
 
 
 @pytest.mark.usefixtures("fixed_penalty")
-def test_flipping_a_folds_labels_does_not_change_its_scores_in_the_last_world() -> None:
+def test_flipping_a_folds_labels_does_not_change_its_scores_in_the_last_refit() -> None:
     x, labels, fold = table()
     before, _ = image_scores.score({"a": x}, labels, fold)
     for k in range(FOLDS):
@@ -74,19 +99,19 @@ def test_the_features_that_tell_are_named_for_each_attribute() -> None:
     noise = np.random.default_rng(1).normal(size=(240, 5)).astype(np.float32)
     first, second = x.copy(), noise.copy()
     first[:, 1], second[:, 1] = noise[:, 0], x[:, 1]
-    worlds, best = image_scores.score({"first": first, "second": second}, labels, fold)
+    refits, best = image_scores.score({"first": first, "second": second}, labels, fold)
     assert [name for name, _ in best] == ["first", "second"]
     assert {penalty for _, penalty in best} <= set(PENALTIES["logistic"])
     for a in range(2):
-        assert auc(labels[:, a], worlds[-1][:, a]) > 0.8
+        assert auc(labels[:, a], refits[-1][:, a]) > 0.8
 
 
 def test_attributes_without_labels_or_with_one_class_are_scored_alike_everywhere() -> None:
     x, labels, fold = table()
     labels[:, 0], labels[:, 1] = NAN, np.where(np.isnan(labels[:, 1]), NAN, 1)
-    worlds, best = image_scores.score({"a": x}, labels, fold)
-    assert np.isfinite(worlds).all()
-    assert (worlds[..., 1] > 1).all()
+    refits, best = image_scores.score({"a": x}, labels, fold)
+    assert np.isfinite(refits).all()
+    assert (refits[..., 1] > 1).all()
     assert best[0] == ("", 0.0)
 
 
@@ -131,7 +156,7 @@ def test_where_pictures_tell_nothing_the_best_logistic_regression_stands_alone(
     for a, (_, penalty) in enumerate(best):
         scores = linear_models.path("logistic", x, labels[:, a], fold)
         c = PENALTIES["logistic"].index(penalty)
-        alone = linear_models.worlds("logistic", x, labels[:, a], fold, penalty, scores[c])
+        alone = linear_models.refits("logistic", x, labels[:, a], fold, penalty, scores[c])
         np.testing.assert_array_equal(out[..., a], alone)
 
 
@@ -150,15 +175,15 @@ def test_only_known_training_cells_choose_the_penalty() -> None:
 def test_self_training_runs_on_the_features_named_best() -> None:
     x, labels, fold = table(n=160, signal=4.0)
     labels[60:] = NAN
-    blocks = {"noise": np.random.default_rng(2).normal(size=(160, 5)), "a": 5 * x}
+    sets = {"noise": np.random.default_rng(2).normal(size=(160, 5)), "a": 5 * x}
     named = [("a", 0.1), ("", 0.0)]
-    courses = image_scores.self_trained(blocks, named, labels, fold, rounds=1, confidence=0.8)
-    assert courses[1].stop == "no_rounds" and courses[1].logits == []
-    assert courses[0].log[0]["added"] > 0
-    first = courses[0].logits[0]
+    histories = image_scores.self_trained(sets, named, labels, fold, rounds=1, confidence=0.8)
+    assert histories[1].stop == "no_rounds" and histories[1].logits == []
+    assert histories[0].log[0]["added"] > 0
+    first = histories[0].logits[0]
     assert auc(labels[:, 0], first[np.maximum(fold, 0), np.arange(160)]) > 0.85
-    none = image_scores.self_trained(blocks, named, labels, fold, rounds=0, confidence=0.8)
-    assert [course.logits for course in none] == [[], []]
-    twins = np.ones(labels.shape, dtype=bool)
-    held_back = image_scores.self_trained(blocks, named, labels, fold, 1, 0.8, twins)
+    none = image_scores.self_trained(sets, named, labels, fold, rounds=0, confidence=0.8)
+    assert [history.logits for history in none] == [[], []]
+    duplicates = np.ones(labels.shape, dtype=bool)
+    held_back = image_scores.self_trained(sets, named, labels, fold, 1, 0.8, duplicates)
     assert held_back[0].stop == "all_labelled"

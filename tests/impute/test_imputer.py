@@ -12,11 +12,12 @@ import pytest
 
 from pipeline.data.labels import LabelTable
 from pipeline.data.splits import balanced_folds
-from pipeline.impute import components, image_scores, imputer, linear_models
+from pipeline.impute import components, image_scores, imputer, label_models, self_training
 from pipeline.impute.fill import EVIDENCE, ONE_CLASS, PICTURE, PRIOR
-from pipeline.impute.imputer import Imputation, Settings, impute
+from pipeline.impute.imputer import Imputation, Settings
 from pipeline.metrics.ranking import auc
-from pipeline.stages.impute import _plain, _summary
+from pipeline.stages.impute import plain, summary
+from tests.impute.small import candidates_of, fix_penalties, impute, make_small
 
 NAN = float("nan")
 FOLDS = 3
@@ -24,25 +25,12 @@ FOLDS = 3
 
 @pytest.fixture(autouse=True)
 def small(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Two penalties and one small latent class model, for speed."""
-    monkeypatch.setattr(imputer, "CLASSES", (3,))
-    for module in (linear_models, image_scores):
-        monkeypatch.setattr(module, "PENALTIES", {"logistic": (3e-3, 3e-2), "ridge": (1e3, 1e2)})
+    make_small(monkeypatch)
 
 
 @pytest.fixture
-def stacked(monkeypatch: pytest.MonkeyPatch) -> list[tuple[np.ndarray, np.ndarray]]:
-    """Candidates and the stack's scores of every run."""
-    seen: list[tuple[np.ndarray, np.ndarray]] = []
-    original = imputer.cross_stack
-
-    def spy(candidates: np.ndarray, labels: np.ndarray, fold: np.ndarray) -> Any:
-        out = original(candidates, labels, fold)
-        seen.append((candidates, out[0]))
-        return out
-
-    monkeypatch.setattr(imputer, "cross_stack", spy)
-    return seen
+def stacked(monkeypatch: pytest.MonkeyPatch) -> list[dict[str, np.ndarray]]:
+    return candidates_of(monkeypatch)
 
 
 def table(
@@ -77,8 +65,20 @@ def run(features: np.ndarray, labels: np.ndarray, **settings: Any) -> Imputation
     return impute(features, labels, fold=fold, settings=Settings(rounds=1, **settings))
 
 
+Example = tuple[np.ndarray, np.ndarray, np.ndarray, Imputation]
+
+
+@pytest.fixture(scope="module")
+def example() -> Example:
+    """Features, labels, truth and the filled table, for whoever changes none of them."""
+    with pytest.MonkeyPatch.context() as patch:
+        make_small(patch)
+        features, labels, truth = table()
+        return features, labels, truth, run(features, labels)
+
+
 def test_where_every_label_is_a_coin_nothing_ranks_it(
-    stacked: list[tuple[np.ndarray, np.ndarray]], monkeypatch: pytest.MonkeyPatch
+    stacked: list[dict[str, np.ndarray]], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The last stack's weights are learned from scores that are not nested: they may see a little
     of coins, but no more than a hundredth or so; everything before them nothing."""
@@ -95,9 +95,8 @@ def test_where_every_label_is_a_coin_nothing_ranks_it(
         features = rng.normal(size=(n, 5))
         filled = impute(features, labels, seed=seed, settings=settings, fold=fold)
         learnable += filled.learnable.any()
-        candidates, _ = stacked[-1]
         scores = {"scores": filled.scores, "pictures": filled.image_scores}
-        scores |= {f"candidate {i}": one for i, one in enumerate(candidates)}
+        scores |= {f"candidate {name}": one for name, one in stacked[-1].items()}
         for name, score in scores.items():
             columns = zip(labels.T, score.T, strict=True)
             areas.setdefault(name, []).append(np.mean([within(y, z, fold) for y, z in columns]))
@@ -115,11 +114,7 @@ def test_where_every_label_is_a_coin_nothing_ranks_it(
 @pytest.fixture
 def fixed_choices(monkeypatch: pytest.MonkeyPatch) -> None:
     """What all labels choose among a few: penalty and calibration."""
-    monkeypatch.setattr(
-        image_scores,
-        "choose_penalties",
-        lambda paths, y, fold, scaled: ([1] * y.shape[1], [0.5] * y.shape[1]),
-    )
+    fix_penalties(monkeypatch)
     monkeypatch.setattr(imputer.calibration, "select", lambda *_: ("platt", {"platt": 0.0}))
     for module in (image_scores, imputer):
         monkeypatch.setattr(module, "worth_it", lambda *_: True)
@@ -133,20 +128,19 @@ def flips(labels: np.ndarray, held_out: np.ndarray, number: int) -> list[tuple[i
 
 @pytest.mark.usefixtures("fixed_choices")
 def test_a_cells_own_label_does_not_change_its_candidates_from_labels(
-    stacked: list[tuple[np.ndarray, np.ndarray]],
+    stacked: list[dict[str, np.ndarray]],
 ) -> None:
     features, labels, _ = table(n=80)
     filled = run(features, labels)
-    before = stacked[-1][0]
+    before = stacked[-1]
     for row, column in flips(labels, filled.held_out, 3):
         flipped = labels.copy()
         flipped[row, column] = 1 - flipped[row, column]
         run(features, flipped)
-        after = stacked[-1][0]
-        first = len(before) - 5  # behind the pictures, and self-training where it was kept
-        own = after[-5:, row, column], before[first:, row, column]
-        assert own[0] == pytest.approx(own[1], abs=1e-6)
-        assert np.abs(after[-5:] - before[first:]).max() > 1e-3
+        after = stacked[-1]
+        moved = {name: np.abs(after[name] - before[name]) for name in label_models.LABEL_MODELS}
+        assert max(one[row, column] for one in moved.values()) <= 1e-6
+        assert max(one.max() for one in moved.values()) > 1e-3
 
 
 @pytest.mark.usefixtures("fixed_choices")
@@ -171,13 +165,12 @@ def test_a_cells_own_label_hardly_changes_its_own_estimate() -> None:
     assert np.median(held_out) < 0.05, held_out
 
 
-def test_a_filled_table_holds_together() -> None:
-    features, labels, truth = table(n=200)
-    filled = run(features, labels)
+def test_a_filled_table_holds_together(example: Example) -> None:
+    _, labels, truth, filled = example
     known = ~np.isnan(labels)
     assert (filled.values[known] == labels[known]).all(), "known cells never change"
     assert filled.learnable.tolist() == [True, True, False]
-    assert filled.learnable.tolist() == [verdict.learnable for verdict in filled.verdicts]
+    assert filled.learnable.tolist() == [one.learnable for one in filled.learnability]
     assert ((filled.probability >= 0) & (filled.probability <= 1)).all()
     assert np.isin(filled.evidence[~known], EVIDENCE).all()
     assert (filled.evidence[known] == "").all()
@@ -188,18 +181,18 @@ def test_a_filled_table_holds_together() -> None:
     assert set(filled.evidence[hidden, 2]) == {PRIOR}
     assert (filled.weight[hidden, 2] == 0).all()
     assert filled.audit["filled"].tolist() == (~known).sum(axis=0).tolist()
-    assert len(filled.missingness) == len(filled.courses) == 3
+    assert len(filled.missingness) == len(filled.self_training) == 3
     assert filled.scores.shape == filled.image_scores.shape == labels.shape
     assert np.isfinite(filled.scores).all()
     assert all(weight >= 0 for weight in filled.candidates.values())
     assert filled.calibration[0] in filled.calibration[1]
 
 
-def test_labels_outside_training_are_kept_and_shape_no_score_of_theirs() -> None:
-    features, labels, _ = table(n=100)
-    fold = np.random.default_rng(9).permutation(100) % (FOLDS + 1) - 1
+def test_labels_outside_training_are_kept_and_shape_no_score_of_theirs(example: Example) -> None:
+    features, labels, _, one = example
+    fold = np.random.default_rng(9).permutation(len(labels)) % (FOLDS + 1) - 1
     flipped = np.where((fold < 0)[:, None], 1 - labels, labels)
-    one, two = run(features, labels), run(features, flipped)
+    two = run(features, flipped)
     inside = fold >= 0
     np.testing.assert_array_equal(one.scores[inside], two.scores[inside])
     np.testing.assert_array_equal(one.threshold, two.threshold)
@@ -225,7 +218,7 @@ def test_a_large_table_is_filled_alike_from_components_on_disk(
     monkeypatch.setattr(components, "BLOCK", 50)
     before = impute(features, labels, spatial=features[:, :4])
     monkeypatch.setattr(components, "IN_MEMORY", 10)
-    after = impute(features, labels, spatial=features[:, :4], folder=tmp_path)
+    after = impute(features, labels, spatial=features[:, :4], settings=Settings(folder=tmp_path))
     assert sorted(file.name for file in tmp_path.iterdir()) == ["map.npy", "pooled.npy"]
     assert (after.probability == before.probability).all()
     pd.testing.assert_frame_equal(after.audit, before.audit)
@@ -288,7 +281,7 @@ def test_the_summary_of_columns_without_holes_labels_or_both_classes_is_valid_js
         ],
         axis=1,
     ).astype(np.float32)
-    names = ["full", "untold", "never", "usual"]
+    names = ["full", "unlabelled", "never", "usual"]
     filled = impute(features, labels, fold=fold, attributes=names, settings=Settings(rounds=1))
     unknown = np.isnan(labels)
     assert (filled.values[:, 0] == truth[:, 0]).all()
@@ -303,12 +296,12 @@ def test_the_summary_of_columns_without_holes_labels_or_both_classes_is_valid_js
 
     split = ["train" if k >= 0 else "test" for k in fold]
     images = [f"{i}.png" for i in range(90)]
-    content = _plain(_summary(LabelTable.binary(images, names, labels, split), filled, unknown))
+    content = plain(summary(LabelTable.binary(images, names, labels, split), filled, unknown))
     again = json.loads(json.dumps(content, allow_nan=False))
     assert list(again["attributes"]) == names
     assert again["attributes"]["full"]["unknown"] == 0
     assert again["attributes"]["full"]["evidence"] == {}
-    assert again["attributes"]["untold"]["auc"] is None
+    assert again["attributes"]["unlabelled"]["auc"] is None
     assert again["attributes"]["never"]["learnable"] == "no"
     assert again["attributes"]["never"]["filled_positive"] == 0
 
@@ -317,16 +310,15 @@ def test_rounds_count_self_training_only_where_it_has_a_share() -> None:
     features, labels, _ = table(n=150)
     once = impute(features, labels, settings=Settings(folds=FOLDS, rounds=0))
     assert once.rounds.tolist() == [1, 1, 1]
-    courses = [imputer.SelfTraining([np.zeros(0)] * n, "no_gain") for n in (3, 3, 1, 0)]
-    weights = np.array([[0.5, 0.5], [1.0, 0.0], [0.5, 0.5], [0.5, 0.5]])
-    used = ("pictures", "self-trained")
-    assert imputer._rounds(courses, used, weights).tolist() == [3, 1, 1, 1]
-    assert imputer._rounds(courses, ("pictures",), weights[:, :1]).tolist() == [1] * 4
+    histories = [self_training.History([np.zeros(0)] * n, "no_gain") for n in (3, 3, 1, 0)]
+    share = np.array([0.5, 0.0, 0.5, 0.5])
+    assert self_training.rounds_behind(histories, share).tolist() == [3, 1, 1, 1]
+    assert self_training.rounds_behind(histories, None).tolist() == [1] * 4
 
 
-def test_the_audit_leaves_out_cells_that_will_be_left_empty() -> None:
-    features, labels, _ = table(n=120)
-    every, some = run(features, labels), run(features, labels, min_confidence=0.8)
+def test_the_audit_leaves_out_cells_that_will_be_left_empty(example: Example) -> None:
+    features, labels, _, every = example
+    some = run(features, labels, min_confidence=0.8)
     np.testing.assert_array_equal(every.probability, some.probability)
     left = (np.isnan(labels) & (some.correctness >= 0.8)).sum(axis=0)
     assert some.audit["filled"].tolist() == left.tolist()
@@ -360,29 +352,29 @@ def test_further_models_and_maps_are_candidates() -> None:
     for a in range(3):
         hidden = np.isnan(labels[:, a])
         assert auc(truth[hidden, a], filled.probability[hidden, a]) > 0.95
-    assert {course.stop for course in filled.courses} == {"no_rounds"}
+    assert {history.stop for history in filled.self_training} == {"no_rounds"}
 
 
 def test_identical_images_share_a_fold(monkeypatch: pytest.MonkeyPatch) -> None:
     features, labels, _ = table(n=60)
     groups = np.arange(60) // 3
     seen: list[np.ndarray] = []
-    twins: list[np.ndarray] = []
+    duplicates: list[np.ndarray] = []
     score, train = image_scores.score, image_scores.self_trained
 
-    def spy(blocks: Any, y: np.ndarray, fold: np.ndarray) -> Any:
+    def spy(sets: Any, y: np.ndarray, fold: np.ndarray) -> Any:
         seen.append(fold)
-        return score(blocks, y, fold)
+        return score(sets, y, fold)
 
-    def spy_on_twins(*arguments: Any) -> Any:
-        twins.append(arguments[-1])
+    def spy_on_duplicates(*arguments: Any) -> Any:
+        duplicates.append(arguments[-1])
         return train(*arguments)
 
     monkeypatch.setattr(image_scores, "score", spy)
-    monkeypatch.setattr(image_scores, "self_trained", spy_on_twins)
+    monkeypatch.setattr(image_scores, "self_trained", spy_on_duplicates)
     impute(features, labels, groups=groups, settings=Settings(folds=FOLDS, rounds=1))
     (fold,) = seen
     assert sorted(set(fold)) == [0, 1, 2]
     assert (fold.reshape(20, 3) == fold.reshape(20, 3)[:, :1]).all()
     known = (~np.isnan(labels)).reshape(20, 3, 3).any(axis=1)
-    assert (twins[0] == np.repeat(known, 3, axis=0)).all()
+    assert (duplicates[0] == np.repeat(known, 3, axis=0)).all()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 
 import numpy as np
 import pytest
@@ -17,11 +18,8 @@ NAN = float("nan")
 FOLDS = 3
 Factory = Callable[[Inputs], label_models.LabelModel]
 FACTORIES: dict[str, Factory] = {
-    "chain": lambda inputs: label_models.chained_logistic,
-    "shrunk": lambda inputs: label_models.shrunk_logistic,
-    "ridge": lambda inputs: label_models.chained_ridge,
-    "neighbours": lambda inputs: label_models.neighbours,
-    "classes": lambda inputs: ClassModels(inputs, classes=4, trust=0.6),
+    **{n: make for n, make in label_models.LABEL_MODELS.items() if "classes" not in n},
+    "classes": partial(ClassModels, classes=4),
 }
 EVERY = pytest.mark.parametrize("factory", FACTORIES.values(), ids=list(FACTORIES))
 
@@ -74,7 +72,7 @@ def test_target_labels_outside_training_shape_nothing(factory: Factory) -> None:
 
 
 @EVERY
-def test_a_cell_is_not_told_by_its_own_label(factory: Factory) -> None:
+def test_a_cells_own_label_does_not_score_it(factory: Factory) -> None:
     inputs = table()
     before = score(factory, inputs, 0)
     for row in (0, 7, 20, 33):
@@ -85,17 +83,17 @@ def test_a_cell_is_not_told_by_its_own_label(factory: Factory) -> None:
 
 
 @EVERY
-def test_scores_from_the_pictures_are_read_in_the_own_world_alone(factory: Factory) -> None:
+def test_scores_from_the_pictures_are_read_in_the_own_refit_alone(factory: Factory) -> None:
     inputs = table()
     before = score(factory, inputs, 0)
     known = ~np.isnan(inputs.labels[:, 0])
-    for world in range(FOLDS + 1):
+    for refit in range(FOLDS + 1):
         image = inputs.image_logits.copy()
-        image[world] = -image[world] + 1
+        image[refit] = -image[refit] + 1
         changed = Inputs(inputs.components, image, inputs.labels, inputs.fold, inputs.seed)
         after = score(factory, changed, 0)
         scored = known & (inputs.fold >= 0)
-        own = scored & (inputs.fold == world) if world < FOLDS else ~scored
+        own = scored & (inputs.fold == refit) if refit < FOLDS else ~scored
         np.testing.assert_allclose(after[~own], before[~own], rtol=0, atol=1e-9)
         assert (after != before)[own].any()
 
@@ -161,9 +159,18 @@ def test_neighbours_vote_with_a_prior_of_two() -> None:
     assert out == pytest.approx(np.where(np.arange(n) % 2, np.log(5), -np.log(5)))
 
 
+def test_a_registered_model_is_a_candidate(monkeypatch: pytest.MonkeyPatch) -> None:
+    inputs = table(n=60)
+    constant = label_models.at_once(lambda inputs, context, target: np.full(60, float(target)))
+    monkeypatch.setattr(label_models, "LABEL_MODELS", {"constant": constant})
+    scores = label_models.score(inputs)
+    assert list(scores) == ["constant"]
+    assert (scores["constant"] == [0, 1, 2]).all()
+
+
 def test_class_models_add_what_the_picture_says() -> None:
     inputs = table(n=120)
-    model = ClassModels(inputs, classes=3, trust=0.6)
+    model = ClassModels(inputs, classes=3)
     before = model(inputs, inputs.labels, 0)
     image = inputs.image_logits.copy()
     image[..., 0] += 2.5

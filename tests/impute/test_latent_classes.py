@@ -1,4 +1,4 @@
-"""Latent classes: planted ones are found, and a cell is not told by itself."""
+"""Latent classes: planted ones are found, and a cell does not score itself."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ def planted(n: int, unknown: float, seed: int = 0) -> tuple[np.ndarray, np.ndarr
 def evidence(labels: np.ndarray) -> np.ndarray:
     """Without any picture."""
     prior = np.zeros(labels.shape[1])
-    return evidence_of(np.zeros(labels.shape), labels, prior, trust=1.0)
+    return evidence_of(np.zeros(labels.shape), labels, prior, temper=1.0)
 
 
 @pytest.mark.parametrize("unknown", [0.0, 0.3])

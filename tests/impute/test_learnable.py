@@ -7,7 +7,7 @@ import pytest
 from scipy.stats import norm
 
 from pipeline.impute import learnable
-from pipeline.impute.learnable import DEPENDENCE, ERROR_RATE, LEAST, judge_all
+from pipeline.impute.learnable import DEPENDENCE, ERROR_RATE, LEAST, assess
 from pipeline.metrics.ranking import auc
 from pipeline.metrics.scores import auc_interval
 
@@ -25,34 +25,34 @@ def table(
 def test_a_clear_signal_is_found_next_to_noise() -> None:
     scores, labels, fold = table(200, 4, 0)
     scores[:, 2] += 1.5 * labels[:, 2]
-    verdicts = judge_all(scores, labels, fold)
-    assert [verdict.learnable for verdict in verdicts] == [False, False, True, False]
-    assert verdicts[2].auc == pytest.approx(auc(labels[:, 2], scores[:, 2]), abs=0.02)
-    assert 0.5 < verdicts[2].low < verdicts[2].auc
-    assert verdicts[2].p_value == pytest.approx(1 / (learnable.PERMUTATIONS + 1))
+    found = assess(scores, labels, fold)
+    assert [one.learnable for one in found] == [False, False, True, False]
+    assert found[2].auc == pytest.approx(auc(labels[:, 2], scores[:, 2]), abs=0.02)
+    assert 0.5 < found[2].low < found[2].auc
+    assert found[2].p_value == pytest.approx(1 / (learnable.PERMUTATIONS + 1))
 
 
 def test_power() -> None:
     found = sum(
-        verdict.learnable
+        one.learnable
         for seed in range(15)
-        for verdict in judge_all(*table(120, 3, seed, signal=1.2), seed=(seed,))
+        for one in assess(*table(120, 3, seed, signal=1.2), seed=(seed,))
     )
     assert found >= 43
 
 
 def test_scores_that_point_the_wrong_way_are_not_learnable() -> None:
     scores, labels, fold = table(200, 2, 0, signal=-2.0)
-    verdicts = judge_all(scores, labels, fold)
-    assert not any(verdict.learnable for verdict in verdicts)
-    assert min(verdict.p_value for verdict in verdicts) > 0.99
+    found = assess(scores, labels, fold)
+    assert not any(one.learnable for one in found)
+    assert min(one.p_value for one in found) > 0.99
 
 
 def test_false_alarms_stay_at_the_stated_rate(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(learnable, "PERMUTATIONS", 1000)
     tables = 200
     wrong = sum(
-        any(v.learnable for v in judge_all(*table(80, 4, seed), seed=(seed,)))
+        any(v.learnable for v in assess(*table(80, 4, seed), seed=(seed,)))
         for seed in range(tables)
     )
     # Binomial(200, .05): 18 is its 99th percentile.
@@ -64,7 +64,7 @@ def test_p_values_of_independent_noise_are_conservative(monkeypatch: pytest.Monk
     """They are made for scores that depend on each other: by a spread wider by sqrt(2)."""
     monkeypatch.setattr(learnable, "PERMUTATIONS", 500)
     p = np.array(
-        [v.p_value for seed in range(60) for v in judge_all(*table(60, 4, seed), seed=(seed,))]
+        [v.p_value for seed in range(60) for v in assess(*table(60, 4, seed), seed=(seed,))]
     )
     assert DEPENDENCE == 2
     for level in (0.1, 0.3, 0.5, 0.8):
@@ -87,67 +87,67 @@ def test_out_of_fold_scores_of_coins_stay_at_the_stated_rate(
             rest, centre = fold != k, y[fold != k].mean()
             dual = np.linalg.solve(x[rest] @ x[rest].T + 30 * np.eye(60), y[rest] - centre)
             scores[~rest, 0] = x[~rest] @ (x[rest].T @ dual)
-        wrong += judge_all(scores, y[:, None], fold, seed=(seed,))[0].learnable
+        wrong += assess(scores, y[:, None], fold, seed=(seed,))[0].learnable
     # Binomial(300, .05): 24 is its 99th percentile.
     assert wrong <= 24
 
 
 def test_the_interval_counts_half_the_labels() -> None:
     scores, labels, fold = table(150, 1, 2, signal=0.8)
-    (verdict,) = judge_all(scores, labels, fold)
+    (one,) = assess(scores, labels, fold)
     positive = int(labels.sum())
     sizes = positive // DEPENDENCE, (150 - positive) // DEPENDENCE
-    low, _ = auc_interval(verdict.auc, *sizes, level=1 - 2 * ERROR_RATE)
-    assert verdict.low == low < auc_interval(verdict.auc, positive, 150 - positive, 0.9)[0]
+    low, _ = auc_interval(one.auc, *sizes, level=1 - 2 * ERROR_RATE)
+    assert one.low == low < auc_interval(one.auc, positive, 150 - positive, 0.9)[0]
 
 
 @pytest.mark.parametrize(("positives", "enough"), [(LEAST - 1, False), (LEAST, True)])
 def test_a_handful_of_labels_prove_nothing(positives: int, enough: bool) -> None:
     labels = (np.arange(60) < positives).astype(float)[:, None]
     for y in (labels, 1 - labels):
-        (verdict,) = judge_all(5 * y, y, np.arange(60) % 3)
-        assert verdict.auc == 1
-        assert verdict.learnable == enough
-        assert (verdict.p_value < 1) == enough
+        (one,) = assess(5 * y, y, np.arange(60) % 3)
+        assert one.auc == 1
+        assert one.learnable == enough
+        assert (one.p_value < 1) == enough
 
 
 def test_one_class_or_nothing_is_not_learnable() -> None:
     labels = np.stack([np.ones(30), np.full(30, NAN)], axis=1)
-    verdicts = judge_all(np.zeros((30, 2)), labels, np.arange(30) % 3)
-    assert [verdict.learnable for verdict in verdicts] == [False, False]
-    assert [verdict.p_value for verdict in verdicts] == [1, 1]
-    assert all(np.isnan([verdict.auc, verdict.low]).all() for verdict in verdicts)
+    found = assess(np.zeros((30, 2)), labels, np.arange(30) % 3)
+    assert [one.learnable for one in found] == [False, False]
+    assert [one.p_value for one in found] == [1, 1]
+    assert all(np.isnan([one.auc, one.low]).all() for one in found)
 
 
 def test_scores_that_only_tell_the_folds_apart_prove_nothing() -> None:
-    """A fold with more positives, and a model of it with higher scores: no image is told."""
+    """A fold with more positives, and a model of it with higher scores: no image is ranked."""
     rng = np.random.default_rng(0)
     fold = np.arange(200) % 2
     labels = (rng.random((200, 1)) < np.where(fold, 0.8, 0.2)[:, None]).astype(float)
     scores = 3.0 * fold[:, None] + rng.normal(size=(200, 1))
-    (verdict,) = judge_all(scores, labels, fold)
+    (one,) = assess(scores, labels, fold)
     assert auc(labels[:, 0], scores[:, 0]) > 0.75
-    assert verdict.auc < 0.65
-    assert not verdict.learnable
+    assert one.auc < 0.65
+    assert not one.learnable
 
 
 def test_only_pairs_of_the_same_fold_are_compared() -> None:
     fold = np.array([0, 0, 0, 1, 1, 1, 2, 2])
     labels = np.array([1, 0, 0, 1, 1, 0, 1, 1.0])[:, None]
     scores = np.array([5, 4, 6, -1, -3, -2, 90, 91.0])[:, None]
-    (verdict,) = judge_all(scores, labels, fold)
+    (one,) = assess(scores, labels, fold)
     # Won are 5 over 4 and -1 over -2, of two pairs each; fold 2 has no pair.
-    assert verdict.auc == pytest.approx(2 / 4)
-    moved = judge_all(scores + 50.0 * fold[:, None], labels, fold)
-    assert moved[0].auc == verdict.auc
+    assert one.auc == pytest.approx(2 / 4)
+    moved = assess(scores + 50.0 * fold[:, None], labels, fold)
+    assert moved[0].auc == one.auc
 
 
 def test_labels_outside_training_are_not_asked() -> None:
     scores, labels, fold = table(120, 2, 3, signal=0.5)
     fold = np.where(np.arange(120) < 40, -1, fold)
     flipped = np.where((fold < 0)[:, None], 1 - labels, labels)
-    assert judge_all(scores, labels, fold) == judge_all(scores, flipped, fold)
-    assert judge_all(scores, labels, fold) == judge_all(
+    assert assess(scores, labels, fold) == assess(scores, flipped, fold)
+    assert assess(scores, labels, fold) == assess(
         np.where((fold < 0)[:, None], 9.0, scores), labels, fold
     )
 
@@ -160,7 +160,7 @@ def test_many_clear_attributes_ease_the_level_for_a_weaker_one() -> None:
     weak[:, 0] += 0.36 * labels[:, 0]
     strong = weak.copy()
     strong[:, 1:] += 3 * labels[:, 1:]
-    alone, together = judge_all(weak, labels, fold)[0], judge_all(strong, labels, fold)[0]
+    alone, together = assess(weak, labels, fold)[0], assess(strong, labels, fold)[0]
     assert alone.p_value == together.p_value
     assert ERROR_RATE / 10 < alone.p_value < ERROR_RATE
     assert (alone.learnable, together.learnable) == (False, True)

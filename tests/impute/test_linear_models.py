@@ -1,4 +1,4 @@
-"""Linear models: the same numbers as scikit-learn's, and no world has seen what it must not."""
+"""Linear models: the same numbers as scikit-learn's, and no refit has seen what it must not."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import pytest
 from sklearn.linear_model import LogisticRegression, Ridge
 
 from pipeline.impute import cross_fitting, linear_models
-from pipeline.impute.linear_models import PENALTIES, logistic_by_fold, path, worlds
+from pipeline.impute.linear_models import PENALTIES, logistic_by_fold, path, refits
 
 NAN = float("nan")
 FOLDS = 3
@@ -44,26 +44,26 @@ def test_a_weaker_penalty_allows_larger_logits(model: str) -> None:
     assert (np.diff(last.std(axis=1)) > 0).all()
 
 
-def test_a_world_scores_each_fold_without_it_and_without_the_worlds_own() -> None:
+def test_a_refit_scores_each_fold_without_it_and_without_the_refits_own() -> None:
     x, y, fold = table(1)
     penalty = PENALTIES["logistic"][1]
-    out = worlds("logistic", x, y, fold, penalty, path("logistic", x, y, fold)[1])
+    out = refits("logistic", x, y, fold, penalty, path("logistic", x, y, fold)[1])
     known = ~np.isnan(y) & (fold >= 0)
-    for world in range(FOLDS + 1):
+    for refit in range(FOLDS + 1):
         for k in range(FOLDS):
             cells = known & (fold == k)
-            expected = reference(x, y, known & ~np.isin(fold, (k, world)), penalty)
-            np.testing.assert_allclose(out[world, cells], expected[cells], rtol=1e-5, atol=1e-6)
-        expected = reference(x, y, known & (fold != world), penalty)
-        np.testing.assert_allclose(out[world, ~known], expected[~known], rtol=1e-5, atol=1e-6)
+            expected = reference(x, y, known & ~np.isin(fold, (k, refit)), penalty)
+            np.testing.assert_allclose(out[refit, cells], expected[cells], rtol=1e-5, atol=1e-6)
+        expected = reference(x, y, known & (fold != refit), penalty)
+        np.testing.assert_allclose(out[refit, ~known], expected[~known], rtol=1e-5, atol=1e-6)
 
 
 def of(model: str, x: np.ndarray, y: np.ndarray, fold: np.ndarray, c: int = 2) -> np.ndarray:
-    return worlds(model, x, y, fold, PENALTIES[model][c], path(model, x, y, fold)[c])
+    return refits(model, x, y, fold, PENALTIES[model][c], path(model, x, y, fold)[c])
 
 
 @pytest.mark.parametrize("model", PENALTIES)
-def test_flipped_labels_change_nothing_in_their_own_world(model: str) -> None:
+def test_flipped_labels_change_nothing_in_their_own_refit(model: str) -> None:
     x, y, fold = table(2)
     for k in range(FOLDS):
         flipped = np.where(fold == k, 1 - y, y)

@@ -11,7 +11,7 @@ FOLDS = 4
 NAN = float("nan")
 
 
-class World:
+class Example:
     """One number per image decides the label; heads see it through noise that can shrink."""
 
     def __init__(self, n: int = 400, unknown: float = 0.5, seed: int = 0):
@@ -41,9 +41,14 @@ class World:
 
 
 def test_improving_rounds_are_kept_up_to_the_maximum() -> None:
-    world = World()
+    data = Example()
     done = self_train(
-        world.labels, world.fold, world.logits(3), world.refit(2, 1, 0.1), 2, confidence=0.95
+        data.labels,
+        data.fold,
+        data.logits(3),
+        data.refit(2, 1, 0.1),
+        2,
+        confidence=0.95,
     )
     assert done.stop == "max_rounds"
     assert len(done.logits) == 3
@@ -52,9 +57,9 @@ def test_improving_rounds_are_kept_up_to_the_maximum() -> None:
 
 
 def test_a_round_without_gain_is_taken_back() -> None:
-    world = World()
-    first = world.logits(1)
-    done = self_train(world.labels, world.fold, first, world.refit(5), 3, confidence=0.95)
+    data = Example()
+    first = data.logits(1)
+    done = self_train(data.labels, data.fold, first, data.refit(5), 3, confidence=0.95)
     assert done.stop == "no_gain"
     assert len(done.logits) == 1
     assert done.log[0]["log_loss_change"] > 0
@@ -62,27 +67,27 @@ def test_a_round_without_gain_is_taken_back() -> None:
 
 
 def test_pseudo_labels_stay_where_they_may_be() -> None:
-    world = World()
-    self_train(world.labels, world.fold, world.logits(3), world.refit(2, 1, 0.5), 3, 0.9)
-    assert len(world.calls) == 3
-    for pseudo in world.calls:
+    data = Example()
+    self_train(data.labels, data.fold, data.logits(3), data.refit(2, 1, 0.5), 3, 0.9)
+    assert len(data.calls) == 3
+    for pseudo in data.calls:
         given = ~np.isnan(pseudo)
         assert given.any()
-        assert not given[:, ~np.isnan(world.labels)].any(), "a known label was replaced"
-        assert not given[:, world.fold < 0].any(), "a validation or test image was labelled"
+        assert not given[:, ~np.isnan(data.labels)].any(), "a known label was replaced"
+        assert not given[:, data.fold < 0].any(), "a validation or test image was labelled"
         for k in range(FOLDS):
-            assert not given[k, world.fold == k].any(), "a head labelled its own held-out fold"
-    for earlier, later in zip(world.calls, world.calls[1:], strict=False):
+            assert not given[k, data.fold == k].any(), "a head labelled its own held-out fold"
+    for earlier, later in zip(data.calls, data.calls[1:], strict=False):
         given = ~np.isnan(earlier)
         assert (later[given] == earlier[given]).all(), "an accepted label changed"
         assert (~np.isnan(later)).sum() > given.sum()
 
 
 def test_pseudo_labels_are_the_confident_side() -> None:
-    world = World()
-    logits = world.logits(1)
-    self_train(world.labels, world.fold, logits, world.refit(1), 1, confidence=0.9)
-    (pseudo,) = world.calls
+    data = Example()
+    logits = data.logits(1)
+    self_train(data.labels, data.fold, logits, data.refit(1), 1, confidence=0.9)
+    (pseudo,) = data.calls
     given = ~np.isnan(pseudo)
     bound = np.log(9)
     assert (np.abs(logits[given]) >= bound).all()
@@ -94,65 +99,73 @@ def test_pseudo_labels_are_the_confident_side() -> None:
     [(0, 0.9, "no_rounds"), (3, 0.999999999, "no_change")],
 )
 def test_other_reasons_to_stop(rounds: int, confidence: float, stop: str) -> None:
-    world = World()
-    done = self_train(world.labels, world.fold, world.logits(1), world.refit(1), rounds, confidence)
+    data = Example()
+    done = self_train(data.labels, data.fold, data.logits(1), data.refit(1), rounds, confidence)
     assert done.stop == stop
     assert len(done.logits) == 1
-    assert world.calls == []
+    assert data.calls == []
 
 
-def test_the_twin_of_a_known_image_is_no_pseudo_label() -> None:
-    world = World()
-    twin = np.arange(400) % 3 == 0
-    self_train(world.labels, world.fold, world.logits(1), world.refit(1), 1, 0.8, twin_known=twin)
-    (pseudo,) = world.calls
+def test_the_duplicate_of_a_known_image_is_no_pseudo_label() -> None:
+    data = Example()
+    duplicate = np.arange(400) % 3 == 0
+    self_train(
+        data.labels,
+        data.fold,
+        data.logits(1),
+        data.refit(1),
+        1,
+        0.8,
+        duplicate_known=duplicate,
+    )
+    (pseudo,) = data.calls
     assert (~np.isnan(pseudo)).any()
-    assert np.isnan(pseudo[:, twin]).all()
+    assert np.isnan(pseudo[:, duplicate]).all()
 
 
 def test_pseudo_labels_keep_the_proportion_of_the_known_classes() -> None:
-    world = World()
+    data = Example()
     # Three positives in four among the known: so among the pseudo-labels, from each model's folds.
-    known = np.flatnonzero(~np.isnan(world.labels))
-    negatives = known[world.labels[known] == 0]
-    world.labels[negatives[40:]] = NAN
-    self_train(world.labels, world.fold, world.logits(1), world.refit(1), 1, confidence=0.8)
-    (pseudo,) = world.calls
+    known = np.flatnonzero(~np.isnan(data.labels))
+    negatives = known[data.labels[known] == 0]
+    data.labels[negatives[40:]] = NAN
+    self_train(data.labels, data.fold, data.logits(1), data.refit(1), 1, confidence=0.8)
+    (pseudo,) = data.calls
     for k in range(FOLDS):
-        outside = world.labels[(world.fold >= 0) & (world.fold != k)]
+        outside = data.labels[(data.fold >= 0) & (data.fold != k)]
         share = np.nanmean(outside)
         given = pseudo[k, ~np.isnan(pseudo[k])]
         assert given.mean() == pytest.approx(share, abs=1 / len(given))
 
 
 def test_the_most_confident_come_first() -> None:
-    world = World()
-    logits = world.logits(1)
-    self_train(world.labels, world.fold, logits, world.refit(1), 1, confidence=0.8)
-    (pseudo,) = world.calls
-    open_cells = np.isnan(world.labels) & (world.fold >= 0)
+    data = Example()
+    logits = data.logits(1)
+    self_train(data.labels, data.fold, logits, data.refit(1), 1, confidence=0.8)
+    (pseudo,) = data.calls
+    open_cells = np.isnan(data.labels) & (data.fold >= 0)
     for k in range(FOLDS):
         for value, sign in ((1, 1), (0, -1)):
             taken = sign * logits[k, pseudo[k] == value]
-            beyond = sign * logits[k, open_cells & (world.fold != k) & np.isnan(pseudo[k])]
+            beyond = sign * logits[k, open_cells & (data.fold != k) & np.isnan(pseudo[k])]
             assert taken.min() >= beyond.max() or beyond.max() < np.log(4)
 
 
 def test_one_class_of_confident_cells_alone_adds_nothing() -> None:
-    world = World()
-    world.x = np.where(np.isnan(world.labels), np.abs(world.x) + 1, world.x)
-    done = self_train(world.labels, world.fold, world.logits(0.1), world.refit(1), 1, 0.9)
-    assert (done.stop, world.calls) == ("no_change", [])
+    data = Example()
+    data.x = np.where(np.isnan(data.labels), np.abs(data.x) + 1, data.x)
+    done = self_train(data.labels, data.fold, data.logits(0.1), data.refit(1), 1, 0.9)
+    assert (done.stop, data.calls) == ("no_change", [])
 
 
 def test_nothing_unknown_is_all_labelled() -> None:
-    world = World(unknown=0.0)
-    done = self_train(world.labels, world.fold, world.logits(1), world.refit(1), 3, 0.9)
+    data = Example(unknown=0.0)
+    done = self_train(data.labels, data.fold, data.logits(1), data.refit(1), 3, 0.9)
     assert done.stop == "all_labelled"
-    assert world.calls == []
+    assert data.calls == []
 
 
 def test_no_known_label_runs_no_round() -> None:
-    world = World(unknown=1.0)
-    done = self_train(world.labels, world.fold, world.logits(1), world.refit(1), 3, 0.9)
-    assert (done.stop, len(done.logits), world.calls) == ("no_rounds", 1, [])
+    data = Example(unknown=1.0)
+    done = self_train(data.labels, data.fold, data.logits(1), data.refit(1), 3, 0.9)
+    assert (done.stop, len(done.logits), data.calls) == ("no_rounds", 1, [])

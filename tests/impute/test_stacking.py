@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.special import expit
 
-from pipeline.impute.stacking import BOUND, Stack, cross_stack, fit_stack, worth_it
+from pipeline.impute.stacking import BOUND, Stack, alone, cross_stack, fit_stack, worth_it
 
 NAN = float("nan")
 
@@ -21,6 +21,23 @@ def table(
     z = rng.normal(0, 1.5, (len(slopes), n, attributes))
     y = rng.random((n, attributes)) < expit(np.tensordot(np.array(slopes), z, axes=1))
     return z, y.astype(float)
+
+
+def named(candidates: np.ndarray) -> dict[str, np.ndarray]:
+    return dict(zip("abcdef", candidates, strict=False))
+
+
+def test_weights_are_given_by_name() -> None:
+    z, y = table(300, 2, slopes=(0.8, 0.0))
+    found = cross_stack(named(z), y, np.arange(300) % 3)
+    whole = fit_stack(z, y, np.ones(y.shape, dtype=bool))
+    assert list(found.weights) == list(found.shared) == ["a", "b"]
+    for column, name in enumerate("ab"):
+        assert (found.weights[name] == whole.weights[:, column]).all()
+        assert found.shared[name] == pytest.approx(whole.shared[column], abs=1e-4)
+    single = alone("a", z[0])
+    assert (single.logits == z[0]).all()
+    assert (single.weights["a"].tolist(), single.shared) == ([1, 1], {"a": 1})
 
 
 def test_logits_by_hand() -> None:
@@ -84,9 +101,10 @@ def test_weights_of_a_fold_do_not_see_its_labels() -> None:
     z, y = table(120, 3, seed=3)
     y[np.random.default_rng(3).random(y.shape) < 0.3] = NAN
     fold = np.arange(120) % 4 - 1
-    before, whole = cross_stack(z, y, fold)
+    before = cross_stack(named(z), y, fold).logits
+    whole = fit_stack(z, y, ~np.isnan(y) & (fold >= 0)[:, None])
     for k in range(-1, 3):
-        after, _ = cross_stack(z, np.where((fold == k)[:, None], 1 - y, y), fold)
+        after = cross_stack(named(z), np.where((fold == k)[:, None], 1 - y, y), fold).logits
         own = (fold == k)[:, None] & ~np.isnan(y)
         if k < 0:
             assert (before == after).all(), "labels outside training shape nothing"
@@ -102,7 +120,7 @@ def test_weights_of_a_fold_do_not_see_its_labels() -> None:
 def test_known_cells_are_scored_by_the_stack_of_the_other_folds() -> None:
     z, y = table(90, 2, seed=4)
     fold = np.arange(90) % 3
-    out, _ = cross_stack(z, y, fold)
+    out = cross_stack(named(z), y, fold).logits
     for k in range(3):
         inside = fold == k
         part = fit_stack(z[:, ~inside], y[~inside], np.ones((60, 2), dtype=bool))

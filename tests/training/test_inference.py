@@ -21,8 +21,9 @@ import yaml
 from PIL import Image
 
 from pipeline import predict
-from pipeline.data import categories
+from pipeline.data import categories, imputed_arrays
 from pipeline.data.clean_table import read_clean, write_clean
+from pipeline.data.imputed_arrays import ImputedArrays
 from pipeline.errors import PipelineError
 from pipeline.features.store import FeatureStore
 from pipeline.predict import Predictor, predict_image
@@ -97,9 +98,10 @@ def write_imputed() -> None:
     folder.mkdir()
     write_clean(table.filled(filled), folder / "labels.csv")
     probability = np.where(unknown, 0.5, table.values).astype("float32")
-    np.save(folder / "probability.npy", probability)
-    np.save(folder / "weight.npy", np.where(unknown, 0.3, 1).astype("float32"))
-    np.save(folder / "learnable.npy", np.ones(len(COLUMNS), dtype=bool))
+    weight = np.where(unknown, 0.3, 1).astype("float32")
+    learnable = np.ones(len(COLUMNS), dtype=bool)
+    arrays = ImputedArrays(probability, probability, weight, learnable)
+    imputed_arrays.write(arrays, folder)
 
 
 @pytest.fixture(scope="module")

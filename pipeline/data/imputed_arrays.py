@@ -1,0 +1,55 @@
+"""The filled table as arrays, in one file, for the stages that follow; its CSVs are for people."""
+
+from __future__ import annotations
+
+import zipfile
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+
+from pipeline.errors import PipelineError
+
+FOLDER = Path("data/imputed")
+NAME = "arrays.npz"
+
+
+@dataclass(frozen=True)
+class ImputedArrays:
+    """Rows and columns are those of the clean table.
+
+    scores : float32 [N, A], logits before calibration.
+    probability : float32 [N, A] of 1, calibrated.
+    weight : float32 [N, A], how far a cell is to be believed in training, 0 to 1.
+    learnable : bool [A]; the columns of a categorical attribute are if one of them is.
+    """
+
+    scores: npt.NDArray[np.float32]
+    probability: npt.NDArray[np.float32]
+    weight: npt.NDArray[np.float32]
+    learnable: npt.NDArray[np.bool_]
+
+
+def write(arrays: ImputedArrays, folder: Path) -> None:
+    """The same arrays give the same bytes: NumPy dates a member of the archive 1980."""
+    np.savez(folder / NAME, **vars(arrays))
+
+
+def read(folder: Path = FOLDER) -> ImputedArrays:
+    """The arrays of the filled table in ``folder``.
+
+    Raises
+    ------
+    PipelineError
+        If the file is missing, is none of ours or lacks an array.
+    """
+    path = folder / NAME
+    try:
+        with np.load(path, allow_pickle=False) as file:
+            return ImputedArrays(**{name: file[name] for name in ImputedArrays.__annotations__})
+    except (OSError, ValueError, KeyError, AttributeError, TypeError, zipfile.BadZipFile) as error:
+        raise PipelineError(
+            f"{path}: can't be read as arrays {', '.join(ImputedArrays.__annotations__)} "
+            f"({type(error).__name__}); run `dvc repro impute`"
+        ) from error
