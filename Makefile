@@ -53,7 +53,7 @@ format: $(VENV)/.dev  ## Format the code and fix what ruff can fix
 hooks: $(VENV)/.dev  ## Install the pre-commit hooks into this clone
 	pre-commit install
 
-readme: $(VENV)/.runtime  ## Measure the stages, put the figures of the reports into the README
+readme: $(VENV)/.runtime  ## Measure the stages, put the figures of the reports into README and docs
 	python -m benchmarks.stage_times
 	python -m benchmarks.readme
 
