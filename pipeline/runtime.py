@@ -116,8 +116,9 @@ def position_free() -> bool:
 
 
 def processor_has_bfloat16() -> bool:
-    """Whether the processor computes in bfloat16 by itself, with AVX512 or AMX."""
-    return processor_has("avx512_bf16") or processor_has("amx_bf16")
+    """Whether the processor computes in bfloat16 by itself, with AVX512 or AMX, and oneDNN may."""
+    flags = ("avx512_bf16", "amx_bf16")
+    return not kept_to_avx2() and any(map(processor_has, flags))
 
 
 def processor_sums_int8() -> bool:
@@ -126,9 +127,14 @@ def processor_sums_int8() -> bool:
     With VNNI or AMX it does. With AVX2 alone, or where ONEDNN_MAX_CPU_ISA keeps to that, two
     products are added in 16 bits and saturate.
     """
-    kept_to = os.environ.get("ONEDNN_MAX_CPU_ISA", "").upper()
     flags = ("avx512_vnni", "avx_vnni", "amx_int8")
-    return kept_to not in ("SSE41", "AVX", "AVX2", "AVX512_CORE") and any(map(processor_has, flags))
+    return not kept_to_avx2() and any(map(processor_has, flags))
+
+
+def kept_to_avx2() -> bool:
+    """Whether ONEDNN_MAX_CPU_ISA keeps oneDNN from instructions for networks that are there."""
+    kept_to = os.environ.get("ONEDNN_MAX_CPU_ISA", "").upper()
+    return kept_to in ("SSE41", "AVX", "AVX2", "AVX512_CORE")
 
 
 def processor_has(flag: str, cpuinfo: Path = Path("/proc/cpuinfo")) -> bool:

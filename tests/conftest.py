@@ -23,6 +23,12 @@ settings.load_profile("unhurried")
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 runtime.choose_kernels()  # a test may import TensorFlow by itself
 ROOT = Path(__file__).resolve().parent.parent
+
+needs_bfloat16 = pytest.mark.skipif(
+    runtime.kept_to_avx2() and runtime.onednn(),
+    reason="where the processor itself has AVX-512, TensorFlow asks oneDNN for bfloat16 kernels "
+    "that ONEDNN_MAX_CPU_ISA keeps from it; a processor without takes others",
+)
 FIRST = (
     "tests/end_to_end/test_one_run.py",
     "tests/end_to_end/test_other_params.py",

@@ -60,6 +60,7 @@ def test_no_cpuinfo_means_no(tmp_path: Path) -> None:
 def test_auto_is_bfloat16_where_that_is_faster(
     monkeypatch: pytest.MonkeyPatch, flags: set[str], fast: bool, device: str, expected: str
 ) -> None:
+    monkeypatch.delenv("ONEDNN_MAX_CPU_ISA", raising=False)
     monkeypatch.setattr(runtime, "device", lambda: device)
     monkeypatch.setattr(runtime, "processor_has", lambda flag: flag in flags)
     assert runtime.precision("auto", fast) == expected

@@ -12,6 +12,7 @@ import pytest
 
 from pipeline.errors import PipelineError
 from pipeline.features import backbones, weights
+from tests.conftest import needs_bfloat16
 
 SIZE = (64, 32)
 
@@ -81,6 +82,7 @@ def test_weights_file_round_trip(random_mobilenet, tmp_path: Path) -> None:  # t
     assert (model(image).numpy() == random_mobilenet(image).numpy()).all()
 
 
+@needs_bfloat16
 def test_bfloat16_is_near_float32(random_mobilenet, tmp_path: Path) -> None:  # type: ignore[no-untyped-def]
     random_mobilenet.network.save_weights(tmp_path / "backbone.weights.h5")
     image = np.random.default_rng(0).uniform(0, 255, (2, *SIZE, 3)).astype("float32")

@@ -8,6 +8,7 @@ import pytest
 from pipeline.features import backbones, extract, weights
 from pipeline.training import heads, network
 from pipeline.training.network import Branch, WholeNetwork
+from tests.conftest import needs_bfloat16
 
 SIZE = (32, 32)
 CHANNELS = 8
@@ -110,6 +111,7 @@ def test_dropout_is_on_in_training_alone() -> None:
     assert (first.numpy() == second.numpy()).all()
 
 
+@needs_bfloat16
 def test_bfloat16_backbone_gives_float32_logits(tmp_path: Path) -> None:
     made = branch([(0, 4)])
     network.save([made], tmp_path)

@@ -28,6 +28,7 @@ from pipeline.training.fitting import DivergedError, Fit
 from pipeline.tune import __main__ as tune
 from pipeline.tune import figure, search_space, trainer
 from pipeline.tune.search_space import Choice, Result
+from tests.conftest import needs_bfloat16
 
 COLUMNS = ["trial", "filters", "dense_units", "dropout", "learning_rate", "parameters"]
 COLUMNS += ["best_epoch", "val_auc", "val_loss", "seconds", "best"]
@@ -113,7 +114,7 @@ def test_a_label_that_is_to_be_seen_is_learned_and_twice_alike() -> None:
 
 
 @pytest.mark.usefixtures("project")
-@pytest.mark.parametrize("precision", ["float32", "bfloat16"])
+@pytest.mark.parametrize("precision", ["float32", pytest.param("bfloat16", marks=needs_bfloat16)])
 def test_the_network_is_the_one_that_the_choice_says(precision: str) -> None:
     import keras
 
