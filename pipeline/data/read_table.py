@@ -194,9 +194,9 @@ def _listed(names: Sequence[str], most: int = 20) -> str:
 def _column_names(path: str | Path, rows: list[Row]) -> list[str] | None:
     """Names from the header, or None without one.
 
-    The first row is a header unless each cell after its first is a label value: no label value is
-    a sensible attribute name, and a data row has nothing else. The first cell decides nothing,
-    since an image's name may look like anything.
+    The first row is a header if its first cell is one of `IMAGE_COLUMNS`, whatever follows
+    (attributes may be named 0 and 1), and else unless each cell after its first is a label value: a
+    data row has nothing else.
     """
     line, names = rows[0]
     if len(names) < 2:
@@ -205,10 +205,11 @@ def _column_names(path: str | Path, rows: list[Row]) -> list[str] | None:
             f"row {line}: one column only ({names[0][:60]!r}), so no attribute column; expected an "
             "image column and attributes, separated by comma, tab, semicolon or spaces",
         )
-    if all(name.lower() in CELLS for name in names[1:]):
+    named = names[0].lower() in IMAGE_COLUMNS
+    if not named and all(name.lower() in CELLS for name in names[1:]):
         return None
     allowed = ", ".join(IMAGE_COLUMNS)
-    if names[0].lower() not in IMAGE_COLUMNS:
+    if not named:
         later = [name for name in names[1:] if name.lower() in IMAGE_COLUMNS]
         odd = next(name for name in names[1:] if name.lower() not in CELLS)
         advice = f"move column {later[0]!r} to the front" if later else "rename it"

@@ -54,6 +54,16 @@ def test_accepts(tmp_path: Path, name: str, content: str | bytes) -> None:
 
 
 @pytest.mark.parametrize(
+    "header", ["image,0,1", "filename,1,0", "image,NA,nan", "ID,?,1", "File,0.0,1.0"]
+)
+def test_first_cell_makes_a_header(tmp_path: Path, header: str) -> None:
+    table = read_table(write(tmp_path, "t.csv", f"{header}\nx.jpg,1,0\ny.jpg,NA,1\n"))
+    assert table.images == ["x.jpg", "y.jpg"]
+    assert table.attributes == header.split(",")[1:]
+    np.testing.assert_array_equal(table.values, [[1, 0], [NAN, 1]])
+
+
+@pytest.mark.parametrize(
     ("name", "content"),
     [
         ("labels.txt", "image_0.jpg 1 NA 0\nimage_1.jpg NA 0 1\n"),
