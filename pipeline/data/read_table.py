@@ -196,7 +196,7 @@ def _column_names(path: str | Path, rows: list[Row]) -> list[str] | None:
 
     The first row is a header if its first cell is one of `IMAGE_COLUMNS`, whatever follows
     (attributes may be named 0 and 1), and else unless each cell after its first is a label value: a
-    data row has nothing else.
+    data row has nothing else. Lone letters (y, n, t, f) may as well be attributes' names.
     """
     line, names = rows[0]
     if len(names) < 2:
@@ -206,17 +206,19 @@ def _column_names(path: str | Path, rows: list[Row]) -> list[str] | None:
             "image column and attributes, separated by comma, tab, semicolon or spaces",
         )
     named = names[0].lower() in IMAGE_COLUMNS
-    if not named and all(name.lower() in CELLS for name in names[1:]):
+    labels = [name.lower() in CELLS and not (len(name) == 1 and name.isalpha()) for name in names]
+    if not named and all(labels[1:]):
         return None
     allowed = ", ".join(IMAGE_COLUMNS)
     if not named:
         later = [name for name in names[1:] if name.lower() in IMAGE_COLUMNS]
-        odd = next(name for name in names[1:] if name.lower() not in CELLS)
+        odd = next(name for name, label in zip(names[1:], labels[1:], strict=True) if not label)
         advice = f"move column {later[0]!r} to the front" if later else "rename it"
         fail(
             path,
             f"row {line}: no image column: got {names[0]!r} as name of the first column, expected "
-            f"one of {allowed}; {advice}, or, if this row is no header, make {odd!r} a label",
+            f"one of {allowed}; {advice}, or, if this row is no header ({odd!r} may "
+            "be a name), put one above it",
         )
     seen: dict[str, int] = {}
     for number, name in enumerate(names, start=1):

@@ -85,8 +85,8 @@ def test_a_line_may_be_repeated(write: Write) -> None:
             "row 3: got 2 cells, expected 3 as in the header",
         ),
         (
-            "image,attribute,value\na.jpg,hat,yes\n",
-            "row 2, column 'value': got 'yes', expected 1, 0 or unknown (empty, NA, NaN or ?)",
+            "image,attribute,value\na.jpg,hat,maybe\n",
+            "row 2, column 'value': got 'maybe', expected 1, 0 or unknown (empty, NA, NaN or ?)",
         ),
         (
             "image,attribute,value\na.jpg,hat,1\nb.jpg,hat,1\na.jpg,hat,0\n",
