@@ -74,7 +74,8 @@ def resolve(folder: Path, name: str) -> Path:
     ------
     ImageError
         ``outside_folder`` for an absolute name and for one that leaves the folder through ``..``
-        or a symbolic link; ``missing`` where there is no regular file.
+        or a link to a folder; ``missing`` where there is no regular file. A file in the folder may
+        itself be a link to anywhere, as from a store or DVC's cache.
     """
     if "\0" in name:
         raise ImageError("missing", f"{name!r}: a file name cannot hold a NUL character")
@@ -83,7 +84,9 @@ def resolve(folder: Path, name: str) -> Path:
     path = folder / name
     # Not Path.resolve, which raises on a loop of links.
     root, real = Path(os.path.realpath(folder)), Path(os.path.realpath(path))
-    if not real.is_relative_to(root):
+    parent = Path(os.path.realpath(path.parent))
+    linked = Path(name).name not in ("", "..") and parent.is_relative_to(root)
+    if not (linked or real.is_relative_to(root)):
         lexical = Path(os.path.normpath(root / name))
         through = "a symbolic link" if lexical.is_relative_to(root) else "'..'"
         raise ImageError("outside_folder", f"{name!r} leaves the image folder through {through}")

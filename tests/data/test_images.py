@@ -439,10 +439,13 @@ def test_symbolic_links(folder: Path, tmp_path: Path) -> None:
     (folder / "loop.png").symlink_to("loop.png")
     (tmp_path / "link").symlink_to(folder)
     assert images.read_file(folder, "in.png") == (folder / "a.png").read_bytes()
+    assert images.read_file(folder, "out.png") == (tmp_path / "secret.png").read_bytes()
+    assert images.read_file(folder, "sub/../out.png") == (tmp_path / "secret.png").read_bytes()
     assert images.read_file(tmp_path / "link", "a.png") == (folder / "a.png").read_bytes()
     for name, reason in [
-        ("out.png", "outside_folder"),
         ("up/secret.png", "outside_folder"),
+        ("up/..", "outside_folder"),
+        ("up", "missing"),
         ("broken.png", "missing"),
         ("loop.png", "missing"),
     ]:
