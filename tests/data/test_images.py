@@ -498,3 +498,12 @@ def test_list_images(folder: Path) -> None:
     (folder / "folder.png").mkdir()
     found = [path.relative_to(folder).as_posix() for path in images.list_images(folder)]
     assert found == ["Z.JPG", "a.png", "sub/b.png", "sub/c.webp"]
+
+
+def test_list_images_has_every_ending_and_pictures_without_one(folder: Path) -> None:
+    for name in ("b.heic", "c.HEIF", "d.jpe", "e.mpo", "f.jxl", "notes.txt", "README"):
+        (folder / name).write_bytes(b"text of some length")
+    (folder / "g").write_bytes((folder / "a.png").read_bytes())
+    found = [path.relative_to(folder).as_posix() for path in images.list_images(folder)]
+    assert found == ["a.png", "b.heic", "c.HEIF", "d.jpe", "e.mpo", "f.jxl", "g", "sub/b.png"]
+    assert len(images.list_files(folder)) == len(found) + 2
