@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import io
+import re
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from itertools import islice
@@ -21,8 +22,11 @@ from pipeline.errors import did_you_mean, fail, one_line
 Row = tuple[int, list[str]]
 """Number of the row's first line in the file, counted from 1, and its trimmed cells."""
 
-IMAGE_COLUMNS = ("image", "filename", "file", "path", "image_name", "id")
-"""What a header may call the first column."""
+IMAGE_COLUMNS = (
+    *("image", "filename", "file", "path", "image_name", "id", "image_id", "image_path"),
+    *("image_index", "filepath", "img", "name"),
+)
+"""What a header may call the first column, in any case, with or without spaces, - and _."""
 
 _WHITESPACE = " "
 _SEPARATORS = (",", "\t", ";", _WHITESPACE)
@@ -205,13 +209,13 @@ def _column_names(path: str | Path, rows: list[Row]) -> list[str] | None:
             f"row {line}: one column only ({names[0][:60]!r}), so no attribute column; expected an "
             "image column and attributes, separated by comma, tab, semicolon or spaces",
         )
-    named = names[0].lower() in IMAGE_COLUMNS
+    named = _names_images(names[0])
     labels = [name.lower() in CELLS and not (len(name) == 1 and name.isalpha()) for name in names]
     if not named and all(labels[1:]):
         return None
     allowed = ", ".join(IMAGE_COLUMNS)
     if not named:
-        later = [name for name in names[1:] if name.lower() in IMAGE_COLUMNS]
+        later = [name for name in names[1:] if _names_images(name)]
         odd = next(name for name, label in zip(names[1:], labels[1:], strict=True) if not label)
         advice = f"move column {later[0]!r} to the front" if later else "rename it"
         fail(
@@ -229,6 +233,14 @@ def _column_names(path: str | Path, rows: list[Row]) -> list[str] | None:
             fail(path, f"row {line}: {both} are both named {name!r}; rename or remove one")
         seen[name] = number
     return names
+
+
+def _names_images(header: str) -> bool:
+    return _squeezed(header) in {_squeezed(name) for name in IMAGE_COLUMNS}
+
+
+def _squeezed(name: str) -> str:
+    return re.sub(r"[\s_-]", "", name).lower()
 
 
 def _check_rows(path: str | Path, rows: list[Row], width: int, header: int | None) -> None:

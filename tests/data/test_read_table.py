@@ -55,6 +55,15 @@ def test_accepts(tmp_path: Path, name: str, content: str | bytes) -> None:
 
 
 @pytest.mark.parametrize(
+    "name",
+    ["image_id", "file_name", "filepath", "Image Index", "ImageID", "image path", "name", "IMG"],
+)
+def test_names_of_the_image_column(tmp_path: Path, name: str) -> None:
+    table = read_table(write(tmp_path, "t.csv", f"{name},a,b\nx.jpg,1,0\ny.jpg,NA,1\n"))
+    assert (table.images, table.attributes) == (["x.jpg", "y.jpg"], ["a", "b"])
+
+
+@pytest.mark.parametrize(
     ("yes", "no", "unknown"),
     [
         ("True", "FALSE", "None"),
