@@ -252,3 +252,10 @@ def test_a_value_that_the_table_lacks(attribute: str, value: float | str, messag
     with pytest.raises(PipelineError) as error:
         corrections.apply(coloured(), [Correction("a.jpg", attribute, value, 9)])
     assert str(error.value).startswith(f"data/corrections.csv: row 9: {message}")
+
+
+@pytest.mark.parametrize("content", ["", "\n", " \r\n\n"])
+def test_an_empty_file_has_no_corrections(tmp_path: Path, content: str) -> None:
+    path = tmp_path / "corrections.csv"
+    path.write_text(content)
+    assert corrections.read(path) == []
