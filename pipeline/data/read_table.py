@@ -35,7 +35,8 @@ _SAMPLED_ROWS = 50
 
 
 def read_rows(path: str | Path) -> list[Row]:
-    """Read a table's rows, the header among them if it has one; blank lines are left out.
+    """Read a table's rows, the header among them if it has one; rows without any text are left
+    out.
 
     Raises
     ------
@@ -82,7 +83,7 @@ def _rows(text: str, separator: str) -> Iterator[Row]:
     try:
         for cells in reader:
             cells = [cell.strip() for cell in cells]
-            if len(cells) > 1 or any(cells):
+            if any(cells):
                 yield line, cells
             line = reader.line_num + 1
     except csv.Error as error:

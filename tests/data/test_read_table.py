@@ -39,6 +39,7 @@ ACCEPTED = {
         "t.csv",
         b"\xef\xbb\xbfimage,a,b\r\n\r\nx.jpg,1,0\r\n  \r\ny.jpg,NA,1\r\n\r\n",
     ),
+    "rows that hold nothing": ("t.csv", "image,a,b\n,,\nx.jpg,1,0\ny.jpg,NA,1\n , ,\n,\n"),
     "quoted": ("t.csv", '"image","a","b"\n"x.jpg","1","0"\n"y.jpg","NA","1"\n'),
     "old Mac line ends": ("t.csv", "image,a,b\rx.jpg,1,0\ry.jpg,NA,1\r"),
 }
