@@ -21,7 +21,16 @@ from pipeline.errors import PipelineError, run
 from pipeline.files import replace_file
 from pipeline.training.inference import Predictor
 
-__all__ = ["Predictor", "expand", "load", "main", "predict_image", "predictions", "write"]
+__all__ = [
+    "Predictor",
+    "expand",
+    "left_out",
+    "load",
+    "main",
+    "predict_image",
+    "predictions",
+    "write",
+]
 EXIT_SOME_FAILED = 1
 UNDECODABLE = "backslashreplace"
 """A file's name need not be text: its other bytes are written as escapes."""
@@ -52,6 +61,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     runtime.prepare(seed=0)
     predictor = Predictor()
     names = [one.name for one in predictor.attributes]
+    if others := left_out(options.paths):
+        print(f"{others} other files in the folders are no pictures: left out", file=sys.stderr)
     failed = write(predictions(predictor, files), names, options.out)
     if failed:
         print(f"{failed} of {len(files)} pictures could not be read", file=sys.stderr)
@@ -67,6 +78,12 @@ def expand(paths: Sequence[Path]) -> list[Path]:
     for path in paths:
         files += images.list_images(path) if path.is_dir() else [path]
     return files
+
+
+def left_out(paths: Sequence[Path]) -> int:
+    """How many files below the folders among ``paths`` `expand` leaves out."""
+    folders = [path for path in paths if path.is_dir()]
+    return sum(not images.is_image(file) for one in folders for file in images.list_files(one))
 
 
 def predictions(model: Predictor, files: Sequence[Path]) -> Iterator[dict[str, Any]]:

@@ -57,3 +57,12 @@ def test_a_picture_or_why_there_is_none(tmp_path: Path) -> None:
     assert predict.load(tmp_path / "b.png", (8, 6)) == "empty_file: the file has no bytes"
     gone = predict.load(tmp_path / "gone.png", (8, 6))
     assert gone == "unreadable: No such file or directory"
+
+
+def test_a_folder_s_pictures_are_rows_and_the_rest_is_counted(tmp_path: Path) -> None:
+    for name in ("a.heic", "b.jpe", "notes.txt", "LICENSE"):
+        (tmp_path / name).write_text("no picture's bytes")
+    Image.new("RGB", (3, 2)).save(tmp_path / "c", format="PNG")
+    files = predict.expand([tmp_path, tmp_path / "notes.txt"])
+    assert [path.name for path in files] == ["a.heic", "b.jpe", "c", "notes.txt"]
+    assert predict.left_out([tmp_path, tmp_path / "notes.txt"]) == 2

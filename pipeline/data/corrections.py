@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -28,7 +29,7 @@ class Correction:
 def read(path: str | Path = PATH, categorical: Collection[str] = ()) -> list[Correction]:
     """The corrections of a file with the columns image, attribute, value; further ones are ignored,
     so that lines of reports/review.csv can be pasted. ``categorical`` names the attributes whose
-    values may be any text.
+    values may be any text. A file that is empty or not there has none.
 
     Raises
     ------
@@ -37,6 +38,9 @@ def read(path: str | Path = PATH, categorical: Collection[str] = ()) -> list[Cor
     """
     if not Path(path).exists():
         return []
+    with suppress(OSError):  # which read_rows reports
+        if not Path(path).read_bytes().strip():
+            return []
     (_, header), *rows = read_rows(path)
     names = [name.strip().lower() for name in header]
     if missing := [name for name in COLUMNS if name not in names]:

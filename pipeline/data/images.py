@@ -17,10 +17,11 @@ import numpy.typing as npt
 from PIL import Image, ImageOps
 
 SUFFIXES = frozenset(
-    {".avif", ".bmp", ".gif", ".jfif", ".jp2", ".jpeg", ".jpg"}
-    | {".pgm", ".png", ".ppm", ".tif", ".tiff", ".webp"}
+    {".avif", ".bmp", ".gif", ".heic", ".heif", ".jfif", ".jp2", ".jpe", ".jpeg", ".jpg", ".jxl"}
+    | {".mpo", ".pgm", ".png", ".ppm", ".tif", ".tiff", ".webp"}
 )
-"""Lower-case endings by which `list_images` knows an image; `decode` looks at bytes only."""
+"""Lower-case endings by which `list_images` knows an image, among them formats that can't be
+decoded, so that nobody misses them; `decode` looks at bytes only."""
 
 REASONS = (
     *("missing", "outside_folder", "unreadable", "empty_file", "not_an_image", "truncated"),
@@ -74,7 +75,8 @@ def resolve(folder: Path, name: str) -> Path:
     ------
     ImageError
         ``outside_folder`` for an absolute name and for one that leaves the folder through ``..``
-        or a symbolic link; ``missing`` where there is no regular file.
+        or a link to a folder; ``missing`` where there is no regular file. A file in the folder may
+        itself be a link to anywhere, as from a store or DVC's cache.
     """
     if "\0" in name:
         raise ImageError("missing", f"{name!r}: a file name cannot hold a NUL character")
@@ -83,7 +85,9 @@ def resolve(folder: Path, name: str) -> Path:
     path = folder / name
     # Not Path.resolve, which raises on a loop of links.
     root, real = Path(os.path.realpath(folder)), Path(os.path.realpath(path))
-    if not real.is_relative_to(root):
+    parent = Path(os.path.realpath(path.parent))
+    linked = Path(name).name not in ("", "..") and parent.is_relative_to(root)
+    if not (linked or real.is_relative_to(root)):
         lexical = Path(os.path.normpath(root / name))
         through = "a symbolic link" if lexical.is_relative_to(root) else "'..'"
         raise ImageError("outside_folder", f"{name!r} leaves the image folder through {through}")
@@ -121,7 +125,26 @@ def read_file(folder: Path, name: str) -> bytes:
 
 
 def list_images(folder: Path) -> list[Path]:
-    """The files below a folder that end in one of `SUFFIXES`, in any case, sorted.
+    """The images below a folder, sorted: files that end in one of `SUFFIXES`, in any case, and
+    those without an ending whose first bytes are an image's."""
+    return [path for path in list_files(folder) if is_image(path)]
+
+
+def is_image(path: Path) -> bool:
+    """Whether a file's ending, or without one its first bytes, are those of an image."""
+    if path.suffix:
+        return path.suffix.lower() in SUFFIXES
+    try:
+        with path.open("rb") as stream:
+            start = stream.read(16)
+    except OSError:
+        return False
+    accepts = (Image.OPEN[name][1] for name in _LONG_SIGNATURE if name in Image.OPEN)
+    return any(accept is not None and accept(start) for accept in accepts)
+
+
+def list_files(folder: Path) -> list[Path]:
+    """The files below a folder, sorted.
 
     Hidden files and folders are passed over (``._x.jpg`` and ``.ipynb_checkpoints`` hold no
     images of the user's), and links to folders are not followed.
@@ -130,7 +153,7 @@ def list_images(folder: Path) -> list[Path]:
     for parent, folders, names in os.walk(folder):
         folders[:] = [name for name in folders if not name.startswith(".")]
         paths = (Path(parent, name) for name in names if not name.startswith("."))
-        found += [path for path in paths if path.suffix.lower() in SUFFIXES and path.is_file()]
+        found += [path for path in paths if path.is_file()]
     return sorted(found)
 
 

@@ -16,11 +16,19 @@ from pipeline.data.categories import Attribute, Texts
 from pipeline.errors import fail
 
 SPLITS = ("train", "val", "test")
-UNKNOWN = ("", "na", "nan", "?")
-"""What stands for an unknown cell, in lower case."""
-CELLS = {"1": 1.0, "1.0": 1.0, "0": 0.0, "0.0": 0.0} | dict.fromkeys(UNKNOWN, float("nan"))
+UNKNOWN = (
+    *("", "na", "nan", "?", "n/a", "none", "null", "<na>", "#n/a", "#na", "#n/a n/a"),
+    *("-nan", "1.#ind", "-1.#ind", "1.#qnan", "-1.#qnan"),
+)
+"""What stands for an unknown cell, in lower case: the question mark, and what pandas.read_csv takes
+for missing."""
+CELLS = (
+    dict.fromkeys(("1", "1.0", "1,0", "true", "yes", "t", "y"), 1.0)
+    | dict.fromkeys(("0", "0.0", "0,0", "false", "no", "f", "n"), 0.0)
+    | dict.fromkeys(UNKNOWN, float("nan"))
+)
 """The number of a binary cell's text, in lower case."""
-ALLOWED = "1, 0 or unknown (empty, NA, NaN or ?)"
+ALLOWED = "1, 0 or unknown (empty, NA, NaN or ?), or True, False, yes or no"
 
 
 @dataclass(frozen=True, eq=False)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import io
+import re
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from itertools import islice
@@ -21,8 +22,11 @@ from pipeline.errors import did_you_mean, fail, one_line
 Row = tuple[int, list[str]]
 """Number of the row's first line in the file, counted from 1, and its trimmed cells."""
 
-IMAGE_COLUMNS = ("image", "filename", "file", "path", "image_name", "id")
-"""What a header may call the first column."""
+IMAGE_COLUMNS = (
+    *("image", "filename", "file", "path", "image_name", "id", "image_id", "image_path"),
+    *("image_index", "filepath", "img", "name"),
+)
+"""What a header may call the first column, in any case, with or without spaces, - and _."""
 
 _WHITESPACE = " "
 _SEPARATORS = (",", "\t", ";", _WHITESPACE)
@@ -31,7 +35,8 @@ _SAMPLED_ROWS = 50
 
 
 def read_rows(path: str | Path) -> list[Row]:
-    """Read a table's rows, the header among them if it has one; blank lines are left out.
+    """Read a table's rows, the header among them if it has one; rows without any text are left
+    out.
 
     Raises
     ------
@@ -78,7 +83,7 @@ def _rows(text: str, separator: str) -> Iterator[Row]:
     try:
         for cells in reader:
             cells = [cell.strip() for cell in cells]
-            if len(cells) > 1 or any(cells):
+            if any(cells):
                 yield line, cells
             line = reader.line_num + 1
     except csv.Error as error:
@@ -194,9 +199,9 @@ def _listed(names: Sequence[str], most: int = 20) -> str:
 def _column_names(path: str | Path, rows: list[Row]) -> list[str] | None:
     """Names from the header, or None without one.
 
-    The first row is a header unless each cell after its first is a label value: no label value is
-    a sensible attribute name, and a data row has nothing else. The first cell decides nothing,
-    since an image's name may look like anything.
+    The first row is a header if its first cell is one of `IMAGE_COLUMNS`, whatever follows
+    (attributes may be named 0 and 1), and else unless each cell after its first is a label value: a
+    data row has nothing else. Lone letters (y, n, t, f) may as well be attributes' names.
     """
     line, names = rows[0]
     if len(names) < 2:
@@ -205,17 +210,20 @@ def _column_names(path: str | Path, rows: list[Row]) -> list[str] | None:
             f"row {line}: one column only ({names[0][:60]!r}), so no attribute column; expected an "
             "image column and attributes, separated by comma, tab, semicolon or spaces",
         )
-    if all(name.lower() in CELLS for name in names[1:]):
+    named = _names_images(names[0])
+    labels = [name.lower() in CELLS and not (len(name) == 1 and name.isalpha()) for name in names]
+    if not named and all(labels[1:]):
         return None
     allowed = ", ".join(IMAGE_COLUMNS)
-    if names[0].lower() not in IMAGE_COLUMNS:
-        later = [name for name in names[1:] if name.lower() in IMAGE_COLUMNS]
-        odd = next(name for name in names[1:] if name.lower() not in CELLS)
+    if not named:
+        later = [name for name in names[1:] if _names_images(name)]
+        odd = next(name for name, label in zip(names[1:], labels[1:], strict=True) if not label)
         advice = f"move column {later[0]!r} to the front" if later else "rename it"
         fail(
             path,
             f"row {line}: no image column: got {names[0]!r} as name of the first column, expected "
-            f"one of {allowed}; {advice}, or, if this row is no header, make {odd!r} a label",
+            f"one of {allowed}; {advice}, or, if this row is no header ({odd!r} may "
+            "be a name), put one above it",
         )
     seen: dict[str, int] = {}
     for number, name in enumerate(names, start=1):
@@ -226,6 +234,14 @@ def _column_names(path: str | Path, rows: list[Row]) -> list[str] | None:
             fail(path, f"row {line}: {both} are both named {name!r}; rename or remove one")
         seen[name] = number
     return names
+
+
+def _names_images(header: str) -> bool:
+    return _squeezed(header) in {_squeezed(name) for name in IMAGE_COLUMNS}
+
+
+def _squeezed(name: str) -> str:
+    return re.sub(r"[\s_-]", "", name).lower()
 
 
 def _check_rows(path: str | Path, rows: list[Row], width: int, header: int | None) -> None:

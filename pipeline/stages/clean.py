@@ -109,7 +109,9 @@ def _check_any_found(
         return
     tried = folder / names[reasons.index("missing")]
     files = images.list_images(folder)
-    holds = f"it holds {len(files)} others, as {files[0].name}" if files else "it holds no image"
+    holds = "it holds no image"
+    if files:  # the name that a table would give it, not its last part alone
+        holds = f"it holds {len(files)} others, as {files[0].relative_to(folder).as_posix()}"
     raise PipelineError(
         f"{folder}: none of the {len(names)} images that {table} names is there (tried "
         f"{tried}; {holds}); set data.images in params.yaml, or write the names as in "

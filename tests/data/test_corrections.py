@@ -85,8 +85,8 @@ def test_a_line_may_be_repeated(write: Write) -> None:
             "row 3: got 2 cells, expected 3 as in the header",
         ),
         (
-            "image,attribute,value\na.jpg,hat,yes\n",
-            "row 2, column 'value': got 'yes', expected 1, 0 or unknown (empty, NA, NaN or ?)",
+            "image,attribute,value\na.jpg,hat,maybe\n",
+            "row 2, column 'value': got 'maybe', expected 1, 0 or unknown (empty, NA, NaN or ?)",
         ),
         (
             "image,attribute,value\na.jpg,hat,1\nb.jpg,hat,1\na.jpg,hat,0\n",
@@ -252,3 +252,10 @@ def test_a_value_that_the_table_lacks(attribute: str, value: float | str, messag
     with pytest.raises(PipelineError) as error:
         corrections.apply(coloured(), [Correction("a.jpg", attribute, value, 9)])
     assert str(error.value).startswith(f"data/corrections.csv: row 9: {message}")
+
+
+@pytest.mark.parametrize("content", ["", "\n", " \r\n\n"])
+def test_an_empty_file_has_no_corrections(tmp_path: Path, content: str) -> None:
+    path = tmp_path / "corrections.csv"
+    path.write_text(content)
+    assert corrections.read(path) == []

@@ -439,10 +439,13 @@ def test_symbolic_links(folder: Path, tmp_path: Path) -> None:
     (folder / "loop.png").symlink_to("loop.png")
     (tmp_path / "link").symlink_to(folder)
     assert images.read_file(folder, "in.png") == (folder / "a.png").read_bytes()
+    assert images.read_file(folder, "out.png") == (tmp_path / "secret.png").read_bytes()
+    assert images.read_file(folder, "sub/../out.png") == (tmp_path / "secret.png").read_bytes()
     assert images.read_file(tmp_path / "link", "a.png") == (folder / "a.png").read_bytes()
     for name, reason in [
-        ("out.png", "outside_folder"),
         ("up/secret.png", "outside_folder"),
+        ("up/..", "outside_folder"),
+        ("up", "missing"),
         ("broken.png", "missing"),
         ("loop.png", "missing"),
     ]:
@@ -495,3 +498,12 @@ def test_list_images(folder: Path) -> None:
     (folder / "folder.png").mkdir()
     found = [path.relative_to(folder).as_posix() for path in images.list_images(folder)]
     assert found == ["Z.JPG", "a.png", "sub/b.png", "sub/c.webp"]
+
+
+def test_list_images_has_every_ending_and_pictures_without_one(folder: Path) -> None:
+    for name in ("b.heic", "c.HEIF", "d.jpe", "e.mpo", "f.jxl", "notes.txt", "README"):
+        (folder / name).write_bytes(b"text of some length")
+    (folder / "g").write_bytes((folder / "a.png").read_bytes())
+    found = [path.relative_to(folder).as_posix() for path in images.list_images(folder)]
+    assert found == ["a.png", "b.heic", "c.HEIF", "d.jpe", "e.mpo", "f.jxl", "g", "sub/b.png"]
+    assert len(images.list_files(folder)) == len(found) + 2

@@ -76,8 +76,10 @@ def test_taken_rows_keep_their_texts() -> None:
 
 
 def test_texts_are_trimmed_and_empty_where_unknown() -> None:
-    given = np.array(["red", " blue", "NA", "red ", "", "?", "nAn", "Red"], dtype=object)
-    assert text_cells(given).tolist() == ["red", "blue", "", "red", "", "", "", "Red"]
+    given = np.array(
+        ["red", " blue", "NA", "red ", "", "?", "nAn", "Red", "N/A", "<NA>"], dtype=object
+    )
+    assert text_cells(given).tolist() == ["red", "blue", "", "red", "", "", "", "Red", "", ""]
     assert text_cells(given[:0]).tolist() == []
 
 

@@ -8,9 +8,10 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from pandas._libs.parsers import STR_NA_VALUES
 
 from pipeline.data.categories import Attribute
-from pipeline.data.labels import CELLS
+from pipeline.data.labels import CELLS, UNKNOWN
 from pipeline.data.read_table import read_table
 from pipeline.errors import PipelineError
 
@@ -38,6 +39,7 @@ ACCEPTED = {
         "t.csv",
         b"\xef\xbb\xbfimage,a,b\r\n\r\nx.jpg,1,0\r\n  \r\ny.jpg,NA,1\r\n\r\n",
     ),
+    "rows that hold nothing": ("t.csv", "image,a,b\n,,\nx.jpg,1,0\ny.jpg,NA,1\n , ,\n,\n"),
     "quoted": ("t.csv", '"image","a","b"\n"x.jpg","1","0"\n"y.jpg","NA","1"\n'),
     "old Mac line ends": ("t.csv", "image,a,b\rx.jpg,1,0\ry.jpg,NA,1\r"),
 }
@@ -51,6 +53,52 @@ def test_accepts(tmp_path: Path, name: str, content: str | bytes) -> None:
     assert table.values.dtype == np.float32
     np.testing.assert_array_equal(table.values, [[1, 0], [NAN, 1]])
     assert (table.split, table.merged) == (None, 0)
+
+
+@pytest.mark.parametrize(
+    "name",
+    ["image_id", "file_name", "filepath", "Image Index", "ImageID", "image path", "name", "IMG"],
+)
+def test_names_of_the_image_column(tmp_path: Path, name: str) -> None:
+    table = read_table(write(tmp_path, "t.csv", f"{name},a,b\nx.jpg,1,0\ny.jpg,NA,1\n"))
+    assert (table.images, table.attributes) == (["x.jpg", "y.jpg"], ["a", "b"])
+
+
+@pytest.mark.parametrize(
+    ("yes", "no", "unknown"),
+    [
+        ("True", "FALSE", "None"),
+        ("yes", "No", "null"),
+        ("t", "F", "N/A"),
+        ("Y", "n", "<NA>"),
+        ("1,0", "0,0", "#N/A"),
+    ],
+)
+def test_words_for_labels(tmp_path: Path, yes: str, no: str, unknown: str) -> None:
+    content = f"image;a;b\nx.jpg;{yes};{no}\ny.jpg;{unknown};{yes}\n"
+    table = read_table(write(tmp_path, "t.csv", content))
+    np.testing.assert_array_equal(table.values, [[1, 0], [NAN, 1]])
+
+
+def test_what_pandas_takes_for_missing_is_unknown() -> None:
+    assert {text.lower() for text in STR_NA_VALUES} < {*UNKNOWN}
+
+
+def test_words_make_a_row_but_lone_letters_may_be_names(tmp_path: Path) -> None:
+    table = read_table(write(tmp_path, "t.csv", "x.jpg,True,no\ny.jpg,None,yes\n"))
+    np.testing.assert_array_equal(table.values, [[1, 0], [NAN, 1]])
+    with pytest.raises(PipelineError, match=r"row 1: no image column: got 'photo'.*'t'"):
+        read_table(write(tmp_path, "t.csv", "photo,t,f\ny.jpg,1,0\n"))
+
+
+@pytest.mark.parametrize(
+    "header", ["image,0,1", "filename,1,0", "image,NA,nan", "ID,?,1", "File,0.0,1.0"]
+)
+def test_first_cell_makes_a_header(tmp_path: Path, header: str) -> None:
+    table = read_table(write(tmp_path, "t.csv", f"{header}\nx.jpg,1,0\ny.jpg,NA,1\n"))
+    assert table.images == ["x.jpg", "y.jpg"]
+    assert table.attributes == header.split(",")[1:]
+    np.testing.assert_array_equal(table.values, [[1, 0], [NAN, 1]])
 
 
 @pytest.mark.parametrize(
@@ -112,15 +160,15 @@ REFUSED = {
     "no image column": ("a,b\n1,0\n", ["row 1", "no image column", "'a'", "filename", "rename"]),
     "image column not first": ("n,image,a\n0,x.jpg,1\n", ["no image column", "'image'", "front"]),
     "bad value in the first row of a table without header": (
-        "x.jpg 1 yes\ny.jpg 0 1\n",
-        ["row 1", "no image column", "'x.jpg'", "'yes'"],
+        "x.jpg 1 maybe\ny.jpg 0 1\n",
+        ["row 1", "no image column", "'x.jpg'", "'maybe'", "put one above it"],
     ),
     "ragged, short": ("image,a,b\nx.jpg,1,0\ny.jpg,1\n", ["row 3", "2 cells", "3", "header"]),
     "ragged, long": ("image,a,b\n\nx.jpg,1,0,1\n", ["row 3", "4 cells", "3"]),
     "ragged, no header": ("x.jpg 1 0\ny.jpg 1\n", ["row 2", "2 cells", "as in row 1"]),
     "bad value": (
-        "image,a,b\nx.jpg,1,0\ny.jpg,1,yes\nz.jpg,2,0\n",
-        ["row 3", "column 'b'", "'yes'", "1, 0 or unknown", "1 more"],
+        "image,a,b\nx.jpg,1,0\ny.jpg,1,maybe\nz.jpg,2,0\n",
+        ["row 3", "column 'b'", "'maybe'", "1, 0 or unknown", "1 more"],
     ),
     "minus one": ("image,a\nx.jpg,-1\n", ["row 2", "column 'a'", "'-1'"]),
     "bad value after a blank line": ("image,a\n\n\nx.jpg,x\n", ["row 4", "'x'"]),
@@ -186,7 +234,8 @@ def test_any_spelling_of_a_cell_reads_as_its_value(
 ) -> None:
     rows = [["1", "0", ""], *rows]
     lines = [["image", "a", "b", "c"], *([f"{i}.jpg", *row] for i, row in enumerate(rows))]
-    text = "\n".join(separator.join(line) for line in lines)
+    quoted = [[f'"{cell}"' if "," in cell else cell for cell in line] for line in lines]
+    text = "\n".join(separator.join(line) for line in quoted)
     table = read_table(write(tmp_path_factory.mktemp("any"), "t.csv", text))
     expected = [[CELLS[cell.lower()] for cell in row] for row in rows]
     np.testing.assert_array_equal(table.values, expected)

@@ -195,6 +195,15 @@ def test_names_without_their_suffix(project: Path) -> None:
     assert "it holds 19 others, as 000.jpg" in str(caught.value)
 
 
+def test_the_example_has_its_path_below_the_folder(project: Path) -> None:
+    set_params(project, attributes=None)
+    (project / "nested").mkdir()
+    (project / "pictures").rename(project / "nested" / "day0")
+    (project / "nested").rename(project / "pictures")
+    with pytest.raises(PipelineError, match=r"others, as day0/000\.jpg\)"):
+        stage.main()
+
+
 def test_every_image_broken(project: Path) -> None:
     for path in (project / "pictures").iterdir():
         path.write_bytes(b"")
