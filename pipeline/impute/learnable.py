@@ -78,6 +78,19 @@ def assess(
     return found
 
 
+def lacking(labels: np.ndarray) -> tuple[int, int] | None:
+    """The rarer class and its number of labels where they are fewer than `LEAST`, so that `assess`
+    tests nothing; None where there are enough of both.
+
+    Parameters
+    ----------
+    labels : [n] of 1, 0 and NaN, of training images.
+    """
+    counts = {value: int((labels == value).sum()) for value in (1, 0)}
+    rarer = min(counts, key=lambda value: counts[value])
+    return (rarer, counts[rarer]) if counts[rarer] < LEAST else None
+
+
 def _within_folds(logits: np.ndarray, labels: np.ndarray, fold: np.ndarray) -> float:
     """AUC over the pairs of a positive and a negative of the same fold.
 

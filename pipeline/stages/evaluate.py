@@ -113,7 +113,7 @@ def main() -> None:
     if not backbone["pretrained"]:
         log.warning("the backbone's weights are random, not pretrained: scores are a demo's")
     for name in unlearnable:
-        log.warning("%s: not learnable from the pictures; its filled cells are a guess", name)
+        log.warning("%s: not shown to be learnable; its filled cells are a guess", name)
     for warning in summary["warnings"]:
         log.warning("%s", warning)
     log.info("%s", tables.effect_of_imputing(variants, card.missing))

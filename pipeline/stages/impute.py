@@ -24,8 +24,11 @@ from pipeline.features.store import FeatureStore
 from pipeline.files import replace_directory, write_csv, write_json
 from pipeline.impute import review
 from pipeline.impute.imputer import Imputation, Imputer, Settings, Table
+from pipeline.impute.learnable import LEAST, lacking
 
 log = logging.getLogger("impute")
+SHOWN = 3
+"""Images that are named where an attribute has too few labels."""
 
 
 def main() -> None:
@@ -185,11 +188,7 @@ def _report(table: LabelTable, filled: Imputation, kept: np.ndarray) -> None:
             _report_categorical(one, filled, kept)
             continue
         if not filled.learnable[a]:
-            log.warning(
-                "%s: NOT LEARNABLE: AUC %.3f can't be told from chance (p %.2g); %d cells take its "
-                "prevalence",
-                *(name, filled.learnability[a].auc, filled.learnability[a].p_value, cells.sum()),
-            )
+            log.warning("%s: %s", name, not_learnable(table, filled, kept, a))
             continue
         row = filled.audit.iloc[a]
         log.info(
@@ -201,21 +200,46 @@ def _report(table: LabelTable, filled: Imputation, kept: np.ndarray) -> None:
         log.warning("%s", warning)
 
 
+def not_learnable(table: LabelTable, filled: Imputation, kept: np.ndarray, a: int) -> str:
+    """Why binary attribute ``a`` is not called learnable, and what its unknown cells take.
+
+    With too few labels nothing was tested: that is said, and which images are most likely to be of
+    the class that lacks them, by what pictures tell.
+    """
+    unknown = np.isnan(table.values[:, a])
+    taken = f"{kept[:, a].sum()} of {unknown.sum()} unknown cells take its prevalence"
+    few = lacking(table.values[np.array(table.split) == "train", a])
+    found = filled.learnability[a]
+    if few is None:
+        chance = f"AUC {found.auc:.3f} can't be told from chance (p {found.p_value:.2g})"
+        return f"NOT LEARNABLE: {chance}; {taken}"
+    value, count = few
+    scores = filled.image_scores[unknown, a] * (1 if value else -1)
+    likely = np.flatnonzero(unknown)[np.argsort(-scores, kind="stable")][:SHOWN]
+    look = (
+        f"look first at {', '.join(table.images[row] for row in likely)}; " if len(likely) else ""
+    )
+    return (
+        f"TOO FEW LABELS: {count} known {'positives' if value else 'negatives'} among training "
+        f"images, {LEAST} needed to test it; {look}{taken}"
+    )
+
+
 def _report_categorical(one: Attribute, filled: Imputation, kept: np.ndarray) -> None:
     row = filled.categorical.set_index("attribute").loc[one.name]
-    learnable = filled.learnable[one.start : one.stop]
-    if not learnable.any():
+    found = filled.learnable[one.start : one.stop]
+    if not found.any():
         log.warning(
             "%s: NOT LEARNABLE: none of its %d values can be told from chance; %d cells take the "
             "most frequent one",
-            *(one.name, len(learnable), kept[:, one.start].sum()),
+            *(one.name, len(found), kept[:, one.start].sum()),
         )
         return
     log.info(
         "%s: %d unknown cells filled, expected accuracy %.3f (%.3f to %.3f), %.3f by the most "
         "frequent value; %d of its %d values can be told from chance",
         *(one.name, kept[:, one.start].sum(), row["accuracy"], row["accuracy_low"]),
-        *(row["accuracy_high"], row["majority_accuracy"], learnable.sum(), len(learnable)),
+        *(row["accuracy_high"], row["majority_accuracy"], found.sum(), len(found)),
     )
 
 
