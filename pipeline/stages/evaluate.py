@@ -63,6 +63,10 @@ def main() -> None:
     test_table = tables.attribute_table(
         clean.attributes, known, probability, thresholds, decided=decided
     )
+    learned = clean.values[np.array(clean.split) == "train"]
+    cells = (~np.isnan(learned)).sum(axis=0)
+    shares = np.nansum(learned, axis=0) / np.where(cells, cells, np.nan)
+    test_table = tables.with_guesses(test_table, shares)
     scores = multilabel_scores(known, probability, thresholds, softmax)
     scored = targets.of_learnable(known, learnable)
     unlearnable = [one.name for one in clean.layout if not learnable[one.start]]
@@ -84,6 +88,7 @@ def main() -> None:
         **_imputation_scores(heads_table, learnable),
         "demo_truth": tables.of_demo(truth, VISUAL_ATTRIBUTES, COIN),
         "test": {name: scores.get(name) for name in HEADLINES},
+        "guesses": tables.against_guesses(test_table),
         "categories": {
             name: by_category[name].mean() for name in ("expected_accuracy", "accuracy", "f1_macro")
         },
@@ -117,6 +122,8 @@ def main() -> None:
     for warning in summary["warnings"]:
         log.warning("%s", warning)
     log.info("%s", tables.effect_of_imputing(variants, card.missing))
+    for line in tables.no_better_than_guesses(test_table):
+        log.warning("%s", line)
     log.info("test: %s", ", ".join(f"{k} {v:.4g}" for k, v in scores.items()))
 
 
