@@ -243,10 +243,9 @@ def with_guesses(table: pd.DataFrame, shares: Sequence[float] | np.ndarray) -> p
     guess = np.asarray(shares, dtype=np.float64)
     positive = table["positive"] / table["known"].where(table["known"] > 0)
     majority = np.where(guess >= 0.5, positive, 1 - positive)
-    return table.assign(
-        prevalence_brier=positive * (1 - guess) ** 2 + (1 - positive) * guess**2,
-        majority_accuracy=np.where(np.isnan(guess), np.nan, majority),
-    )
+    majority = np.where(np.isnan(guess), np.nan, majority)
+    brier = positive * (1 - guess) ** 2 + (1 - positive) * guess**2
+    return table.assign(prevalence_brier=brier.round(6), majority_accuracy=majority.round(6))
 
 
 def against_guesses(table: pd.DataFrame) -> dict[str, float]:
