@@ -222,6 +222,22 @@ def test_no_such_file_and_no_yaml(tmp_path: Path) -> None:
         params.load(broken)
 
 
+@pytest.mark.parametrize(
+    "text",
+    ["seed: 1\nseed: 2", "seed: 2024-02-30", "seed: 0b_", "seed: !!int ''", "[" * 500, "\x00", "3"],
+    ids=["duplicate", "date", "binary", "no number", "brackets", "NUL", "number"],
+)
+def test_hostile_yaml_is_one_line(tmp_path: Path, text: str) -> None:
+    path = tmp_path / "params.yaml"
+    path.write_text(text, encoding="utf-8")
+    with pytest.raises(PipelineError) as caught:
+        params.load(path)
+    message = str(caught.value)
+    assert message.startswith(f"{path}: ")
+    assert "\n" not in message
+    assert len(message) < 500 + len(str(path))
+
+
 def test_exponent_as_dvc_writes_it(tmp_path: Path, root: Path) -> None:
     """`dvc exp run -S learning_rate=1e-5` leaves 1e-05 in the file, a text to PyYAML."""
     text = (root / "params.yaml").read_text(encoding="utf-8")
