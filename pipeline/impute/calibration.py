@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 import numpy as np
 import numpy.typing as npt
-from scipy.optimize import brentq, minimize
-from scipy.special import expit
+from scipy.optimize import brentq, minimize, minimize_scalar
+from scipy.special import expit, logsumexp
 from sklearn.isotonic import IsotonicRegression
 
+from pipeline.data.categories import binary_columns, truth
 from pipeline.impute.cross_fitting import log_odds, logit
 from pipeline.metrics.scores import log_loss
 
@@ -86,6 +87,87 @@ def fit(method: str, logits: np.ndarray, labels: np.ndarray) -> Calibrator:
     if method == "isotonic" and len(labels) < FEW:
         method = "platt"
     return METHODS[method](np.asarray(logits, dtype=np.float64), np.asarray(labels))
+
+
+def shared(
+    logits: np.ndarray, labels: np.ndarray, softmax: Sequence[tuple[int, int]] = ()
+) -> tuple[Floats, Floats]:
+    """Slopes and offsets [A] that calibrate a classifier's logits, from few labels.
+
+    One slope and one offset for all binary columns, one slope for all categorical attributes: the
+    dozen labels that an attribute has for this would not bear more. Without labels, 1 and 0.
+
+    Parameters
+    ----------
+    logits, labels : [n, A] of images that the classifier was not fitted on; NaN for unknown.
+    softmax : (start, stop) of the columns of each categorical attribute.
+    """
+    slope, offset = np.ones(logits.shape[1]), np.zeros(logits.shape[1])
+    binary = binary_columns(logits.shape[1], softmax)
+    known = ~np.isnan(labels[:, binary])
+    y = labels[:, binary][known]
+    if len(np.unique(y)) == 2:
+        z = np.asarray(logits[:, binary][known], dtype=np.float64)
+        calibrator = platt(z, y)
+        at_zero, at_one = logit(calibrator(np.array([0.0, 1.0])), bound=30.0)
+        slope[binary], offset[binary] = at_one - at_zero, at_zero
+    cells = [(logits[:, a:b], truth(labels[:, a:b])) for a, b in softmax]
+    if any((value >= 0).any() for _, value in cells):
+        factor = _softmax_slope(cells)
+        for a, b in softmax:
+            slope[a:b] = factor
+    return slope, offset
+
+
+def of_classifier(
+    logits: np.ndarray,
+    labels: np.ndarray,
+    fitted: np.ndarray,
+    learnable: np.ndarray,
+    softmax: Sequence[tuple[int, int]] = (),
+    balance: np.ndarray | float = 0.0,
+) -> tuple[Floats, Floats]:
+    """Slopes and offsets [A] that make a classifier's logits its answer: `shared`, and the
+    prevalence of attributes that are not learnable, whatever the picture.
+
+    Parameters
+    ----------
+    logits, labels : see `shared`; fitted : [N, A] the labels that it was fitted on.
+    learnable : bool [A], the same for all columns of an attribute.
+    balance : one or [A], what the loss added to the logits by weighing one class more.
+    """
+    judged = np.where(learnable, labels, np.nan)
+    slope, offset = shared(logits - balance, judged, softmax)
+    offset -= slope * balance
+    guess = ~np.asarray(learnable)
+    slope[guess] = 0.0
+    offset[guess] = prevalence_logits(fitted, softmax)[guess]
+    return slope, offset
+
+
+def prevalence_logits(labels: np.ndarray, softmax: Sequence[tuple[int, int]] = ()) -> Floats:
+    """Logits [A] that say the prevalence among the known cells of [N, A], one cell added to each
+    class or value."""
+    out = np.array([log_odds(y[~np.isnan(y)]) for y in labels.T], dtype=np.float64)
+    for start, stop in softmax:
+        counts = np.nansum(labels[:, start:stop], axis=0) + 1
+        out[start:stop] = np.log(counts / counts.sum())
+    return out
+
+
+def _softmax_slope(cells: Sequence[tuple[np.ndarray, np.ndarray]]) -> float:
+    """The factor of logits [n, V] of least log-loss on the values [n], -1 and -2 left out; within
+    e^-3 and e^3, one cell's worth of penalty holding it near 1."""
+
+    def loss(power: float) -> float:
+        total = 0.5 * power**2
+        for logits, value in cells:
+            rows = np.flatnonzero(value >= 0)
+            z = np.exp(power) * np.asarray(logits[rows], dtype=np.float64)
+            total += float(np.sum(logsumexp(z, axis=1) - z[np.arange(len(rows)), value[rows]]))
+        return total
+
+    return float(np.exp(minimize_scalar(loss, bounds=(-3, 3), method="bounded").x))
 
 
 def cross_calibrate(

@@ -13,7 +13,6 @@ def choose(
     probability: np.ndarray,
     labels: np.ndarray,
     weights: np.ndarray | None = None,
-    calibrated: bool = True,
 ) -> float:
     """A threshold t; a cell is positive when its probability is at least t.
 
@@ -25,9 +24,6 @@ def choose(
         ``balanced``, ``f1``, ``accuracy``: the maximum of that score; or the threshold itself.
     probability, labels : [n] held-out probabilities and the known labels, 0 and 1.
     weights : [n], how often each label counts for ``f1`` and ``accuracy``; None = once.
-    calibrated
-        Whether the probabilities are to be believed. Where the loss has moved them, ``prevalence``
-        takes as many positives as there are among the labels.
     """
     if not isinstance(rule, str):
         return float(rule)
@@ -39,7 +35,7 @@ def choose(
     # Cut c predicts the first c as positive; only between different probabilities can one cut.
     cuts = np.flatnonzero(np.r_[True, ranked[1:] < ranked[:-1], True])
     if rule == "prevalence":
-        best = _nearest(cuts, ranked.sum() if calibrated else positives)
+        best = _nearest(cuts, ranked.sum())
     else:
         mass = np.ones(len(labels)) if weights is None else weights[order]
         hit = labels[order] == 1
@@ -58,15 +54,10 @@ def choose(
     return _between(ranked, int(best))
 
 
-def choose_all(
-    rule: str | float, probability: np.ndarray, labels: np.ndarray, calibrated: bool = True
-) -> tuple[float, ...]:
+def choose_all(rule: str | float, probability: np.ndarray, labels: np.ndarray) -> tuple[float, ...]:
     """The threshold of each column [n, A], by its known labels (not NaN)."""
     known = ~np.isnan(labels)
-    return tuple(
-        choose(rule, probability[own, a], labels[own, a], calibrated=calibrated)
-        for a, own in enumerate(known.T)
-    )
+    return tuple(choose(rule, probability[own, a], labels[own, a]) for a, own in enumerate(known.T))
 
 
 def expected(probability: np.ndarray) -> float:

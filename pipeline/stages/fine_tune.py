@@ -17,6 +17,7 @@ from pipeline.data.loading import Pictures
 from pipeline.errors import run
 from pipeline.features.store import FeatureStore
 from pipeline.files import replace_directory, write_csv, write_json
+from pipeline.impute import calibration
 from pipeline.metrics.thresholds import choose_all
 from pipeline.training import fine_tuning, fitting, heads, losses, network, saved_model, targets
 from pipeline.training.fine_tuning import NetworkTrainer
@@ -84,13 +85,21 @@ def main() -> None:
     spans = [span for branch in branches for span in branch.spans]
     whole = network.WholeNetwork(branches, p.image_size)
     logits = fine_tuning.predict(whole, pictures, validation, len(clean.attributes))
-    probability = saved_model.of_logits(logits, clean.categories)
+    slope, shift = calibration.of_classifier(
+        logits,
+        clean.values[validation],
+        clean.values[training],
+        imputed_arrays.read().learnable,
+        softmax,
+        losses.balance(settings.objective),
+    )
+    for branch in branches:
+        for own, (start, stop) in zip(branch.heads, branch.spans, strict=True):
+            heads.transform_logits(own, slope[start:stop], shift[start:stop])
+    probability = saved_model.of_logits(slope * logits + shift, clean.categories)
     card = dataclasses.replace(
         card,
-        thresholds=choose_all(
-            *(p.impute.threshold, probability, clean.values[validation]),
-            calibrated=losses.LOSSES[p.loss].calibrated,
-        ),
+        thresholds=choose_all(p.impute.threshold, probability, clean.values[validation]),
         branches=tuple(tuple(branch.spans) for branch in branches),
         parameters=sum(branch.parameters for branch in branches),
         trainable=sum(branch.trainable for branch in branches),

@@ -7,7 +7,6 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
-from scipy.special import expit
 
 from pipeline import params, runtime
 from pipeline.data import categories, imputed_arrays
@@ -16,6 +15,7 @@ from pipeline.errors import PipelineError, run
 from pipeline.features import int8
 from pipeline.features.store import FeatureStore
 from pipeline.files import replace_directory, write_csv
+from pipeline.impute import calibration
 from pipeline.metrics.scores import log_loss
 from pipeline.metrics.thresholds import choose_all
 from pipeline.training import fitting, heads, losses, saved_model, targets
@@ -84,12 +84,19 @@ def main() -> None:
         )
     fits = bank.fit(tasks)
     decisive = ~np.isnan(val_targets)
-    outputs = {
-        variant: expit(logits.astype(np.float64))
-        for variant, logits in zip(
-            targets.VARIANTS, bank.predict([rows[validation]] * len(tasks)), strict=True
+    outputs = {}
+    of_validation = bank.logits([rows[validation]] * len(tasks))
+    for variant, head, logits in zip(targets.VARIANTS, bank.models, of_validation, strict=True):
+        slope, shift = calibration.of_classifier(
+            logits,
+            known,
+            clean.values[training],
+            arrays.learnable,
+            softmax,
+            losses.balance(settings.objective),
         )
-    }
+        heads.transform_logits(head, slope, shift)
+        outputs[variant] = saved_model.of_logits(slope * logits + shift, clean.categories)
     held_out = {
         name: log_loss(out[decisive], val_targets[decisive]) for name, out in outputs.items()
     }
@@ -102,9 +109,7 @@ def main() -> None:
             card = saved_model.Card(
                 head=config,
                 attributes=tuple(clean.attributes),
-                thresholds=choose_all(
-                    p.impute.threshold, outputs[variant], known, losses.LOSSES[p.loss].calibrated
-                ),
+                thresholds=choose_all(p.impute.threshold, outputs[variant], known),
                 image_size=p.image_size,
                 backbone=store.meta["backbone"],
                 precision=store.meta["precision"],

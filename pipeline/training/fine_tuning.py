@@ -14,7 +14,7 @@ from pipeline.data.loading import Pictures
 from pipeline.features import weights as backbone_weights
 from pipeline.training import fitting, heads, network
 from pipeline.training.fitting import Fit, FitSettings, Task
-from pipeline.training.losses import Objective, masked_loss
+from pipeline.training.losses import Objective, constant_logits, masked_loss
 from pipeline.training.network import Branch, Span, WholeNetwork
 from pipeline.training.saved_model import Card
 
@@ -239,8 +239,11 @@ class NetworkTrainer:
     def _branch(self, backbone: Any, spans: Sequence[Span], built: Sequence[Any]) -> Branch:
         branch = network.make_branch(backbone, self.card.head, spans, built)
         if not built:
-            for head, (start, _) in zip(branch.heads, spans, strict=True):
-                heads.reset(head, (*self.task.seed, start), self.moments)
+            for head, (start, stop) in zip(branch.heads, spans, strict=True):
+                own = self.task.columns(start, stop)
+                objective = self.settings.objective.columns(start, stop)
+                logits = constant_logits(own.targets, own.weights, objective)
+                heads.reset(head, (*self.task.seed, start), self.moments, logits)
         return branch
 
     def _fit(self, branch: Branch, train_backbone: bool, fitted: bool = False) -> list[Fit]:

@@ -83,7 +83,8 @@ class HeadBank:
     def fit(self, tasks: Sequence[Task]) -> list[Fit]:
         """Fit head i on task i from fresh weights, see `fitting.fit`."""
         for model, optimizer, task in zip(self.models, self.optimizers, tasks, strict=True):
-            heads.reset(model, task.seed, self.moments)
+            start = losses.constant_logits(task.targets, task.weights, self.settings.objective)
+            heads.reset(model, task.seed, self.moments, start)
             for variable in optimizer.variables:
                 if "learning_rate" not in variable.path:
                     variable.assign(np.zeros(variable.shape, dtype=variable.dtype))

@@ -16,6 +16,8 @@ import numpy as np
 from pipeline.features.store import FeatureStore
 
 UNITS = 64
+LOGITS = "logits"
+"""Name of a head's last layer."""
 
 
 @dataclass(frozen=True)
@@ -49,7 +51,7 @@ def conv(features: Any, config: HeadConfig) -> Any:
     maximum = layers.GlobalMaxPooling2D(name="maximum")(x)
     x = layers.Concatenate(name="pooled")([average, maximum])
     x = layers.Dropout(config.dropout, name="dropout")(x)
-    return layers.Dense(config.outputs, dtype="float32", name="logits")(x)
+    return layers.Dense(config.outputs, dtype="float32", name=LOGITS)(x)
 
 
 def dense(features: Any, config: HeadConfig) -> Any:
@@ -59,7 +61,7 @@ def dense(features: Any, config: HeadConfig) -> Any:
     x = layers.Flatten(name="flat")(features)
     x = layers.Dense(config.units, activation="relu", name="hidden")(x)
     x = layers.Dropout(config.dropout, name="dropout")(x)
-    return layers.Dense(config.outputs, dtype="float32", name="logits")(x)
+    return layers.Dense(config.outputs, dtype="float32", name=LOGITS)(x)
 
 
 def linear(features: Any, config: HeadConfig) -> Any:
@@ -72,7 +74,7 @@ def linear(features: Any, config: HeadConfig) -> Any:
         dtype="float32",
         kernel_initializer="zeros",
         kernel_regularizer=regularizers.L2(1e-3),
-        name="logits",
+        name=LOGITS,
     )(x)
 
 
@@ -139,12 +141,21 @@ def moments(kind: str, store: FeatureStore, rows: np.ndarray) -> tuple[np.ndarra
     return read(rows)
 
 
-def reset(head: Any, seed: Sequence[int], channel_moments: tuple[np.ndarray, np.ndarray]) -> None:
+def reset(
+    head: Any,
+    seed: Sequence[int],
+    channel_moments: tuple[np.ndarray, np.ndarray],
+    start: np.ndarray | float = 0.0,
+) -> None:
     """Give ``head`` fresh seeded weights (Glorot and Bengio 2010, uniform) and its moments.
 
     A compiled graph can so be used for one fit after the other, each as if it were new. Kernels
     are drawn one after the other from one generator, where Keras' initialisers have a seed each;
     those that a layer wants to begin at zero do so.
+
+    Parameters
+    ----------
+    start : offsets of the logits, one or [outputs], see `losses.constant_logits`.
     """
     import keras
 
@@ -170,6 +181,7 @@ def reset(head: Any, seed: Sequence[int], channel_moments: tuple[np.ndarray, np.
                     limit = np.sqrt(6.0 / (receptive * (shape[-2] + shape[-1])))
                     value = rng.uniform(-limit, limit, shape)
                 variable.assign(value.astype("float32"))
+    shift_logits(head, start)
 
 
 def counts(head: Any) -> tuple[int, int]:
@@ -180,8 +192,17 @@ def counts(head: Any) -> tuple[int, int]:
 
 def shift_logits(head: Any, shift: np.ndarray | float) -> None:
     """Add ``shift``, a number or one per output, to the head's logits through its last bias."""
-    bias = head.get_layer("logits").bias
-    bias.assign(bias + np.float32(shift))
+    transform_logits(head, 1.0, shift)
+
+
+def transform_logits(head: Any, slope: np.ndarray | float, shift: np.ndarray | float) -> None:
+    """Make the head's logits ``slope`` times what they were plus ``shift``, by its last layer.
+
+    Both are a number or one per output.
+    """
+    layer = head.get_layer(LOGITS)
+    layer.kernel.assign(layer.kernel * np.float32(slope))
+    layer.bias.assign(layer.bias * np.float32(slope) + np.float32(shift))
 
 
 def save(head: Any, path: str | Path) -> None:

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 
 FOCAL_GAMMA = 2.0
 """The focusing parameter that Lin et al. 2017 found best."""
@@ -25,12 +26,10 @@ class Loss:
         see `Objective` -> [B, K].
     categorical : (targets, logits), [B, V] both, of targets that sum to 1 -> [B]; None where a
         categorical attribute can't have this loss.
-    calibrated : whether its minimum is the true probability.
     """
 
     binary: Callable[[Any, Any, Any], Any]
     categorical: Callable[[Any, Any], Any] | None = None
-    calibrated: bool = False
 
 
 def cross_entropy(targets: Any, logits: Any, positive_weight: Any) -> Any:
@@ -75,7 +74,7 @@ def softmax_focal(targets: Any, logits: Any, gamma: float = FOCAL_GAMMA) -> Any:
 
 
 LOSSES: dict[str, Loss] = {
-    "cross_entropy": Loss(cross_entropy, softmax_cross_entropy, calibrated=True),
+    "cross_entropy": Loss(cross_entropy, softmax_cross_entropy),
     # A categorical attribute has no positive class to be weighted.
     "weighted": Loss(weighted),
     "focal": Loss(focal, softmax_focal),
@@ -118,6 +117,37 @@ def objective(
     labels : [N, K] known training labels, NaN for unknown, for `positive_weights`.
     """
     return Objective(loss, softmax, positive_weights(labels))
+
+
+def constant_logits(
+    targets: np.ndarray, weights: np.ndarray | None, objective: Objective
+) -> npt.NDArray[np.float32]:
+    """Logits float32 [K] of the best prediction that is the same for all rows: where a fit starts.
+
+    The share of positives in log-odds, one cell added to each class (of a categorical attribute,
+    logarithms of shares); that much more of them where positive cells weigh more. Started from zero
+    logits, a fit spends its first epochs on the prevalence, and one that ends there never gets to
+    it (Lin et al. 2017, section 3.3, arXiv:1708.02002).
+
+    Parameters
+    ----------
+    targets, weights : [N, K] as in `masked_loss`; None is 1 for all.
+    """
+    known = ~np.isnan(targets)
+    mass = np.where(known, 1.0 if weights is None else weights, 0.0)
+    positive = (mass * np.clip(np.nan_to_num(targets), 0, 1)).sum(axis=0)
+    total = mass.sum(axis=0)
+    logits = np.log(positive + 1) - np.log(total - positive + 1) + balance(objective)
+    for start, stop in objective.softmax:
+        logits[start:stop] = np.log((positive[start:stop] + 1) / (positive[start:stop] + 1).sum())
+    return np.asarray(logits, dtype=np.float32)
+
+
+def balance(objective: Objective) -> npt.NDArray[np.float64] | float:
+    """What the objective adds to the logits, [K] or 0, by counting positive cells more."""
+    if objective.loss != "weighted" or objective.positive_weight is None:
+        return 0.0
+    return np.log(objective.positive_weight)
 
 
 def positive_weights(labels: np.ndarray) -> tuple[float, ...]:

@@ -215,3 +215,58 @@ def test_shifting_to_the_present_share_changes_nothing_and_certainty_moves_along
     moved = shifted(certain, shift_to(certain, 0.2))
     assert np.isfinite(moved).all()
     assert moved.mean() == pytest.approx(0.2, abs=1e-6)
+
+
+def test_a_classifier_is_calibrated_by_all_attributes_together() -> None:
+    rng = np.random.default_rng(0)
+    true = rng.normal(-1, 2, (3000, 3))
+    labels = (rng.random(true.shape) < expit(true)).astype(float)
+    labels[rng.random(labels.shape) < 0.4] = NAN
+    logits = true / 3 + 2
+    slope, offset = calibration.shared(logits, labels)
+    np.testing.assert_allclose(slope, 3, atol=0.2)
+    np.testing.assert_allclose(offset, -6, atol=0.4)
+    assert len(set(slope)) == len(set(offset)) == 1
+
+
+def test_a_softmax_is_calibrated_by_its_slope_alone() -> None:
+    rng = np.random.default_rng(0)
+    true = rng.normal(0, 1.5, (4000, 3))
+    value = np.argmax(true + rng.gumbel(size=true.shape), axis=1)
+    labels = np.eye(3)[value]
+    labels[:500] = NAN
+    slope, offset = calibration.shared(true * 4, labels, ((0, 3),))
+    np.testing.assert_allclose(slope, 0.25, atol=0.02)
+    assert not offset.any()
+
+
+@pytest.mark.parametrize("labels", [np.full((4, 2), NAN), np.ones((4, 2))])
+def test_without_labels_of_both_classes_logits_stay(labels: np.ndarray) -> None:
+    slope, offset = calibration.shared(np.zeros((4, 2)), labels)
+    assert (slope == 1).all() and not offset.any()
+
+
+def test_what_is_not_learnable_answers_with_its_prevalence() -> None:
+    rng = np.random.default_rng(0)
+    labels = (rng.random((300, 5)) < 0.25).astype(float)
+    labels[:, 2:] = np.eye(3)[rng.integers(0, 3, 300)]
+    learnable = np.array([True, False, False, False, False])
+    logits = rng.normal(0, 1, labels.shape)
+    slope, offset = calibration.of_classifier(logits, labels, labels, learnable, ((2, 5),), 1.0)
+    assert slope[0] > 0 and not slope[1:].any()
+    y = labels[:, 1]
+    np.testing.assert_allclose(expit(offset[1]), (y.sum() + 1) / (len(y) + 2))
+    shares = labels[:, 2:].sum(axis=0) + 1
+    np.testing.assert_allclose(np.exp(offset[2:]), shares / shares.sum())
+
+
+def test_what_a_loss_added_is_taken_back_first() -> None:
+    """By weights that differ between attributes, as no shared offset can."""
+    rng = np.random.default_rng(0)
+    true, added = rng.normal(-1, 2, (3000, 2)), np.array([2.0, 0.5])
+    labels = (rng.random(true.shape) < expit(true)).astype(float)
+    everywhere = np.ones(2, dtype=bool)
+    slope, offset = calibration.of_classifier(
+        true + added, labels, labels, everywhere, balance=added
+    )
+    np.testing.assert_allclose(slope * (true + added) + offset, true, atol=0.6)

@@ -52,14 +52,6 @@ def test_prevalence_rule_does_not_look_at_the_labels() -> None:
     assert choose("prevalence", P, Y) == choose("prevalence", P, 1 - Y)
 
 
-def test_prevalence_of_probabilities_that_are_not_to_be_believed_is_that_of_the_labels() -> None:
-    moved = P / (P + 9 * (1 - P)), (9 * P) / (9 * P + 1 - P)
-    for probability in moved:
-        cut = choose("prevalence", probability, Y, calibrated=False)
-        assert (probability >= cut).sum() == Y.sum()
-        assert (probability >= choose("prevalence", probability, Y)).sum() != Y.sum()
-
-
 def test_expected_number_of_positives_by_hand() -> None:
     assert expected(P) == pytest.approx(0.45)
     assert expected(np.array([0.9, 0.2, 0.1])) == pytest.approx(0.55)

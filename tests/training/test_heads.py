@@ -27,6 +27,23 @@ def test_shapes_and_json(config: heads.HeadConfig) -> None:
     assert TypeAdapter(heads.HeadConfig).validate_python(content) == config
 
 
+@pytest.mark.parametrize("config", [CONV, DENSE, LINEAR])
+def test_logits_are_scaled_and_shifted_by_the_last_layer(config: heads.HeadConfig) -> None:
+    head = heads.build(config)
+    heads.reset(head, (1,), UNIT, start=np.array([-2.0, 0.5]))
+    x = np.random.default_rng(0).normal(size=(3, *config.input_shape)).astype("float32")
+    before = head(x).numpy()
+    slope, shift = np.array([2.0, 0.0]), np.array([1.0, -3.0])
+    heads.transform_logits(head, slope, shift)
+    np.testing.assert_allclose(head(x).numpy(), before * slope + shift, atol=1e-5)
+
+
+def test_a_linear_head_starts_at_what_it_is_told() -> None:
+    head = heads.build(LINEAR)
+    heads.reset(head, (1,), UNIT, start=np.array([-2.0, 0.5]))
+    np.testing.assert_allclose(head(np.ones((2, 5), "float32")).numpy(), [[-2.0, 0.5]] * 2)
+
+
 @pytest.mark.parametrize("config", [CONV, DENSE])
 def test_a_reset_head_is_as_new(config: heads.HeadConfig) -> None:
     head, again = heads.build(config), heads.build(config)

@@ -174,13 +174,29 @@ def test_a_better_guess_costs_less(name: str) -> None:
 
 
 @pytest.mark.parametrize("name", sorted(losses.LOSSES))
-def test_a_calibrated_loss_is_least_at_the_true_probability(name: str) -> None:
-    """Three positives of four: log-odds log 3."""
-    targets = [[1.0], [1.0], [1.0], [0.0]]
+def test_no_other_constant_fits_better_than_the_one_to_start_from(name: str) -> None:
+    """But for the focal loss, whose best constant lies nearer to a half."""
+    rng = np.random.default_rng(0)
+    targets = (rng.random((4000, 2)) < [0.1, 0.7]).astype(float)
+    weights = rng.random((4000, 2))
+    targets[rng.random(targets.shape) < 0.3] = np.nan
+    objective = losses.objective(name, targets)
+    start = losses.constant_logits(targets, weights, objective)
 
-    def cost(logit: float) -> float:
-        return value(targets, [[logit]] * 4, loss=name, positive_weight=(2.0,))
+    def cost(logits: np.ndarray) -> float:
+        same = np.broadcast_to(logits, targets.shape).astype("float32")
+        y, w = targets.astype("float32"), weights.astype("float32")
+        return float(losses.masked_loss(y, same, w, objective).numpy())
 
-    true = float(np.log(3))
-    least = cost(true) < min(cost(true - 0.1), cost(true + 0.1))
-    assert least is losses.LOSSES[name].calibrated
+    others = [cost(start + move) for move in ([0.2, 0], [-0.2, 0], [0, 0.2], [0, -0.2])]
+    assert cost(start) < (min(others) if name != "focal" else cost(np.zeros(2)))
+    if name == "weighted":
+        plain = losses.constant_logits(targets, weights, Objective())
+        np.testing.assert_allclose(start - plain, losses.balance(objective), rtol=1e-5)
+
+
+def test_start_of_a_categorical_attribute_is_its_shares() -> None:
+    targets = np.array([[1, 0, 1], [0, 1, 1], [0, 1, 0], [np.nan, np.nan, 0]])
+    start = losses.constant_logits(targets, None, Objective(softmax=((0, 2),)))
+    np.testing.assert_allclose(np.exp(start[:2]), [2 / 5, 3 / 5], rtol=1e-6)
+    assert start[2] == 0
