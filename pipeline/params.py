@@ -29,6 +29,12 @@ Share = Annotated[float, Field(gt=0, lt=1)]
 Side = Annotated[int, Field(ge=32, le=2048)]
 # A list in the file is a tuple here.
 Names = Annotated[tuple[Text, ...], Strict(False), Field(min_length=1)]
+# What a threshold is to keep, see `pipeline.metrics.risk_control`.
+Promise = Annotated[
+    dict[Annotated[str, Field(pattern=r"^(recall|precision)$")], Share],
+    Field(min_length=1, max_length=1),
+]
+Threshold = Rule | Share | Promise
 
 
 def _none(value: Any) -> Any:
@@ -113,8 +119,10 @@ class Impute(_Section):
     folds: int = _whole(2, 20)
     rounds: int = _whole(0, 10)
     confidence: float = _number(0.5, 1, above=True, below=True)
-    threshold: Rule | Share = Field(
-        description=f"one of {', '.join(get_args(Rule))} or a number above 0 and below 1"
+    threshold: Threshold | Annotated[dict[Text, Threshold], Field(min_length=1)] = Field(
+        description=f"one of {', '.join(get_args(Rule))}, a number above 0 and below 1, such a "
+        "number to be kept as {recall: 0.95} or {precision: 0.9}, or a mapping of attributes and "
+        "default to these"
     )
     prior: dict[str, Share] | None = Field(
         description="null or a mapping of attributes to shares of positives above 0 and below 1"
@@ -231,6 +239,12 @@ def _check_together(p: Params, path: str | Path) -> None:
         raise PipelineError(
             f"{path}: split.test {p.split.test:g} and split.val {p.split.val:g} leave "
             "fewer than 5 % of the images for training; their sum must be below 0.95"
+        )
+    threshold = p.impute.threshold
+    if isinstance(threshold, dict) and sorted(threshold) == ["precision", "recall"]:
+        raise PipelineError(
+            f"{path}: impute.threshold: got {threshold}, but one threshold can't be chosen for two "
+            "scores; expected recall or precision"
         )
     if p.categorical.columns and p.loss not in get_args(CategoricalLoss):
         raise PipelineError(

@@ -48,6 +48,18 @@ def test_the_projects_own_file_is_valid(root: Path) -> None:
         ("impute.confidence", 0.5, "impute.confidence: got 0.5, expected a number above 0.5"),
         ("impute.threshold", "best", "impute.threshold: got 'best', expected one of prevalence"),
         ("impute.threshold", 1.0, "impute.threshold: got 1.0"),
+        ("impute.threshold", {"recall": 1}, "impute.threshold: got {'recall': 1}, expected one of"),
+        ("impute.threshold", {"recall": True}, "impute.threshold: got {'recall': True}"),
+        ("impute.threshold", {}, "impute.threshold: got {}, expected one of"),
+        ("impute.threshold", {"a": {"speed": 0.5}}, "impute.threshold: got {'a': {'speed': 0.5}}"),
+        ("impute.threshold", {"a": {}}, "impute.threshold: got {'a': {}}"),
+        ("impute.threshold", {"a": "best"}, "impute.threshold: got {'a': 'best'}"),
+        ("impute.threshold", ["f1"], "impute.threshold: got ['f1']"),
+        (
+            "impute.threshold",
+            {"precision": 0.9, "recall": 0.9},
+            "impute.threshold: got {'precision': 0.9, 'recall': 0.9}, but one threshold can't",
+        ),
         ("split.test", 0, "split.test: got 0"),
         ("impute", 3, "impute: got 3, expected a mapping"),
         ("dense_units", 0, "dense_units: got 0, expected a whole number from 1 to 65536"),
@@ -203,6 +215,23 @@ def test_values_that_go_together_are_accepted(
     p = params.load(write_params(values))
     assert p.fine_tune.epochs == values.get("fine_tune.epochs", 0)
     assert p.categorical.columns == tuple(values.get("categorical.columns", ()))
+
+
+@pytest.mark.parametrize(
+    "value",
+    [
+        "f1",
+        0.3,
+        {"recall": 0.95},
+        {"precision": 0.9},
+        {"a": {"precision": 0.9}, "b": 0.4, "default": "f1"},
+        {"recall": {"recall": 0.9}},
+    ],
+)
+def test_thresholds_are_taken_as_given(
+    write_params: Callable[[dict[str, Any]], Path], value: Any
+) -> None:
+    assert params.load(write_params({"impute.threshold": value})).impute.threshold == value
 
 
 def test_a_fresh_network_leaves_the_frozen_one_a_linear_head(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields
 from typing import Any
 
@@ -13,6 +13,8 @@ from scipy.special import expit
 from pipeline.impute import calibration
 from pipeline.impute.cross_fitting import logit
 from pipeline.metrics import thresholds
+from pipeline.metrics.risk_control import UnkeptError
+from pipeline.metrics.thresholds import Rule
 
 Floats = npt.NDArray[np.float64]
 
@@ -95,6 +97,14 @@ class Filled:
     learnable: npt.NDArray[np.bool_]
 
 
+class UnkeptColumnsError(Exception):
+    """What is promised of ``columns`` can't be kept: a mapping of them to the error of each."""
+
+    def __init__(self, columns: Mapping[int, UnkeptError]):
+        super().__init__(columns)
+        self.columns = columns
+
+
 @dataclass(frozen=True)
 class Column:
     """One attribute to be filled: its labels [N], the fold [N] of each image, the rule of its
@@ -102,7 +112,7 @@ class Column:
 
     labels: np.ndarray
     fold: np.ndarray
-    rule: str | float
+    rule: Rule
     prior: float | None
 
     @property
@@ -158,7 +168,7 @@ def fill_table(
     fold: np.ndarray,
     learnable: np.ndarray,
     method: str,
-    rule: str | float,
+    rules: Sequence[Rule],
     priors: Sequence[float | None] | None = None,
     reads_labels: bool = True,
 ) -> Filled:
@@ -170,20 +180,30 @@ def fill_table(
     labels : [N, A] of 1, 0, NaN; fold : [N], -1 outside training.
     learnable : bool [A]; where it is False, the prevalence is filled in.
     method : of calibration.
-    rule : of the thresholds.
+    rules : [A] of the thresholds, see `pipeline.metrics.thresholds.choose`.
     priors : [A] share of positives among unknown cells, where the user knows it, else None.
     reads_labels : whether other labels of a row had a part in its scores.
+
+    Raises
+    ------
+    UnkeptColumnsError
+        If the labels are too few for what is promised of some columns.
     """
     known = ~np.isnan(labels)
-    columns = []
+    columns, unkept = [], {}
     for a in range(labels.shape[1]):
-        column = Column(labels[:, a], fold, rule, None if priors is None else priors[a])
-        if not learnable[a] or len(np.unique(column.labels[column.cells])) < 2:
-            columns.append(_from_prevalence(column, scores[:, a]))
-            continue
+        column = Column(labels[:, a], fold, rules[a], None if priors is None else priors[a])
         others = np.delete(known, a, axis=1).any(axis=1)
         evidence = np.where(reads_labels & others, LABELS, PICTURE)
-        columns.append(_from_scores(column, scores[:, a], method, evidence))
+        try:
+            if not learnable[a] or len(np.unique(column.labels[column.cells])) < 2:
+                columns.append(_from_prevalence(column, scores[:, a]))
+            else:
+                columns.append(_from_scores(column, scores[:, a], method, evidence))
+        except UnkeptError as error:
+            unkept[a] = error
+    if unkept:
+        raise UnkeptColumnsError(unkept)
     return Filled(
         **{
             one.name: np.stack([getattr(column, one.name) for column in columns], axis=-1)
@@ -209,7 +229,9 @@ def _from_scores(column: Column, scores: np.ndarray, method: str, evidence: np.n
     counted = unknown & (column.fold >= 0)
     aim = probability[counted] if counted.any() else held_out
     threshold = (
-        thresholds.expected(aim) if by_count else thresholds.choose(column.rule, held_out, y, mass)
+        thresholds.expected(aim)
+        if by_count
+        else thresholds.choose(column.rule, held_out, y, _counts(column.rule, mass))
     )
     decided = np.empty(len(cells))
     for k in np.unique(folds):
@@ -218,7 +240,7 @@ def _from_scores(column: Column, scores: np.ndarray, method: str, evidence: np.n
         if by_count:
             own = thresholds.expected(held_out[inside])
         else:
-            own = thresholds.choose(column.rule, held_out[~inside], y[~inside], mass[~inside])
+            own = _without(inside, column.rule, held_out, y, mass, threshold)
         decided[inside] = held_out[inside] >= own
     confidence = np.where(decided == 1, held_out, 1 - held_out)
     right = decided == y
@@ -244,6 +266,30 @@ def _from_scores(column: Column, scores: np.ndarray, method: str, evidence: np.n
         threshold=threshold,
         learnable=True,
     )
+
+
+def _counts(rule: Rule, mass: np.ndarray, share: float = 1.0) -> Floats:
+    """How often each of [n] cells counts: a promise is borne out by no more cells than there are,
+    ``share`` of which these are."""
+    return np.full(len(mass), 1 / share) if isinstance(rule, Mapping) else mass
+
+
+def _without(
+    inside: np.ndarray,
+    rule: Rule,
+    held_out: np.ndarray,
+    y: np.ndarray,
+    mass: np.ndarray,
+    threshold: float,
+) -> float:
+    """The threshold by the cells that are not ``inside``, bool [n]; that of all for a promise which
+    these can't keep even if they count as many as all."""
+    rest = ~inside
+    counts = _counts(rule, mass[rest], float(rest.mean()))
+    try:
+        return thresholds.choose(rule, held_out[rest], y[rest], counts)
+    except UnkeptError:
+        return threshold
 
 
 def weight_of(correctness: np.ndarray) -> Floats:
@@ -276,7 +322,9 @@ def _from_prevalence(column: Column, scores: np.ndarray) -> Filled:
     y, folds = column.labels[cells], column.fold[cells]
     positive, count = float((y == 1).sum()), len(y)
     share = (positive + 1) / (count + 2) if prior is None else prior
-    threshold = 0.5 if isinstance(column.rule, str) else float(column.rule)
+    if isinstance(column.rule, Mapping) and unknown.any():
+        raise UnkeptError("can't be told from chance")
+    threshold = float(column.rule) if isinstance(column.rule, int | float) else 0.5
     # Without any label the share is a half, and 0, the absence of a thing, the safer guess.
     value = int(share >= threshold and (count > 0 or prior is not None))
     probability = np.full(len(scores), share)

@@ -30,11 +30,13 @@ from pipeline.impute import (
     self_training,
 )
 from pipeline.impute.components import Matrix, components
-from pipeline.impute.fill import Filled, fill_table
+from pipeline.impute.fill import Filled, UnkeptColumnsError, fill_table
 from pipeline.impute.learnable import Learnability, assess
 from pipeline.impute.missingness import Missingness
 from pipeline.impute.self_training import History
 from pipeline.impute.stacking import Stacked, alone, cross_stack, worth_it
+from pipeline.metrics import thresholds
+from pipeline.metrics.thresholds import Rule
 
 Floats = npt.NDArray[np.float64]
 SELF_TRAINED = "self-trained"
@@ -46,7 +48,8 @@ class Settings:
 
     rounds : self-training rounds at most.
     confidence : of a pseudo-label, see `pipeline.impute.self_training`.
-    threshold : rule or number, see `pipeline.metrics.thresholds.choose`.
+    threshold : rule, number or promise, or a mapping of attributes to these, see
+        `pipeline.metrics.thresholds.of_columns`.
     prior : attribute -> share of positives among its unknown cells, where the user knows it.
     min_confidence : expected correctness below which cells will be left empty; the audit is then of
         the others. None = every cell is filled.
@@ -56,7 +59,7 @@ class Settings:
     folds: int = 5
     rounds: int = 3
     confidence: float = 0.95
-    threshold: str | float = "prevalence"
+    threshold: Rule | Mapping[str, Rule] = "prevalence"
     prior: Mapping[str, float] = field(default_factory=dict)
     min_confidence: float | None = None
     seed: int = 0
@@ -147,7 +150,13 @@ class Imputer:
     settings: Settings = field(default_factory=Settings)
 
     def fill(self, table: Table) -> Imputation:
-        """Every unknown cell filled, whatever is known around it."""
+        """Every unknown cell filled, whatever is known around it.
+
+        Raises
+        ------
+        PipelineError
+            If the labels are too few for what is promised of an attribute.
+        """
         known = self._with_folds(table)
         images = self._score_images(table, known)
         by_labels = self._score_labels(known, images)
@@ -216,16 +225,20 @@ class Imputer:
         labels, fold = known.labels, known.fold
         found = assess(stacked.logits, labels, fold, known.seed)
         chosen = calibration.select(stacked.logits, labels, fold)
-        filled = fill_table(
-            stacked.logits,
-            labels,
-            fold,
-            np.array([one.learnable for one in found]),
-            chosen[0],
-            self.settings.threshold,
-            [self.settings.prior.get(name) for name in known.attributes],
-            reads_labels=stacked.weights.keys() > images.candidates.keys(),
-        )
+        setting, names = self.settings.threshold, known.attributes
+        try:
+            filled = fill_table(
+                stacked.logits,
+                labels,
+                fold,
+                np.array([one.learnable for one in found]),
+                chosen[0],
+                thresholds.of_columns(setting, attributes_of(names, known.categories)),
+                [self.settings.prior.get(name) for name in names],
+                reads_labels=stacked.weights.keys() > images.candidates.keys(),
+            )
+        except UnkeptColumnsError as error:
+            thresholds.refuse(setting, {names[a]: why for a, why in error.columns.items()})
         return categorical.joined(filled, labels, fold, known.categories), found, chosen
 
     def _audit(

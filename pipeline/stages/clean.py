@@ -6,22 +6,23 @@ import hashlib
 import logging
 import os
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from typing import Any
 
-import pandas as pd
+import numpy as np
 from tqdm import tqdm
 
 from pipeline import params
-from pipeline.data import cleaning, corrections, read_table
+from pipeline.data import cleaning, corrections, images, read_table
 from pipeline.data.clean_table import write_clean
 from pipeline.data.cleaning import Cleaned, Unusable
-from pipeline.data.image_names import ImageNames
-from pipeline.data.images import ImageError, decode, read_file
 from pipeline.data.labels import SPLITS, LabelTable
 from pipeline.errors import PipelineError, run
 from pipeline.files import replace_directory, write_csv
+from pipeline.metrics import risk_control, thresholds
+from pipeline.metrics.risk_control import UnkeptError, is_target
 from pipeline.plots import evaluation
 
 OUTPUT = "data/clean"
@@ -33,6 +34,14 @@ log = logging.getLogger("clean")
 def main() -> None:
     p = params.load()
     logging.basicConfig(level="INFO", format="%(name)s: %(message)s")
+    table = read_table.read_table(
+        p.data.labels, p.attributes, p.categorical.columns, p.categorical.min_count
+    )
+    binary = [name for name in table.cells if name not in table.vocabulary]
+    _check_names("impute.prior", p.impute.prior or {}, binary)
+    if isinstance(p.impute.threshold, dict) and not is_target(p.impute.threshold):
+        named = [name for name in p.impute.threshold if name != thresholds.DEFAULT]
+        _check_names("impute.threshold", named, binary)
     folder = Path(p.data.images)
     if not folder.is_dir():
         found = "a file" if folder.exists() else "no such folder"
@@ -40,117 +49,115 @@ def main() -> None:
             f"{folder}: {found}, expected the folder of the images that {p.data.labels} names; "
             "set data.images in params.yaml"
         )
-    names = ImageNames(folder)
-    table = read_table.read_table(
-        p.data.labels, p.attributes, p.categorical.columns, p.categorical.min_count, names
-    )
-    _check_priors(p.impute.prior, [name for name in table.cells if name not in table.vocabulary])
-    resolved = _resolved(names)
-    _check_any_found(p.data.labels, names, table.images)
     results = list(
         tqdm(
-            _examine_all(names, table.images),
+            _examine_all(folder, table.images),
             total=len(table.images),
             unit="image",
             desc="clean",
             disable=not sys.stderr.isatty(),
         )
     )
+    _check_any_found(p.data.labels, folder, table.images, results)
     cleaned = cleaning.clean(
         *(table, results, p.split.test, p.split.val, p.seed),
         fold=p.split.fold,
         source=p.data.labels,
     )
     # After the split, which a correction leaves as it is: the test images stay the same ones.
-    known = {*cleaned.table.images}
-    given = corrections.read(
-        categorical=p.categorical.columns,
-        image_of=lambda name: name if name in known else names.locate([name])[name].file,
+    corrected, changed = corrections.apply(
+        cleaned.table, corrections.read(categorical=p.categorical.columns)
     )
-    corrected, changed = corrections.apply(cleaned.table, given)
     cleaned = cleaning.with_labels(cleaned, corrected)
+    _check_promises(p.impute.threshold, p.impute.prior or {}, cleaned.table)
     with replace_directory(OUTPUT) as staging:
         write_clean(cleaned.table, staging / "labels.csv")
         for name in ("images", "dropped", "duplicates", "attributes"):
             write_csv(getattr(cleaned, name), staging / f"{name}.csv")
-        write_csv(resolved, staging / "resolved.csv")
         counts = cleaning.class_counts(cleaned.attributes)
         write_csv(counts, staging / "class_distribution.csv")
         evaluation.class_distribution(cleaned.table, staging / "class_distribution.png")
         if cleaned.table.categories:
             evaluation.pies(cleaned.table, staging / "pies.png")
-    _report(table, cleaned, resolved)
+    _report(table, cleaned)
     if changed:
         log.info("%d cells changed by %s", changed, corrections.PATH)
 
 
-def _check_priors(prior: dict[str, float] | None, attributes: Sequence[str]) -> None:
+def _check_names(param: str, named: Iterable[str], attributes: Sequence[str]) -> None:
     # Here, where the attributes are first known, and not in the stage that would lose its output.
-    for name in prior or {}:
+    for name in named:
         if name not in attributes:
             raise PipelineError(
-                f"params.yaml: impute.prior: no binary attribute {name!r}; expected some of "
+                f"params.yaml: {param}: no binary attribute {name!r}; expected some of "
                 f"{', '.join(attributes)}"
             )
 
 
-def _resolved(names: ImageNames) -> pd.DataFrame:
-    """image, name (in the table) and how they differ, of images not named to the letter."""
-    rows = [(one.file, name, one.how) for name, one in names.found.items() if one.how]
-    return pd.DataFrame(sorted(rows), columns=["image", "name", "how"])
+def _check_promises(setting: Any, prior: Mapping[str, float], table: LabelTable) -> None:
+    """Raise a `PipelineError` where the training images have too few positives for what is promised
+    of an attribute, or where a known prior makes held-out precision another than that to come."""
+    training = np.array(table.split) == "train"
+    rules, unkept = thresholds.of_columns(setting, table.layout), {}
+    for one in table.layout:
+        rule = rules[one.start]
+        if not isinstance(rule, Mapping):
+            continue
+        if risk_control.PRECISION in rule and one.name in prior:
+            raise PipelineError(
+                f"params.yaml: impute.threshold: got {dict(rule)} for {one.name}, whose share of 1 "
+                f"among unknown cells impute.prior gives as {prior[one.name]}: precision among "
+                "known cells does not say what it is there; expected another rule, or no prior"
+            )
+        found = int((table.values[training, one.start] == 1).sum())
+        if found < (needed := risk_control.fewest(*rule.values())):
+            unkept[one.name] = UnkeptError(
+                f"{found} known positives among training images, {needed} needed at the least"
+            )
+    if unkept:
+        thresholds.refuse(setting, unkept)
 
 
-def _examine_all(names: ImageNames, images: Sequence[str]) -> Iterator[str | Unusable]:
+def _examine_all(folder: Path, names: Sequence[str]) -> Iterator[str | Unusable]:
     """Hash or reason of each image, in order; of the images only a few are in memory at a time."""
 
     def examine(name: str) -> str | Unusable:
-        problem = names.found[name].problem if name in names.found else None
-        if problem is not None:
-            return Unusable(*problem)
         try:
-            content = read_file(names.folder, name)
-            decode(content)  # all pixels: a truncated file has a sound header
-        except ImageError as error:
+            content = images.read_file(folder, name)
+            images.decode(content)  # all pixels: a truncated file has a sound header
+        except images.ImageError as error:
             return Unusable(error.reason, error.detail)
         return hashlib.sha256(content).hexdigest()
 
     with ThreadPoolExecutor(max_workers=min(4, os.cpu_count() or 1)) as pool:
-        for start in range(0, len(images), CHUNK):
-            yield from pool.map(examine, images[start : start + CHUNK])
+        for start in range(0, len(names), CHUNK):
+            yield from pool.map(examine, names[start : start + CHUNK])
 
 
-def _check_any_found(table: str, names: ImageNames, images: Sequence[str]) -> None:
-    """Refuse a table none of whose images is in the folder: it is probably another folder's."""
-    problems = [names.found[image].problem if image in names.found else None for image in images]
-    if any(problem is None for problem in problems):
+def _check_any_found(
+    table: str, folder: Path, names: Sequence[str], results: Sequence[str | Unusable]
+) -> None:
+    reasons = [one.reason if isinstance(one, Unusable) else "" for one in results]
+    if "missing" not in reasons or set(reasons) - {"missing", "outside_folder"}:
         return
-    tried, (reason, why) = next(
-        (image, problem)
-        for image, problem in zip(images, problems, strict=True)
-        if problem is not None
-    )
-    files = names.files
+    tried = folder / names[reasons.index("missing")]
+    files = images.list_images(folder)
     holds = "it holds no image"
     if files:  # the name that a table would give it, not its last part alone
-        holds = f"it holds {len(files)} others, as {files[0]}"
-    tried = why if reason == "ambiguous" else f"tried {names.folder / tried[:60]}"
+        holds = f"it holds {len(files)} others, as {files[0].relative_to(folder).as_posix()}"
     raise PipelineError(
-        f"{names.folder}: none of the {len(images)} images that {table} names is there "
-        f"({tried}; {holds}); set data.images in params.yaml, or write the names as in the folder"
+        f"{folder}: none of the {len(names)} images that {table} names is there (tried "
+        f"{tried}; {holds}); set data.images in params.yaml, or write the names as in "
+        "the folder, with their suffix"
     )
 
 
-def _report(table: LabelTable, cleaned: Cleaned, resolved: pd.DataFrame) -> None:
+def _report(table: LabelTable, cleaned: Cleaned) -> None:
     dropped, kept, split = cleaned.dropped, cleaned.table, cleaned.table.split or []
     log.info(
         "%d rows read (%d of them merged into another row of their image), %d attributes",
         *(len(table.images) + table.merged, table.merged, len(table.attributes)),
     )
-    for how, count in resolved["how"].value_counts().items():
-        log.info(
-            "%d images named in another way than their file, which alone fits: %s (as %s)",
-            *(count, how, _renaming(resolved[resolved["how"] == how])),
-        )
     sizes = ", ".join(f"{name} {split.count(name)}" for name in SPLITS)
     log.info("%d images kept: %s", len(kept.images), sizes)
     for reason, rows in dropped.groupby("reason", sort=True):
@@ -164,11 +171,6 @@ def _report(table: LabelTable, cleaned: Cleaned, resolved: pd.DataFrame) -> None
         )
     if alike := cleaning.one_class(cleaned.attributes):
         log.warning("attributes with one known class only: %d (%s)", len(alike), _first(alike))
-
-
-def _renaming(rows: pd.DataFrame) -> str:
-    row = rows.iloc[0]
-    return f"{row['name']} for {row['image']}"
 
 
 def _first(names: Sequence[str]) -> str:

@@ -99,7 +99,9 @@ def main() -> None:
     probability = saved_model.of_logits(slope * logits + shift, clean.categories)
     card = dataclasses.replace(
         card,
-        thresholds=choose_all(p.impute.threshold, probability, clean.values[validation]),
+        thresholds=choose_all(
+            p.impute.threshold, probability, clean.values[validation], clean.layout
+        ),
         branches=tuple(tuple(branch.spans) for branch in branches),
         parameters=sum(branch.parameters for branch in branches),
         trainable=sum(branch.trainable for branch in branches),

@@ -109,7 +109,10 @@ def main() -> None:
             card = saved_model.Card(
                 head=config,
                 attributes=tuple(clean.attributes),
-                thresholds=choose_all(p.impute.threshold, outputs[variant], known),
+                thresholds=choose_all(
+                    *(p.impute.threshold, outputs[variant], known, clean.layout),
+                    strict=variant == kept,
+                ),
                 image_size=p.image_size,
                 backbone=store.meta["backbone"],
                 precision=store.meta["precision"],

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
@@ -66,8 +66,7 @@ def save(head: Any, card: Card, folder: Path) -> None:
 
 def write_card(card: Card, folder: Path) -> None:
     """Write ``model.json`` into ``folder``."""
-    rounded = tuple(round(threshold, 6) for threshold in card.thresholds)
-    write_json(asdict(replace(card, thresholds=rounded)), folder / "model.json")
+    write_json(asdict(card), folder / "model.json")
 
 
 def load(folder: Path = FOLDER) -> tuple[Any, Card]:

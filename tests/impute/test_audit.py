@@ -112,7 +112,7 @@ def test_a_row_per_attribute_of_known_training_cells() -> None:
     labels[rng.random((120, 3)) < 0.3] = NAN
     labels[:, 2] = NAN
     fold = np.arange(120) % 4 - 1
-    filled = fill_table(logits, labels, fold, np.ones(3, dtype=bool), "platt", "prevalence")
+    filled = fill_table(logits, labels, fold, np.ones(3, dtype=bool), "platt", ["prevalence"] * 3)
     out = table(["a", "b", "c"], labels, fold, filled, logits, (0,))
     assert tuple(out.columns) == COLUMNS
     assert out["attribute"].tolist() == ["a", "b", "c"]
@@ -129,7 +129,7 @@ def test_a_row_per_attribute_of_known_training_cells() -> None:
     assert out.equals(again)
     # An attribute's row does not depend on the others.
     one = np.ones(1, dtype=bool)
-    part = fill_table(logits[:, :1], labels[:, :1], fold, one, "platt", "prevalence")
+    part = fill_table(logits[:, :1], labels[:, :1], fold, one, "platt", ["prevalence"])
     alone = table(["a"], labels[:, :1], fold, part, logits[:, :1], (0,))
     assert alone.loc[0].tolist() == out.loc[0].tolist()
 
@@ -157,7 +157,7 @@ def test_where_cells_may_be_left_empty_only_the_others_are_audited() -> None:
     labels = (rng.random((400, 2)) < expit(logits)).astype(float)
     labels[rng.random((400, 2)) < 0.4] = NAN
     fold = np.arange(400) % 5 - 1
-    filled = fill_table(logits, labels, fold, np.array([True, False]), "platt", "prevalence")
+    filled = fill_table(logits, labels, fold, np.array([True, False]), "platt", 2 * ["prevalence"])
     every = table(["a", "b"], labels, fold, filled, logits, (0,))
     out = table(["a", "b"], labels, fold, filled, logits, (0,), min_confidence=0.8)
     kept = ~np.isnan(labels[:, 0]) & (filled.held_out_correctness[:, 0] >= 0.8)

@@ -467,7 +467,8 @@ def joined(texts: list[str], values: tuple[str, ...], folds: int = 2) -> tuple[F
     rng = np.random.default_rng(0)
     scores = rng.normal(size=labels.shape)
     filled = fill.fill_table(
-        scores, labels, fold, np.zeros(len(values), dtype=bool), "platt", "prevalence"
+        *(scores, labels, fold, np.zeros(len(values), dtype=bool), "platt"),
+        ["prevalence"] * len(values),
     )
     return categorical.joined(filled, labels, fold, [Attribute("x", values, 0)]), labels
 

@@ -16,10 +16,12 @@ from pipeline.impute.fill import (
     PICTURE,
     PRIOR,
     Filled,
+    UnkeptColumnsError,
     fill_table,
     supported,
 )
-from pipeline.metrics import thresholds
+from pipeline.metrics import risk_control, thresholds
+from pipeline.metrics.thresholds import Rule
 
 
 def drawn(seed: int, n: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
@@ -123,13 +125,15 @@ def fill(
     scores: np.ndarray,
     labels: np.ndarray,
     fold: np.ndarray,
-    rule: str | float = "prevalence",
+    rule: Rule = "prevalence",
     learnable: bool = True,
     priors: list[float | None] | None = None,
     reads_labels: bool = True,
 ) -> Filled:
     every = np.full(labels.shape[1], learnable)
-    return fill_table(scores, labels, fold, every, "platt", rule, priors, reads_labels)
+    return fill_table(
+        scores, labels, fold, every, "platt", [rule] * len(every), priors, reads_labels
+    )
 
 
 @settings(deadline=None, max_examples=30)
@@ -415,3 +419,55 @@ def test_unknown_cells_take_the_calibrator_of_all_training_labels() -> None:
         fitted = calibration.fit("platt", scores[cells, a], labels[cells, a])
         rest = ~cells
         assert filled.probability[rest, a] == pytest.approx(fitted(scores[rest, a]))
+
+
+def test_a_promise_is_kept_by_held_out_cells_and_audited_without_the_fold() -> None:
+    scores, labels, fold, truth = table(3, n=1500)
+    filled = fill(scores, labels, fold, rule={"recall": 0.9})
+    for a in range(labels.shape[1]):
+        cells = ~np.isnan(filled.held_out[:, a])
+        y = labels[cells, a]
+        taken = filled.held_out[cells, a] >= filled.threshold[a]
+        assert risk_control.lower_bound((taken & (y == 1)).sum(), (y == 1).sum()) >= 0.9
+        assert filled.decided[cells, a][y == 1].mean() == pytest.approx(
+            taken[y == 1].mean(), abs=0.02
+        )
+        hidden = np.isnan(labels[:, a]) & (truth[:, a] == 1)
+        assert filled.values[hidden, a].mean() > 0.88
+    # Another fold's thresholds count its cells as if they were all: as bold as the whole's.
+    precise = fill(scores, labels, fold, rule={"precision": 0.9})
+    assert np.nanmean(precise.decided) < np.nanmean(filled.decided)
+
+
+def test_rules_of_columns_are_their_own() -> None:
+    scores, labels, fold, _ = table(4, n=600)
+    every = np.ones(2, dtype=bool)
+    mixed = fill_table(scores, labels, fold, every, "platt", [{"recall": 0.8}, "f1"])
+    for a, rule in enumerate([{"recall": 0.8}, "f1"]):
+        alone = fill(scores, labels, fold, rule=rule)
+        assert mixed.threshold[a] == alone.threshold[a]
+        assert (mixed.values[:, a] == alone.values[:, a]).all()
+
+
+def test_promises_of_few_labels_and_of_chance_are_refused_by_column() -> None:
+    scores, labels, fold, _ = table(5, n=600)
+    labels[:, 0] = np.where((labels[:, 0] == 1) & (np.arange(600) > 50), NAN, labels[:, 0])
+    promise = {"recall": 0.95}
+    with pytest.raises(UnkeptColumnsError) as caught:
+        fill_table(scores, labels, fold, np.array([True, False]), "platt", [promise, promise])
+    assert "59 needed at the least" in str(caught.value.columns[0])
+    assert "can't be told from chance" in str(caught.value.columns[1])
+    full = np.where(np.isnan(labels), 0, labels)
+    unneeded = fill_table(scores, full, fold, np.zeros(2, dtype=bool), "platt", [promise, promise])
+    assert (unneeded.values == full).all(), "nothing is to be filled, and nothing promised"
+
+
+def test_a_known_share_of_positives_leaves_the_recall_of_known_ones() -> None:
+    scores, labels, fold, _ = table(6, n=900)
+    promise: Rule = {"recall": 0.9}
+    own, moved = (fill(scores, labels, fold, promise, priors=[p, None]) for p in (None, 0.05))
+    cells = ~np.isnan(own.held_out[:, 0]) & (labels[:, 0] == 1)
+    for filled in (own, moved):
+        kept = filled.held_out[cells, 0] >= filled.threshold[0]
+        assert risk_control.lower_bound(kept.sum(), cells.sum()) >= 0.9
+    assert (own.values == moved.values).all(), "the order of probabilities is the same"

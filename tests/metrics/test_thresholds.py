@@ -5,7 +5,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pipeline.metrics.thresholds import choose, expected
+from pipeline.data.categories import Attribute
+from pipeline.errors import PipelineError
+from pipeline.metrics.thresholds import choose, choose_all, expected, of_columns
 
 P = np.array([0.95, 0.9, 0.8, 0.7, 0.6, 0.5, 0.4, 0.3, 0.2, 0.1, 0.05, 0.02])
 Y = np.array([1, 1, 0, 1, 1, 1, 0, 0, 0, 0, 0, 0])
@@ -75,3 +77,41 @@ def test_no_other_threshold_leaves_a_more_expected_number(seed: int) -> None:
 def test_unknown_rule() -> None:
     with pytest.raises(ValueError, match="unknown rule"):
         choose("best", P, Y)
+
+
+LAYOUT = (
+    Attribute("hat", (), 0),
+    Attribute("colour", ("red", "blue"), 1),
+    Attribute("coat", (), 3),
+)
+
+
+def test_rules_by_attribute() -> None:
+    promise = {"recall": 0.5}
+    assert of_columns("f1", LAYOUT) == ["f1"] * 4
+    assert of_columns({"hat": 0.3}, LAYOUT) == [0.3, *["prevalence"] * 3]
+    assert of_columns({"hat": promise, "default": "f1"}, LAYOUT) == [promise, "f1", "f1", "f1"]
+    # Of several values the most probable is taken: there is no threshold to promise anything of.
+    assert of_columns(promise, LAYOUT) == [promise, "prevalence", "prevalence", promise]
+    assert of_columns({"default": promise}, LAYOUT) == of_columns(promise, LAYOUT)
+
+
+def test_promises_that_cannot_be_kept_are_one_error() -> None:
+    rng = np.random.default_rng(0)
+    p = rng.random((40, 4))
+    y = np.where(rng.random((40, 4)) < p, 1.0, 0.0)
+    setting = {"default": {"recall": 0.95}, "coat": "f1"}
+    with pytest.raises(PipelineError) as caught:
+        choose_all(setting, p, y, LAYOUT)
+    message = str(caught.value)
+    assert f"hat ({y[:, 0].sum():.0f} held-out positives, 59 needed at the least)" in message
+    assert "coat (" not in message
+    assert "colour (" not in message
+    assert "\n" not in message
+    found = choose_all(setting, p, y, LAYOUT, strict=False)
+    assert found[0] == 0.5
+    assert found[1:3] == choose_all("prevalence", p, y, LAYOUT)[1:3]
+    assert found[3] == choose("f1", p[:, 3], y[:, 3])
+    assert choose_all({"default": {"recall": 0.3}}, p, y, LAYOUT)[0] == choose(
+        {"recall": 0.3}, p[:, 0], y[:, 0]
+    )
