@@ -2,16 +2,23 @@
 
 from __future__ import annotations
 
+import errno
+import fcntl
 import json
 import os
+import re
 import secrets
 import shutil
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
 import pandas as pd
+
+from pipeline.errors import PipelineError, is_about_space
+
+_LEFTOVER = re.compile(r"\.[0-9a-f]{16}\.partial")
 
 
 @contextmanager
@@ -19,24 +26,32 @@ def replace_directory(path: str | Path) -> Iterator[Path]:
     """Yield an empty staging directory that takes the place of ``path`` on success.
 
     If the block raises, the staging directory is removed and an earlier ``path`` stays untouched.
+    What killed runs have left beside it is removed.
     """
     target = Path(path)
-    staging = target.with_name(f".{target.name}.partial")
-    shutil.rmtree(staging, ignore_errors=True)
-    staging.mkdir(parents=True)
-    try:
+    target.parent.mkdir(parents=True, exist_ok=True)
+    earlier = target.with_name(f".{target.name}.earlier")
+    if earlier.is_dir() and not target.exists():  # killed between the two renames below
+        earlier.rename(target)
+    with _temporary(target, Path.mkdir) as staging:
         yield staging
-    except BaseException:
-        shutil.rmtree(staging, ignore_errors=True)
-        raise
-    if target.exists():
-        earlier = target.with_name(f".{target.name}.earlier")
-        shutil.rmtree(earlier, ignore_errors=True)
-        target.rename(earlier)
-        staging.rename(target)
-        shutil.rmtree(earlier)
-    else:
-        staging.rename(target)
+        if target.exists():
+            _remove(earlier)
+            target.rename(earlier)
+            staging.rename(target)
+            _remove(earlier)
+        else:
+            staging.rename(target)
+
+
+@contextmanager
+def temporary_directory(folder: str | Path) -> Iterator[Path]:
+    """Yield an empty directory in ``folder``, with a random name, that is removed in the end.
+
+    Those that killed runs have left there are removed, too.
+    """
+    with _temporary(Path(folder, "a temporary folder"), Path.mkdir) as staging:
+        yield staging
 
 
 @contextmanager
@@ -44,16 +59,134 @@ def replace_file(path: str | Path) -> Iterator[Path]:
     """Yield an empty file beside ``path`` that takes its place on success.
 
     If the block raises, that file is removed and an earlier ``path`` stays untouched. Its name is
-    drawn at random, so that no other run and no file of the user's is in the way.
+    drawn at random, so that no other run and no file of the user's is in the way. What killed runs
+    have left beside it is removed.
     """
     target = Path(path)
-    staging = target.with_name(f".{secrets.token_hex(8)}.partial")
-    os.close(os.open(staging, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o666))
-    try:
+    with _temporary(target, lambda path: path.touch(exist_ok=False)) as staging:
         yield staging
+        to_disk(staging)
         staging.replace(target)
+
+
+def check_space(needs: Iterable[tuple[Path, int]], advice: str) -> None:
+    """Check that the file systems have room for what is going to be written.
+
+    Parameters
+    ----------
+    needs : folders, which need not be there yet, and bytes to be written below each.
+    advice : what to do where there is too little room, for the end of the message.
+
+    Raises
+    ------
+    PipelineError
+        If one has not; it names the folders, what they need and what is free.
+    """
+    systems: dict[int, tuple[Path, list[tuple[Path, int]]]] = {}
+    for folder, size in needs:
+        there = next(path for path in (folder, *folder.absolute().parents) if path.exists())
+        systems.setdefault(there.stat().st_dev, (there, []))[1].append((folder, size))
+    for there, parts in systems.values():
+        free = shutil.disk_usage(there).free
+        if free < sum(size for _, size in parts):
+            shares = " and ".join(f"{readable(size)} in {folder}" for folder, size in parts if size)
+            raise PipelineError(
+                f"{parts[0][0]}: {shares} would be written, {readable(free)} are free on that "
+                f"disk; {advice}"
+            )
+
+
+def readable(size: float) -> str:
+    """A number of bytes in the unit that suits it: 512 B, 3.4 kB, 20 MB, 1.5 TB."""
+    units = ("B", "kB", "MB", "GB", "TB", "PB")
+    power = 0
+    while size >= 999.5 and power < len(units) - 1:
+        size, power = size / 1000, power + 1
+    return f"{size:.{1 if power and size < 9.95 else 0}f} {units[power]}"
+
+
+def to_disk(path: str | Path) -> None:
+    """Wait until the content of a file, or the names in a folder, would outlive a power cut."""
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    except OSError as error:
+        if error.errno not in (errno.EINVAL, errno.ENOTSUP, errno.EROFS):  # nothing to wait for
+            raise
     finally:
-        staging.unlink(missing_ok=True)
+        os.close(descriptor)
+
+
+def sweep(folder: str | Path) -> list[Path]:
+    """Remove the temporary files and directories in ``folder`` whose run was killed, as nobody
+    holds them; returns those removed."""
+    swept = []
+    for path in leftovers(folder):
+        _remove(path)
+        swept.append(path)
+    return swept
+
+
+def leftovers(folder: str | Path) -> list[Path]:
+    """The temporary files and directories in ``folder`` that a killed run has left, sorted."""
+    try:
+        found = sorted(path for path in Path(folder).iterdir() if _LEFTOVER.fullmatch(path.name))
+    except OSError:  # whoever writes there will say so
+        return []
+    return [path for path in found if not _is_held(path)]
+
+
+def _remove(path: Path) -> None:
+    if path.is_dir() and not path.is_symlink():
+        shutil.rmtree(path, ignore_errors=True)
+    else:
+        with suppress(OSError):
+            path.unlink()
+
+
+@contextmanager
+def _temporary(target: Path, make: Callable[[Path], object]) -> Iterator[Path]:
+    """Make a file or directory with a random name beside ``target``, locked as long as the block
+    and the process last, and remove it where it then still is.
+
+    Errors of the operating system name ``target``; those of a write name nothing by themselves.
+    """
+    sweep(target.parent)
+    path, descriptor = target, -1
+    try:
+        while descriptor < 0:
+            path = target.with_name(f".{secrets.token_hex(8)}.partial")
+            make(path)
+            descriptor = os.open(path, os.O_RDONLY)
+            with suppress(OSError):  # no locks on this file system: then nothing is swept, either
+                fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            if not path.exists():  # another run swept it before it was locked
+                os.close(descriptor)
+                descriptor = -1
+        yield path
+    except OSError as error:
+        if error.filename is not None or is_about_space(error):
+            error.filename = str(error.filename or target).replace(str(path), str(target))
+        raise
+    finally:
+        if descriptor >= 0:
+            _remove(path)
+            os.close(descriptor)
+
+
+def _is_held(path: Path) -> bool:
+    """Whether a run that lives holds ``path``, or that can't be known."""
+    try:
+        descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK)
+    except OSError:
+        return True
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError:
+        return True
+    finally:
+        os.close(descriptor)
+    return False
 
 
 def write_csv(frame: pd.DataFrame, path: str | Path) -> None:

@@ -15,6 +15,13 @@ import numpy as np
 import numpy.typing as npt
 
 
+def save(path: str | Path, array: np.ndarray) -> None:
+    """Write an array [N, ...], the bytes of ``numpy.save``, whose error on a full disk names no
+    cause."""
+    with RowWriter(path, array.shape, array.dtype) as writer:
+        writer.append(array)
+
+
 class RowFile:
     """Read access to an array [N, ...] in a file, in C order.
 

@@ -1,6 +1,9 @@
 from __future__ import annotations
 
 import errno
+import signal
+import subprocess
+import sys
 from collections.abc import Callable
 
 import pytest
@@ -20,7 +23,30 @@ def _raise(error: BaseException) -> Callable[[], None]:
     [
         (PipelineError("labels.csv: row 3: bad"), 2, "error: labels.csv: row 3: bad\n"),
         (KeyboardInterrupt(), 130, "interrupted"),
-        (OSError(errno.ENOSPC, "No space left", "x.npy"), 2, "no space left on the disk"),
+        (
+            OSError(errno.ENOSPC, "No space left", "x.npy"),
+            2,
+            "space left on the disk while writing x",
+        ),
+        (OSError("4096 requested and 17 written"), 2, "no space left on the disk"),
+        (
+            RuntimeError(
+                "file write failed: errno = 28, error message = 'No space left on device'"
+            ),
+            *(2, "no space left on the disk"),
+        ),
+        (ValueError("flush: No space left on device"), 2, "no space left on the disk"),
+        (OSError(errno.EROFS, "Read-only file system", b"a/b"), 2, "error: a/b: Read-only"),
+        (PermissionError(errno.EACCES, "Permission denied", "a"), 2, "give this user the right"),
+        (FileNotFoundError(errno.ENOENT, "No such file", "data/x"), 2, "data/x: No such file"),
+        (IsADirectoryError(errno.EISDIR, "Is a directory", "p"), 2, "p: Is a directory; a folder"),
+        (OSError(errno.ENAMETOOLONG, "File name too long", "p" * 300), 2, "choose a shorter name"),
+        (OSError("something\nelse"), 2, "an output: something else; look at"),
+        (
+            MemoryError("Unable to allocate 9 GiB"),
+            2,
+            "not enough memory (Unable to allocate 9 GiB)",
+        ),
     ],
 )
 def test_one_line_and_an_exit_code(
@@ -37,8 +63,34 @@ def test_one_line_and_an_exit_code(
 def test_a_defect_keeps_its_traceback() -> None:
     with pytest.raises(ZeroDivisionError):
         run(_raise(ZeroDivisionError()))
-    with pytest.raises(FileNotFoundError):
-        run(_raise(FileNotFoundError(errno.ENOENT, "gone")))
+
+
+def test_an_interrupt_while_packages_are_imported_is_one_line() -> None:
+    command = [sys.executable, "-X", "importtime", "-m", "pipeline.predict", "x.jpg"]
+    with subprocess.Popen(command, stderr=subprocess.PIPE, text=True) as process:
+        assert process.stderr is not None
+        for line in process.stderr:  # the time of each import, as it ends
+            if line.endswith("| pipeline.errors\n") or "numpy" in line:
+                process.send_signal(signal.SIGINT)
+                break
+        printed = process.stderr.read()
+    assert process.returncode == 130
+    assert [line for line in printed.splitlines() if not line.startswith("import time:")] == [
+        "interrupted"
+    ]
+
+
+def test_an_interrupt_that_native_code_turns_into_an_error_is_one() -> None:
+    code = (
+        "import os, signal, sys; sys.argv[0] = '-m'; from pipeline.errors import run\n"
+        "def main():\n"
+        "    try: os.kill(os.getpid(), signal.SIGINT)\n"
+        "    except KeyboardInterrupt: raise SystemError('error return without exception set')\n"
+        "run(main)"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
+    assert done.returncode == 130
+    assert done.stderr.startswith("interrupted: run again") and done.stderr.count("\n") == 1
 
 
 def test_return_value_is_the_exit_code() -> None:

@@ -1,12 +1,25 @@
 from __future__ import annotations
 
 import json
+import subprocess
+import sys
 from pathlib import Path
+from types import SimpleNamespace
 
 import pandas as pd
 import pytest
 
-from pipeline.files import replace_directory, replace_file, write_csv, write_json
+from pipeline.errors import PipelineError
+from pipeline.files import (
+    check_space,
+    leftovers,
+    readable,
+    replace_directory,
+    replace_file,
+    temporary_directory,
+    write_csv,
+    write_json,
+)
 
 
 def test_replaces_as_a_whole(tmp_path: Path) -> None:
@@ -30,12 +43,67 @@ def test_a_failure_leaves_the_earlier_directory(tmp_path: Path, error: type[Base
     assert [p.name for p in tmp_path.iterdir()] == ["out"]
 
 
-def test_a_killed_run_leaves_nothing_in_the_way(tmp_path: Path) -> None:
-    stale = tmp_path / ".out.partial"
-    stale.mkdir()
-    (stale / "half").write_text("half")
-    with replace_directory(tmp_path / "out") as folder:
-        assert list(folder.iterdir()) == []
+def test_what_a_killed_run_leaves_is_swept_and_what_a_living_one_writes_is_not(
+    tmp_path: Path,
+) -> None:
+    code = (
+        "import os, signal; from pathlib import Path; from pipeline.files import *\n"
+        f"with replace_directory('{tmp_path}/out') as a, replace_file('{tmp_path}/f') as b:\n"
+        "    (a / 'half').write_text('half'); b.write_text('half')\n"
+        "    os.kill(os.getpid(), signal.SIGKILL)"
+    )
+    subprocess.run([sys.executable, "-c", code], check=False)
+    assert len(leftovers(tmp_path)) == 2
+    mine = [tmp_path / ".data.partial", tmp_path / ".0123456789abcdef.partially"]
+    for path in mine:
+        path.touch()
+    with temporary_directory(tmp_path) as living:
+        assert leftovers(tmp_path) == []
+        with replace_directory(tmp_path / "out") as folder:
+            assert list(folder.iterdir()) == []
+        assert living.is_dir()
+    assert sorted(tmp_path.iterdir()) == sorted([tmp_path / "out", *mine])
+
+
+def test_a_run_killed_between_its_renames_has_lost_nothing(tmp_path: Path) -> None:
+    (tmp_path / ".out.earlier").mkdir()
+    (tmp_path / ".out.earlier" / "good").touch()
+    with pytest.raises(ValueError), replace_directory(tmp_path / "out"):
+        raise ValueError
+    assert [path.name for path in (tmp_path / "out").iterdir()] == ["good"]
+
+
+def test_links_with_names_as_ours_are_not_followed(tmp_path: Path) -> None:
+    (tmp_path / "mine").mkdir()
+    (tmp_path / "mine" / "file").write_text("mine")
+    for name in (".out.partial", ".out.earlier", ".0123456789abcdef.partial"):
+        (tmp_path / name).symlink_to(tmp_path / "mine")
+    for _ in range(2):
+        with replace_directory(tmp_path / "out") as folder:
+            (folder / "new").touch()
+    assert (tmp_path / "mine" / "file").read_text() == "mine"
+    assert [path.name for path in (tmp_path / "out").iterdir()] == ["new"]
+
+
+def test_errors_name_the_target(tmp_path: Path) -> None:
+    (tmp_path / "folder").mkdir()
+    with pytest.raises(IsADirectoryError) as a_folder:
+        write_csv(pd.DataFrame({"a": [1]}), tmp_path / "folder")
+    with (
+        pytest.raises(OSError) as full,
+        replace_directory(tmp_path / "out") as folder,
+        replace_file(folder / "x.npy"),
+    ):
+        raise OSError("4096 requested and 17 written")
+    with pytest.raises(OSError) as elsewhere, replace_directory(tmp_path / "out"):
+        (tmp_path / "none").read_bytes()
+    with pytest.raises(FileNotFoundError) as no_folder:
+        write_csv(pd.DataFrame({"a": [1]}), tmp_path / "none" / "t.csv")
+    assert a_folder.value.filename == str(tmp_path / "folder")
+    assert full.value.filename == str(tmp_path / "out" / "x.npy")
+    assert elsewhere.value.filename == str(tmp_path / "none")
+    assert no_folder.value.filename == str(tmp_path / "none" / "t.csv")
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["folder"]
 
 
 @pytest.mark.parametrize("name", ["out.csv", "x" * 255, "caf\udce9.csv"])
@@ -80,3 +148,30 @@ def test_json_keeps_order_and_refuses_nan(tmp_path: Path) -> None:
     assert list(json.loads((tmp_path / "t.json").read_text())) == ["b", "a"]
     with pytest.raises(ValueError, match="not JSON compliant"):
         write_json({"a": float("nan")}, tmp_path / "t.json")
+
+
+def test_space_is_counted_for_each_file_system(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("shutil.disk_usage", lambda path: SimpleNamespace(free=1000))
+    one, other = tmp_path / "not" / "yet", tmp_path
+    check_space([(one, 400), (other, 600)], "free some")
+    with pytest.raises(PipelineError) as error:
+        check_space([(one, 400), (other, 601)], "free some")
+    assert str(error.value) == (
+        f"{one}: 400 B in {one} and 601 B in {other} would be written, 1.0 kB are free on that "
+        "disk; free some"
+    )
+    if Path("/proc").is_dir():  # another file system than that of temporary files
+        check_space([(one, 600), (Path("/proc/none"), 600)], "free some")
+
+
+@pytest.mark.parametrize(
+    ("size", "text"),
+    [
+        *((0, "0 B"), (999, "999 B"), (1000, "1.0 kB"), (9940, "9.9 kB"), (9960, "10 kB")),
+        *((999_499, "999 kB"), (999_600, "1.0 MB"), (3.2e9, "3.2 GB"), (5e18, "5000 PB")),
+    ],
+)
+def test_sizes_in_the_unit_that_suits(size: float, text: str) -> None:
+    assert readable(size) == text

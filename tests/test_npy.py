@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as npst
 
-from pipeline.npy import RowFile, RowWriter
+from pipeline.npy import RowFile, RowWriter, save
 
 
 @pytest.fixture(scope="module")
@@ -88,3 +88,11 @@ def test_rows_that_do_not_fit_are_not_written(tmp_path: Path, shape: tuple[int, 
         pytest.raises(ValueError, match="after 0 of an array"),
     ):
         writer.append(np.zeros(shape))
+
+
+@pytest.mark.parametrize("dtype", ["S40", np.float16, np.float32])
+def test_saved_bytes_are_numpys(tmp_path: Path, dtype: str | type) -> None:
+    array = np.arange(24).reshape(4, 3, 2).astype(dtype).swapaxes(1, 2)
+    np.save(tmp_path / "a.npy", np.ascontiguousarray(array))
+    save(tmp_path / "b.npy", array)
+    assert (tmp_path / "a.npy").read_bytes() == (tmp_path / "b.npy").read_bytes()

@@ -29,7 +29,7 @@ import pandas as pd
 from pipeline.data.loading import Request
 from pipeline.errors import PipelineError
 from pipeline.features.store import FeatureWriter
-from pipeline.npy import RowFile
+from pipeline.npy import RowFile, save
 
 KEY = np.dtype("S40")
 """40 hexadecimal digits."""
@@ -118,8 +118,8 @@ def put(folder: Path, keys: Sequence[bytes], maps: np.ndarray, pooled: np.ndarra
     pooled : float32 [n, C].
     """
     with _new_shard(folder, np.array(keys, dtype=KEY)) as shard:
-        np.save(shard / MAPS, maps)
-        np.save(shard / POOLED, pooled)
+        save(shard / MAPS, maps)
+        save(shard / POOLED, pooled)
 
 
 def assemble(
@@ -248,7 +248,7 @@ def _new_shard(folder: Path, keys: Keys) -> Iterator[Path]:
     staging = Path(tempfile.mkdtemp(prefix=f".{shard.name}.", dir=folder))
     try:
         staging.chmod(0o755)  # as any other folder: workers may belong to several users
-        np.save(staging / KEYS, keys)
+        save(staging / KEYS, keys)
         yield staging
         earlier = staging.with_name(f"{staging.name}.earlier")
         with suppress(FileNotFoundError):

@@ -16,6 +16,8 @@ import numpy as np
 from pipeline.errors import PipelineError
 from pipeline.features import backbones
 
+FILE = "backbone.weights.h5"
+"""The backbone's weights in the folder that stage ``backbone`` writes."""
 DOWNLOAD_TIMEOUT = 20.0
 """Seconds without an answer after which the download of ImageNet weights counts as impossible."""
 
@@ -117,7 +119,7 @@ def load(
         model = backbones.build(name, image_size)
     finally:
         keras.config.set_dtype_policy(earlier)
-    load_weights(model, Path(folder) / "backbone.weights.h5")
+    load_weights(model, Path(folder) / FILE)
     return model
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import csv
-import errno
 import io
 import re
 import shlex
@@ -16,9 +15,9 @@ from pathlib import Path
 from pipeline.data.clean_table import RESERVED
 from pipeline.data.labels import CELLS
 from pipeline.errors import PipelineError, fail
+from pipeline.files import replace_file
 
 _PLAIN = re.compile(r"[A-Za-z0-9_./+-]+")
-_DISK_FULL = (errno.ENOSPC, errno.EDQUOT)  # `pipeline.errors.run` has a line for these
 
 
 @dataclass(frozen=True)
@@ -155,27 +154,11 @@ def check_out(out: Path, source: Path) -> None:
 
 
 def write(table: Table, out: Path) -> None:
-    """Write ``table`` as CSV in UTF-8 with ``\\n`` line ends; an earlier ``out`` is replaced last.
-
-    Raises
-    ------
-    PipelineError
-        If the file can't be written. A full disk is left to `pipeline.errors.run`.
-    """
-    partial = out.with_name(f"{out.name}.partial")
-    try:
-        with partial.open("w", encoding="utf-8", newline="") as stream:
-            writer = csv.writer(stream, lineterminator="\n")
-            writer.writerow(["image", *table.columns])
-            writer.writerows(table.rows)
-        partial.replace(out)
-    except OSError as error:
-        if error.errno in _DISK_FULL:
-            raise
-        fail(f"--out {out}", f"can't be written ({error.strerror}); choose another place")
-    finally:
-        with suppress(OSError):
-            partial.unlink(missing_ok=True)
+    """Write ``table`` as CSV in UTF-8, ``\\n`` ending lines; earlier ``out`` is replaced last."""
+    with replace_file(out) as partial, partial.open("w", encoding="utf-8", newline="") as stream:
+        writer = csv.writer(stream, lineterminator="\n")
+        writer.writerow(["image", *table.columns])
+        writer.writerows(table.rows)
 
 
 def experiment(params: Mapping[str, str | Path | list[str]]) -> str:

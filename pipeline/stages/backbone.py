@@ -42,7 +42,7 @@ def main() -> None:
         else:
             weights.load_weights(model, source)
     with replace_directory(OUTPUT) as folder:
-        file = folder / "backbone.weights.h5"
+        file = folder / weights.FILE
         model.network.save_weights(file)
         card = {
             "name": name,

@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 from tqdm import tqdm
 
-from pipeline import params, runtime
+from pipeline import npy, params, runtime
 from pipeline.data import splits
 from pipeline.data.clean_table import read_clean, read_hashes
 from pipeline.data.labels import LabelTable
@@ -69,7 +69,7 @@ def main() -> None:
                 "%s: %d known training labels, AUC out of fold %.3f, best epochs %s",
                 *(attribute, cells.sum(), area, [fit.best_epoch + 1 for fit in fitted.fits]),
             )
-        np.save(folder / "logits.npy", logits)
+        npy.save(folder / "logits.npy", logits)
         splits.write_folds(table, fold, folder)
         attribute_heads.write_card(folder, ensemble.bank.config, places, store.meta["backbone"])
         write_csv(pd.DataFrame(history), folder / "history.csv")

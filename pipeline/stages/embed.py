@@ -9,13 +9,13 @@ from __future__ import annotations
 import hashlib
 import json
 import logging
-import shutil
 import sys
 import time
 from collections.abc import Sequence
 from functools import partial
 from importlib.metadata import version
 from pathlib import Path
+from tempfile import gettempdir
 from typing import Any
 
 import numpy as np
@@ -25,10 +25,10 @@ from tqdm import tqdm
 from pipeline import params, runtime
 from pipeline.data import augment, images, loading
 from pipeline.data.loading import Request
-from pipeline.errors import PipelineError, run
+from pipeline.errors import run
 from pipeline.features import backbones, cache, extract, int8, ray_engine, store, weights
 from pipeline.features.cache import Work
-from pipeline.files import replace_directory
+from pipeline.files import check_space, readable, replace_directory
 
 OUTPUT = Path("data/features")
 CACHE = Path(".cache/features")
@@ -64,7 +64,16 @@ def main() -> None:
         due = [key for one in work for key in one.keys]
         found = keys.size - int(np.isin(keys, due).sum())
         shape = store.stored_shape(backbone["map"], p.features.grid)
-        _check_disk(store.bytes_needed(1, 1, shape) * (keys.size + len(due)))
+        one = store.bytes_needed(1, 1, shape)
+        # A network is quantised by way of the temporary folder.
+        quantized = (BACKBONE / weights.FILE).stat().st_size * (precision == int8.PRECISION)
+        check_space(
+            [
+                *((OUTPUT, one * keys.size), (CACHE, one * len(due) + quantized)),
+                (Path(gettempdir()), quantized),
+            ],
+            "free some space, or lower features.views, features.grid or image_size",
+        )
         if precision == int8.PRECISION:
             _quantized(p, backbone["name"], sample, folder)
         started = time.perf_counter()
@@ -81,9 +90,9 @@ def main() -> None:
     numbers = len(index), p.features.views
     log.info(
         "%d images x %d views through %s in %s: %d passes computed in %.1f s, %.1f per second; "
-        "%d found from earlier runs; %.0f MB of features",
+        "%d found from earlier runs; %s of features",
         *(*numbers, backbone["name"], precision, len(due), took, len(due) / took if took else 0.0),
-        *(found, store.bytes_needed(*numbers, shape) / 1e6),
+        *(found, readable(store.bytes_needed(*numbers, shape))),
     )
 
 
@@ -148,16 +157,6 @@ def _circumstances() -> dict[str, str]:
 
 def _digest(content: dict[str, Any]) -> str:
     return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()[:16]
-
-
-def _check_disk(needed: int) -> None:
-    free = shutil.disk_usage(".").free
-    if free < needed:
-        raise PipelineError(
-            f"{OUTPUT}: {needed / 1e9:.2f} GB of features would be written, {free / 1e9:.2f} GB "
-            "are free on this disk; free some space, or lower features.views, features.grid or "
-            "image_size"
-        )
 
 
 if __name__ == "__main__":

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import dataclasses
 import logging
-from pathlib import Path
-from tempfile import TemporaryDirectory
 from typing import Any
 
 import numpy as np
@@ -21,7 +19,7 @@ from pipeline.data.labels import LabelTable
 from pipeline.errors import run
 from pipeline.features.matrices import Grid, MeanOfViews
 from pipeline.features.store import FeatureStore
-from pipeline.files import replace_directory, write_csv, write_json
+from pipeline.files import replace_directory, temporary_directory, write_csv, write_json
 from pipeline.impute import review
 from pipeline.impute.imputer import Imputation, Imputer, Settings, Table
 from pipeline.impute.learnable import LEAST, lacking
@@ -45,8 +43,8 @@ def main() -> None:
         prior=p.impute.prior or {},
         min_confidence=p.impute.min_confidence if p.impute.policy == "abstain" else None,
     )
-    with TemporaryDirectory(prefix=".components.", suffix=".partial", dir="data") as large:
-        imputer = Imputer(dataclasses.replace(settings, folder=Path(large)))
+    with temporary_directory(imputed_arrays.FOLDER.parent) as large:
+        imputer = Imputer(dataclasses.replace(settings, folder=large))
         filled = imputer.fill(
             Table(
                 MeanOfViews(store, rows),

@@ -15,7 +15,7 @@ from pathlib import Path
 
 from pipeline import params, runtime
 from pipeline.errors import EXIT_INTERRUPTED, PipelineError, require_extra, run
-from pipeline.files import write_csv
+from pipeline.files import replace_file, write_csv
 from pipeline.training.fitting import FitSettings
 from pipeline.tune import figure, search_space, trainer
 from pipeline.tune.search_space import Choice, Result
@@ -50,7 +50,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         for result in search(train, options.trials, blocks, p.image_size, seed):
             results.append(result)
             # After each trial, so that nothing that ends the search takes the others along.
-            _replace(options.out, lambda partial: write_csv(search_space.table(results), partial))
+            write_csv(search_space.table(results), options.out)
             _log_trial(results, options.trials)
     except KeyboardInterrupt:
         interrupted = True
@@ -174,7 +174,8 @@ def _log_trial(results: Sequence[Result], trials: int) -> None:
 def _conclude(results: Sequence[Result], out: Path, epochs: int, seed: int | None) -> None:
     """Draw the picture, and print the best trial and how to run the pipeline with it."""
     frame = search_space.table(results)
-    _replace(out.with_suffix(".png"), lambda partial: figure.draw(frame, partial))
+    with replace_file(out.with_suffix(".png")) as staging:
+        figure.draw(frame, staging)
     leader = search_space.best(results)
     if leader is None:
         raise PipelineError(
@@ -187,16 +188,6 @@ def _conclude(results: Sequence[Result], out: Path, epochs: int, seed: int | Non
         f"{found.val_loss:.4f} in epoch {found.best_epoch}; run the pipeline with it:"
     )
     print(search_space.command(found.choice, epochs, seed))
-
-
-def _replace(path: Path, write: Callable[[Path], None]) -> None:
-    """Write ``path`` whole or not at all."""
-    partial = path.with_name(f".{path.name}.partial")
-    try:
-        write(partial)
-        partial.replace(path)
-    finally:
-        partial.unlink(missing_ok=True)
 
 
 if __name__ == "__main__":

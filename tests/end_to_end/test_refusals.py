@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from pipeline.files import leftovers
 from tests.end_to_end.project import (
     NUMBER,
     assert_refused,
@@ -66,7 +67,7 @@ from pipeline.features.store import FeatureWriter
 from pipeline.stages import embed
 
 def append(self, view, maps, pooled):
-    raise OSError(errno.ENOSPC, "No space left on device", "data/.features.partial/map_0.npy")
+    raise OSError(errno.ENOSPC, "No space left on device", str(self.folder / "map_0.npy"))
 
 FeatureWriter.append = append
 run(embed.main)
@@ -87,8 +88,8 @@ run(embed.main)
 @pytest.mark.parametrize(
     ("script", "message"),
     [
-        (FULL_DISK, "no space left on the disk while writing data/.features.partial/map_0.npy"),
-        (NO_ROOM, "GB of features would be written, 0.00 GB are free"),
+        (FULL_DISK, "no space left on the disk while writing data/features/map_0.npy"),
+        (NO_ROOM, "in data/features and "),
     ],
 )
 def test_a_full_disk_during_embed_leaves_the_earlier_store(
@@ -100,7 +101,7 @@ def test_a_full_disk_during_embed_leaves_the_earlier_store(
     assert message in done.stderr
     assert "Traceback" not in done.stderr
     assert tree(project) == before
-    assert not (project / "data/.features.partial").exists()
+    assert leftovers(project / "data") == []
 
 
 @pytest.mark.slow
@@ -130,4 +131,4 @@ def test_an_interrupt_during_embed_leaves_the_earlier_store(project: Path) -> No
     assert "interrupted" in printed
     assert "Traceback" not in printed
     assert tree(project) == before
-    assert not (project / "data/.features.partial").exists()
+    assert leftovers(project / "data") == []

@@ -40,8 +40,7 @@ def test_an_earlier_file_survives_a_failed_write(
         raise OSError(code, "refused")
 
     monkeypatch.setattr(Path, "replace", refuse)
-    expected = PipelineError if code == errno.EACCES else OSError
-    with pytest.raises(expected, match="refused"):
+    with pytest.raises(OSError, match="refused"):
         table.write(SMALL, out)
     assert out.read_text(encoding="utf-8") == "earlier"
     assert list(tmp_path.iterdir()) == [out]
