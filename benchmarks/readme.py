@@ -157,6 +157,26 @@ def missing() -> pd.DataFrame:
     return pd.DataFrame(rows)
 
 
+def promises() -> pd.DataFrame:
+    """How often promises of recall and precision were made and broken."""
+    rows = []
+    for path in sorted(RESULTS.glob("risk_control_*.csv")):
+        for wish, of_wish in pd.read_csv(path).groupby("wish"):
+            rows.append(
+                {
+                    "data": path.stem.removeprefix("risk_control_"),
+                    "promise": wish,
+                    "attributes": len(of_wish),
+                    "made": f"{of_wish['promised'].mean():.3f}",
+                    "broken": f"{of_wish['broken'].mean():.3f}",
+                    "most of an attribute": f"{of_wish['broken'].max():.3f}",
+                    "missed in the other half": f"{of_wish['broken_unseen'].mean():.3f}",
+                    "mean score": f"{of_wish['score'].mean():.3f}",
+                }
+            )
+    return pd.DataFrame(rows)
+
+
 def measured(path: Path) -> str:
     """A measured table and its machine."""
     frame = pd.read_csv(path)
@@ -353,6 +373,7 @@ OF_THE_PROJECT: Parts = {
     "fashion": lambda: table(fashion(pd.read_csv(FASHION))),
     "imputation": lambda: table(imputation()),
     "missing": lambda: table(missing()),
+    "promises": lambda: table(promises()),
     "estimate": lambda: table(estimate(pd.read_csv("benchmarks/scale.csv"))),
     "precision": precision,
     **{
