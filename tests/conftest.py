@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
@@ -128,3 +129,24 @@ def make_store(tmp_path_factory: pytest.TempPathFactory) -> Callable[..., Any]:
         return FeatureStore(folder)
 
     return make
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Any]:
+    """A headless Chromium, driven by Playwright; without one its tests are skipped.
+
+    Not for the whole session: while it is open, the process has an event loop under way.
+    """
+    api = pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
+    names = ("chromium", "chromium-browser", "google-chrome")
+    installed = next((found for name in names if (found := shutil.which(name))), None)
+    with api.sync_playwright() as playwright:
+        try:
+            opened = playwright.chromium.launch(
+                executable_path=installed,  # None: Playwright's own
+                args=["--no-sandbox"] if os.geteuid() == 0 else [],
+            )
+        except api.Error as error:
+            pytest.skip(f"no browser: {str(error).splitlines()[0]}")
+        yield opened
+        opened.close()

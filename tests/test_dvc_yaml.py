@@ -15,7 +15,12 @@ PARAMS: dict[str, Any] = yaml.safe_load((ROOT / "params.yaml").read_text(encodin
 STAGES = sorted(DVC["stages"])
 FROZEN_HEAD = {"head", "fine_tune.start"}
 """What `Params.frozen_head` reads."""
-COMMAND_LINES = {"pipeline/predict.py", "pipeline/explain/__main__.py", "pipeline/tune/__main__.py"}
+COMMAND_LINES = {
+    "pipeline/predict.py",
+    "pipeline/review/__main__.py",
+    "pipeline/explain/__main__.py",
+    "pipeline/tune/__main__.py",
+}
 """What a person runs beside the stages."""
 
 

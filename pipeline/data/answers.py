@@ -1,0 +1,146 @@
+"""Answers of people, put into the file of corrections at once, whole or not at all."""
+
+from __future__ import annotations
+
+import csv
+import fcntl
+import io
+import os
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from pipeline.data import corrections
+from pipeline.data.read_table import read_rows
+from pipeline.errors import PipelineError
+from pipeline.files import replace_file
+
+CANT_TELL = "?"
+"""Looked at, and the picture does not say: read as unknown."""
+Cell = tuple[str, str]
+"""Image and attribute."""
+
+
+@dataclass(frozen=True)
+class Answer:
+    """What a person says of a cell.
+
+    value : as it is written; None takes an answer back.
+    before : the answer that the person saw there, None for none.
+    further : other columns of the file and their texts, as the queue that the cell came from.
+    """
+
+    image: str
+    attribute: str
+    value: str | None
+    before: str | None = None
+    further: Mapping[str, str] = field(default_factory=dict)
+
+
+class AnsweredMeanwhileError(PipelineError):
+    """Somebody else answered one of the cells in another way; ``current`` has what is there now."""
+
+    def __init__(self, answer: Answer, current: str | None) -> None:
+        self.image, self.attribute, self.current = answer.image, answer.attribute, current
+        super().__init__(
+            f"image {answer.image!r}, attribute {answer.attribute!r}: "
+            + (f"answered {current!r} meanwhile" if current is not None else "taken back meanwhile")
+        )
+
+
+def read(path: Path = corrections.PATH, categorical: Collection[str] = ()) -> dict[Cell, str]:
+    """The answer on each cell of the file: 1, 0, a category or `CANT_TELL`.
+
+    Raises
+    ------
+    PipelineError
+        As `corrections.read`.
+    """
+    return {
+        (one.image, one.attribute): _text(one.value) for one in corrections.read(path, categorical)
+    }
+
+
+def put(
+    answers: Sequence[Answer],
+    path: Path = corrections.PATH,
+    categorical: Collection[str] = (),
+) -> dict[Cell, str]:
+    """Write ``answers`` into the file and return all that it then says.
+
+    Other lines and columns stay. Between reading and writing no other process that writes through
+    this function comes in between, and the file is on the disk before this returns.
+
+    Raises
+    ------
+    AnsweredMeanwhileError
+        If a cell has neither the answer that the person saw nor the one given; nothing is written.
+    PipelineError
+        As `corrections.read`.
+    OSError
+        If the file can't be written; it is then as it was.
+    """
+    path = path.resolve()  # a link stays one
+    with _alone(path.parent):
+        said = read(path, categorical)
+        for one in answers:
+            current = said.get((one.image, one.attribute))
+            if current not in (one.before, one.value):
+                raise AnsweredMeanwhileError(one, current)
+        changed = [a for a in answers if said.get((a.image, a.attribute)) != a.value]
+        if changed:
+            content = _with(changed, path)
+            with replace_file(path) as staging, staging.open("wb") as stream:
+                stream.write(content)
+                stream.flush()
+                os.fsync(stream.fileno())
+    for one in answers:
+        said.pop((one.image, one.attribute), None)
+        if one.value is not None:
+            said[one.image, one.attribute] = one.value
+    return said
+
+
+def _with(answers: Sequence[Answer], path: Path) -> bytes:
+    """The content of the file once ``answers`` are in it."""
+    rows = read_rows(path) if path.exists() and path.read_bytes().strip() else []
+    header = list(rows[0][1]) if rows else list(corrections.COLUMNS)
+    names = [name.strip().lower() for name in header]
+    place = {name: names.index(name) for name in corrections.COLUMNS}
+    for name in dict.fromkeys(name for one in answers for name in one.further):
+        if name not in names:
+            header.append(name)
+            names.append(name)
+    replaced = {(one.image, one.attribute) for one in answers}
+    kept = [
+        cells + [""] * (len(header) - len(cells))
+        for _, cells in rows[1:]
+        if (cells[place["image"]], cells[place["attribute"]]) not in replaced
+    ]
+    for one in answers:
+        if one.value is not None:
+            own = {"image": one.image, "attribute": one.attribute, "value": one.value}
+            kept.append([{**one.further, **own}.get(name, "") for name in names])
+    text = io.StringIO()
+    writer = csv.writer(text, lineterminator="\n")
+    writer.writerow(header)
+    writer.writerows(kept)
+    return text.getvalue().encode()
+
+
+def _text(value: float | str) -> str:
+    if isinstance(value, str):
+        return value or CANT_TELL
+    return CANT_TELL if value != value else f"{value:.0f}"
+
+
+@contextmanager
+def _alone(folder: Path) -> Iterator[None]:
+    folder.mkdir(parents=True, exist_ok=True)
+    handle = os.open(folder, os.O_RDONLY)
+    try:
+        fcntl.flock(handle, fcntl.LOCK_EX)
+        yield
+    finally:
+        os.close(handle)

@@ -1,0 +1,49 @@
+"""A server of the page over a small finished run."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import pandas as pd
+import pytest
+
+from pipeline.data import answers
+from pipeline.data.answers import Cell
+from pipeline.review import session
+from pipeline.review.pictures import Pictures
+from pipeline.review.server import Server
+from tests import finished_run
+
+TOKEN = "a-token-of-the-tests"
+
+
+@dataclass(frozen=True)
+class Site:
+    """url : the page's, with its token; truth : as `finished_run.make`."""
+
+    url: str
+    port: int
+    folder: Path
+    truth: pd.DataFrame
+
+    @property
+    def path(self) -> Path:
+        return self.folder / "data/corrections.csv"
+
+    def said(self) -> dict[Cell, str]:
+        return answers.read(self.path, {"colour"})
+
+
+@pytest.fixture
+def site(tmp_path: Path) -> Iterator[Site]:
+    truth = finished_run.make(tmp_path)
+    reviewed = session.load(tmp_path / "data", tmp_path / "data/corrections.csv")
+    pictures = Pictures(tmp_path / "data/images", reviewed.table.given.images)
+    server = Server(reviewed, pictures, TOKEN, "127.0.0.1", 0)
+    threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02}).start()
+    yield Site(server.url, server.server_address[1], tmp_path, truth)
+    server.shutdown()
+    server.server_close()

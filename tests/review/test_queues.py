@@ -1,0 +1,94 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from pipeline.data.answers import CANT_TELL, Answer
+from pipeline.errors import PipelineError
+from pipeline.review import queues, session
+from pipeline.review.queues import QUEUES, Choice
+from pipeline.review.session import Session
+from tests import finished_run
+
+
+@pytest.fixture
+def reviewed(tmp_path: Path) -> Session:
+    finished_run.make(tmp_path)
+    return session.load(tmp_path / "data", tmp_path / "data/corrections.csv")
+
+
+def cells(reviewed: Session, name: str, choice: Choice = queues.ALL) -> pd.DataFrame:
+    return queues.cells(reviewed.table, reviewed.review, name, choice)
+
+
+def names(frame: pd.DataFrame) -> list[tuple[str, str]]:
+    return list(zip(frame["image"], frame["attribute"], strict=True))
+
+
+@pytest.mark.parametrize("name", QUEUES)
+def test_every_queue_is_of_cells_that_were_filled_once_each_and_with_a_reason(
+    reviewed: Session, name: str
+) -> None:
+    found = cells(reviewed, name)
+    assert len(set(names(found))) == len(found) > 0
+    assert set(names(found)) <= set(names(reviewed.table.provenance))
+    assert (found["reason"] != "").all()
+    narrowed = cells(reviewed, name, Choice(attribute="rare"))
+    assert names(narrowed) == [cell for cell in names(found) if cell[1] == "rare"]
+
+
+def test_doubtful_ones_are_in_the_order_of_the_list(reviewed: Session) -> None:
+    assert names(cells(reviewed, "doubtful")) == names(reviewed.review)
+
+
+def test_too_few_labels_are_of_the_attribute_that_lacks_them_likeliest_first(
+    reviewed: Session,
+) -> None:
+    found = cells(reviewed, "few")
+    assert set(found["attribute"]) == {"rare"}
+    assert found["reason"].iloc[0] == "2 known cells are 1, 5 needed; likeliest first"
+    assert (np.diff(found["probability"]) <= 0).all()
+
+
+def test_the_random_sample_goes_on_with_the_same_cells_when_some_have_left(
+    reviewed: Session,
+) -> None:
+    found = names(cells(reviewed, "random"))
+    assert len(found) == queues.RANDOM
+    left = reviewed.table.provenance.drop(index=cells(reviewed, "random").index[:10])
+    after = Session(
+        session.FilledTable(reviewed.table.given, reviewed.table.filled, left), reviewed.review
+    )
+    assert names(cells(after, "random"))[: queues.RANDOM - 10] == found[10:]
+
+
+def test_by_image_all_cells_of_an_image_come_together(reviewed: Session) -> None:
+    images = [image for image, _ in names(cells(reviewed, "image"))]
+    blocks = [image for i, image in enumerate(images) if i == 0 or images[i - 1] != image]
+    assert len(blocks) == len(set(blocks))
+
+
+def test_answers_leave_the_queue_and_raise_what_is_expected(reviewed: Session) -> None:
+    before = reviewed.cells("doubtful")
+    first, second = before["cells"][:2]
+    filled = reviewed.table.provenance["expected_correctness"]
+    assert before["expected"] == pytest.approx(filled.mean())
+    given = [
+        Answer(first["image"], first["attribute"], "1"),
+        Answer(second["image"], second["attribute"], CANT_TELL),
+    ]
+    reviewed.put(given)
+    after = reviewed.cells("doubtful")
+    assert (after["left"], after["done"]) == (before["left"] - 2, 2)
+    assert after["cells"] == before["cells"][2:]
+    # Only what was told counts as right.
+    gain = (1 - first["expected"]) / len(filled)
+    assert after["expected"] == pytest.approx(before["expected"] + gain)
+
+
+def test_a_queue_that_does_not_exist(reviewed: Session) -> None:
+    with pytest.raises(PipelineError, match="no queue 'doubtfull'; did you mean 'doubtful'"):
+        reviewed.cells("doubtfull")
