@@ -17,7 +17,6 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from benchmarks.workshop import machine
 from pipeline import runtime
 from pipeline.data import images
 from pipeline.data.loading import loader
@@ -27,6 +26,7 @@ from pipeline.features import weights as backbone_weights
 from pipeline.features.cache import Work
 from pipeline.features.extract import Encoder, compute
 from pipeline.files import write_csv
+from pipeline.report.machine import machine
 
 RESULT = Path("benchmarks/embed.csv")
 CASE = ["backbone", "size"]

@@ -12,8 +12,8 @@ from benchmarks.datasets import Dataset
 from benchmarks.readme import table
 from benchmarks.results import PERMUTED, Results
 from benchmarks.scoring import POOLED
-from benchmarks.workshop import machine
 from pipeline.files import write_csv
+from pipeline.report.machine import machine
 
 CELL = ["pattern", "fraction"]
 SCORES = {

@@ -10,9 +10,9 @@ import numpy as np
 import pandas as pd
 
 from benchmarks.missing_tables import markdown, over_seeds
-from benchmarks.workshop import machine
 from pipeline.errors import PipelineError
 from pipeline.files import write_csv, write_json
+from pipeline.report.machine import machine
 
 DRAWS = 1000
 KEY = ["fraction", "seed", "method"]

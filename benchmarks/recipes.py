@@ -26,13 +26,14 @@ import pandas as pd
 
 from benchmarks import recipe_report
 from benchmarks.recipe_list import BY_NAME, Recipe
-from benchmarks.workshop import machine, measure, params, run_in
+from benchmarks.workshop import measure, params, run_in
 from pipeline.data.clean_table import read_clean
 from pipeline.data.labels import LabelTable
 from pipeline.data.read_table import read_table
 from pipeline.files import write_csv
 from pipeline.metrics import bootstrap
 from pipeline.metrics.scores import multilabel_scores
+from pipeline.report.machine import machine
 
 RESULT = Path("docs/recipes.csv")
 STAGES = ("check", "clean", "backbone", "embed", "classify", "impute", "train", "fine_tune")

@@ -19,8 +19,9 @@ import numpy as np
 import pandas as pd
 from PIL import Image
 
-from benchmarks.workshop import machine, measure, params, timed
+from benchmarks.workshop import measure, params, timed
 from pipeline.files import write_csv
+from pipeline.report.machine import machine
 
 RESULT = Path("benchmarks/scale.csv")
 STAGES = ("check", "clean", "backbone", "embed", "classify", "impute", "train", "fine_tune")

@@ -21,11 +21,12 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from benchmarks.workshop import machine, measure, params
+from benchmarks.workshop import measure, params
 from pipeline.data.clean_table import read_clean
 from pipeline.data.labels import LabelTable
 from pipeline.features import backbones, weights
 from pipeline.files import write_csv
+from pipeline.report.machine import machine
 from pipeline.training import heads
 
 RESULT = Path("benchmarks/speed.csv")

@@ -15,8 +15,9 @@ from pathlib import Path
 import pandas as pd
 import yaml
 
-from benchmarks.workshop import machine, measure, params, timed
+from benchmarks.workshop import measure, params, timed
 from pipeline.files import write_csv
+from pipeline.report.machine import machine
 
 RESULT = Path("benchmarks/stage_times.csv")
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import platform
 import subprocess
 import sys
 import time
@@ -15,6 +14,7 @@ import pandas as pd
 import yaml
 
 from pipeline.files import write_csv
+from pipeline.report.machine import machine
 
 
 def params(folder: Path, changes: Mapping[str, Any]) -> None:
@@ -76,22 +76,3 @@ def measure(folder: Path, stage: str) -> tuple[float, float]:
 def record(rows: Sequence[Mapping[str, Any]], path: Path) -> None:
     """Write measured rows with the machine as their last column."""
     write_csv(pd.DataFrame(rows).assign(machine=machine()), path)
-
-
-def machine() -> str:
-    """This machine in words: cores, processor, memory, graphics processors."""
-    cpuinfo = Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines()
-    model = next((line.split(":")[1].strip() for line in cpuinfo if "model name" in line), "")
-    flags = next((line for line in cpuinfo if line.startswith("flags")), "")
-    bfloat16 = "with" if "avx512_bf16" in flags or "amx_bf16" in flags else "without"
-    memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / 2**30
-    name = model or platform.machine()
-    cards = [
-        next((x.split(":")[1].strip() for x in text.splitlines() if x.startswith("Model")), "GPU")
-        for text in (
-            path.read_text(encoding="utf-8")
-            for path in sorted(Path("/proc/driver/nvidia/gpus").glob("*/information"))
-        )
-    ]
-    gpus = ", ".join(cards) or "no GPU"
-    return f"{os.cpu_count()} cores ({name}, {bfloat16} bfloat16), {memory:.0f} GiB, {gpus}"

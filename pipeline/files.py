@@ -9,14 +9,14 @@ import os
 import re
 import secrets
 import shutil
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
 import pandas as pd
 
-from pipeline.errors import PipelineError, is_about_space
+from pipeline.errors import PipelineError, fail, is_about_space, one_line
 
 _LEFTOVER = re.compile(r"\.[0-9a-f]{16}\.partial")
 
@@ -193,6 +193,28 @@ def write_csv(frame: pd.DataFrame, path: str | Path) -> None:
     """Write ``frame`` without its index, with ``\\n`` line ends on every platform."""
     with replace_file(path) as staging:
         frame.to_csv(staging, index=False, lineterminator="\n")
+
+
+def read_csv(path: str | Path, texts: Collection[str] = ("image", "attribute")) -> pd.DataFrame:
+    """What `write_csv` wrote; an attribute may be called NA, an empty number is NaN.
+
+    Parameters
+    ----------
+    texts : columns whose cells are text, whatever they look like. An empty cell of theirs, and of
+        a column ``value``, is an empty text.
+
+    Raises
+    ------
+    PipelineError
+        If there is no such file or no table in it.
+    """
+    try:
+        head = pd.read_csv(path, nrows=0).columns
+        empty = {column: [""] for column in head if column not in (*texts, "value")}
+        types = {column: str for column in texts if column in head}
+        return pd.read_csv(path, dtype=types, keep_default_na=False, na_values=empty)
+    except (OSError, ValueError) as error:
+        fail(path, f"can't be read as a table ({one_line(error)}); run `dvc repro`")
 
 
 def write_json(content: Mapping[str, Any], path: str | Path) -> None:

@@ -15,6 +15,8 @@ PARAMS: dict[str, Any] = yaml.safe_load((ROOT / "params.yaml").read_text(encodin
 STAGES = sorted(DVC["stages"])
 FROZEN_HEAD = {"head", "fine_tune.start"}
 """What `Params.frozen_head` reads."""
+WHOLE = {"check", "report"}
+"""Stages that go by the whole of params.yaml."""
 COMMAND_LINES = {
     "pipeline/predict.py",
     "pipeline/review/__main__.py",
@@ -116,7 +118,7 @@ def test_every_imported_package_is_a_dependency(stage: str) -> None:
     assert declared == units(closure(ROOT / f"pipeline/stages/{stage}.py"))
 
 
-@pytest.mark.parametrize("stage", [s for s in STAGES if s != "check"])
+@pytest.mark.parametrize("stage", [s for s in STAGES if s not in WHOLE])
 def test_every_param_read_is_declared_and_the_other_way_round(stage: str) -> None:
     assert declared_params(stage) == params_read(f"pipeline/stages/{stage}.py")
 
@@ -133,12 +135,13 @@ def test_params_import_nothing_whose_edit_would_run_every_stage_again() -> None:
     assert known == {f"pipeline/{name}.py" for name in ("params", "errors")}
 
 
-def test_check_sees_every_param() -> None:
-    assert declared_params("check") == _leaves(PARAMS)
+@pytest.mark.parametrize("stage", sorted(WHOLE))
+def test_some_see_every_param(stage: str) -> None:
+    assert declared_params(stage) == _leaves(PARAMS)
 
 
 def test_every_param_is_read_somewhere() -> None:
-    read = set().union(*(declared_params(stage) for stage in STAGES if stage != "check"))
+    read = set().union(*(declared_params(stage) for stage in STAGES if stage not in WHOLE))
     assert read == _leaves(PARAMS)
 
 
@@ -165,11 +168,11 @@ def test_cheap_stages_do_not_import_tensorflow(stage: str) -> None:
         assert "keras" not in text
 
 
-def test_only_evaluate_writes_uncached_files() -> None:
+def test_only_what_git_keeps_is_uncached() -> None:
     for stage in STAGES:
         for out in DVC["stages"][stage]["outs"]:
             options = next(iter(out.values())) if isinstance(out, dict) else {}
-            assert options.get("cache", True) is (stage != "evaluate")
+            assert options.get("cache", True) is (stage not in ("evaluate", "report"))
 
 
 def test_a_stage_from_the_run_cache_depends_on_no_part_of_a_folder_from_there() -> None:

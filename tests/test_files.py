@@ -13,6 +13,7 @@ from pipeline.errors import PipelineError
 from pipeline.files import (
     check_space,
     leftovers,
+    read_csv,
     readable,
     replace_directory,
     replace_file,
@@ -175,3 +176,31 @@ def test_space_is_counted_for_each_file_system(
 )
 def test_sizes_in_the_unit_that_suits(size: float, text: str) -> None:
     assert readable(size) == text
+
+
+def test_a_table_is_read_as_it_was_written(tmp_path: Path) -> None:
+    frame = pd.DataFrame(
+        {
+            "image": ["007", "NA"],
+            "attribute": ["NA", "null"],
+            "value": ["01", ""],
+            "auc": [0.5, float("nan")],
+            "evidence": ["prior", "picture"],
+        }
+    )
+    write_csv(frame, tmp_path / "cells.csv")
+    pd.testing.assert_frame_equal(
+        read_csv(tmp_path / "cells.csv", ("image", "attribute", "value")), frame
+    )
+    numbers = read_csv(tmp_path / "cells.csv")
+    assert numbers["attribute"].tolist() == ["NA", "null"]
+    assert numbers["auc"].isna().tolist() == [False, True]
+
+
+@pytest.mark.parametrize("content", [None, b"", b"\xff\xfe\x00"])
+def test_what_is_no_table_is_one_line(tmp_path: Path, content: bytes | None) -> None:
+    path = tmp_path / "cells.csv"
+    if content is not None:
+        path.write_bytes(content)
+    with pytest.raises(PipelineError, match=r"cells.csv: can't be read as a table .*dvc repro"):
+        read_csv(path)

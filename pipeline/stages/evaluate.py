@@ -20,7 +20,7 @@ from pipeline.demo import paths
 from pipeline.demo.generate import COIN, VISUAL_ATTRIBUTES
 from pipeline.errors import run
 from pipeline.features.store import FeatureStore
-from pipeline.files import write_csv, write_json
+from pipeline.files import read_csv, write_csv, write_json
 from pipeline.metrics import bootstrap, tables
 from pipeline.metrics.scores import multilabel_scores, pr_curve_points, roc_curve_points
 from pipeline.plots import evaluation, gallery, training
@@ -42,7 +42,7 @@ def main() -> None:
     logging.basicConfig(level="INFO", format="%(name)s: %(message)s")
     runtime.prepare(p.seed)
     clean = read_clean("data/clean/labels.csv")
-    provenance = _cells("provenance.csv")
+    provenance = read_csv(imputed_arrays.FOLDER / "provenance.csv")
     provenance["score"] = _scores_of(clean, provenance)
     summary = json.loads(Path("data/imputed/summary.json").read_text(encoding="utf-8"))
     # As train had it: the columns of a categorical attribute are learnable if one of them is.
@@ -71,7 +71,8 @@ def main() -> None:
     scored = targets.of_learnable(known, learnable)
     unlearnable = [one.name for one in clean.layout if not learnable[one.start]]
     variants = bootstrap.compare(scored, outputs, targets.MASK, p.seed)
-    by_category = tables.category_table(clean, known, probability, _cells("categorical.csv"))
+    audited = read_csv(imputed_arrays.FOLDER / "categorical.csv")
+    by_category = tables.category_table(clean, known, probability, audited)
     content = {
         "backbone": {"pretrained": backbone["pretrained"]},
         "model": {
@@ -147,16 +148,6 @@ def _imputation_scores(heads_table: pd.DataFrame, learnable: np.ndarray) -> dict
     }
 
 
-def _cells(name: str) -> pd.DataFrame:
-    """A table of data/imputed; an attribute may be called NA, an empty number is NaN."""
-    path = Path("data/imputed") / name
-    words = ("image", "attribute", "value")
-    head = pd.read_csv(path, nrows=0).columns
-    empty = {column: [""] for column in head if column not in words}
-    types = {column: str for column in ("image", "attribute") if column in head}
-    return pd.read_csv(path, dtype=types, keep_default_na=False, na_values=empty)
-
-
 def _scores_of(clean: LabelTable, cells: pd.DataFrame) -> np.ndarray:
     """The imputation's logit for each row of ``cells``; NaN for categorical attributes."""
     row = {image: i for i, image in enumerate(clean.images)}
@@ -173,7 +164,7 @@ def _attribute_heads(
     clean: LabelTable, summary: dict[str, Any]
 ) -> tuple[pd.DataFrame, tuple[np.ndarray, np.ndarray, np.ndarray]]:
     """The table of the imputation, and its labels, probabilities and logits out of fold."""
-    cells = _cells("held_out.csv")
+    cells = read_csv(imputed_arrays.FOLDER / "held_out.csv")
     training = [i for i, split in enumerate(clean.split or []) if split == "train"]
     images = [clean.images[i] for i in training]
     labels, probability, decided = tables.held_out_arrays(clean.attributes, cells, images)

@@ -10,6 +10,7 @@ import numpy as np
 from pipeline.data.clean_table import read_clean
 from pipeline.training import targets
 from tests.end_to_end.project import ATTRIBUTES, KIND, NUMBER, read, repro
+from tests.report.html import check_addresses, check_figures, parse
 
 
 def test_table_comes_out_whole_and_known_cells_unchanged(reproduced: Path) -> None:
@@ -103,6 +104,15 @@ def test_pictures_are_there(reproduced: Path) -> None:
         "gallery",
     ):
         assert (reproduced / f"reports/{name}.png").read_bytes()[:4] == b"\x89PNG"
+
+
+def test_the_report_tells_what_the_files_hold(reproduced: Path) -> None:
+    html = (reproduced / "reports/report.html").read_text(encoding="utf-8")
+    check_addresses(html)
+    assert check_figures(html, reproduced) > 20
+    headings = [one.text for one in parse(html).all("h3")]
+    assert [one.split()[0] for one in headings] == [*ATTRIBUTES, KIND]
+    assert headings[2] == "always too few labels"
 
 
 def test_three_treatments_of_unknown_cells_are_compared(reproduced: Path) -> None:

@@ -1,0 +1,144 @@
+"""The files that a finished run leaves, made up: for what only reads them, at any size at once."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from PIL import Image
+
+from benchmarks.workshop import params
+from pipeline.data import cleaning
+from pipeline.data.clean_table import write_clean
+from pipeline.data.labels import SPLITS, LabelTable, written
+from pipeline.files import write_csv, write_json
+from pipeline.metrics import tables
+
+DRAWN = 40
+"""Different pictures; further images are copies of these."""
+
+
+def write(
+    folder: Path,
+    images: int,
+    names: Sequence[str],
+    seed: int = 0,
+    unknown: float = 0.1,
+    changes: Mapping[str, Any] | None = None,
+    size: tuple[int, int] = (90, 120),
+) -> LabelTable:
+    """Write params.yaml, pictures and what clean, impute, train and evaluate would into ``folder``;
+    returns the clean table.
+
+    The last attribute is not learnable, the others are more and more so.
+
+    Parameters
+    ----------
+    names : of the attributes; unknown : share of their cells; changes : of params, by dotted key.
+    size : (width, height) of the pictures.
+    """
+    rng = np.random.default_rng([seed, images])
+    files = [f"image {i}.jpg" for i in range(images)]
+    (folder / "mine/images").mkdir(parents=True)
+    for name in files[:DRAWN]:
+        noise = rng.integers(0, 256, (6, 8, 3), dtype=np.uint8)
+        Image.fromarray(noise).resize(size).save(folder / "mine/images" / name, quality=90)
+    for i, name in enumerate(files[DRAWN:]):
+        (folder / "mine/images" / name).symlink_to(files[i % DRAWN])
+    own = {"data.labels": "mine/labels.csv", "data.images": "mine/images"}
+    params(folder, {**own, **(changes or {})})
+
+    truth = (rng.random((images, len(names))) < rng.uniform(0.1, 0.9, len(names))).astype(float)
+    hole = rng.random(truth.shape) < unknown
+    split = rng.choice(SPLITS, images, p=(0.7, 0.1, 0.2)).tolist()
+    table = LabelTable.binary(files, names, np.where(hole, np.nan, truth), split)
+    order = sorted(range(images), key=files.__getitem__)
+    table, truth, hole = table.take(order), truth[order], hole[order]
+    signal = np.linspace(4, 1, len(names))
+    signal[-1] = 0
+    logits = (2 * truth - 1) * signal + rng.normal(0, 1, truth.shape)
+    probability = 1 / (1 + np.exp(-2 * signal * logits))
+    value = (probability >= 0.5).astype(int)
+
+    _clean(folder, table)
+    row, column = np.nonzero(hole)
+    right = np.maximum(probability, 1 - probability)[row, column]
+    cells = pd.DataFrame(
+        {
+            "image": [table.images[i] for i in row],
+            "attribute": [table.attributes[a] for a in column],
+            "value": value[row, column],
+            "probability": probability[row, column].round(6),
+            "round": 1,
+            "evidence": np.where(signal[column] > 0, "picture+labels", "prior"),
+            "expected_correctness": right.round(6),
+        }
+    )
+    (folder / "data/imputed").mkdir()
+    write_csv(cells, folder / "data/imputed/provenance.csv")
+    write_clean(table.filled(value.astype(np.float32)), folder / "data/imputed/labels.csv")
+    _reports(folder, table, probability, cells, signal)
+    return table
+
+
+def _clean(folder: Path, table: LabelTable) -> None:
+    clean = folder / "data/clean"
+    clean.mkdir(parents=True)
+    write_clean(table, clean / "labels.csv")
+    subset = np.array([SPLITS.index(name) for name in table.split or []])
+    write_csv(cleaning.count_labels(table, subset), clean / "attributes.csv")
+    dropped = [("away.jpg", "missing", "no such file")]
+    write_csv(pd.DataFrame(dropped, columns=["image", "reason", "detail"]), clean / "dropped.csv")
+    columns = ["group", "image", "sha256", "conflicting"]
+    write_csv(pd.DataFrame(columns=columns), clean / "duplicates.csv")
+    content = {name: written(own) for name, own in table.cells.items()}
+    write_csv(pd.DataFrame({"image": table.images, **content}), folder / "mine/labels.csv")
+
+
+def _reports(
+    folder: Path,
+    table: LabelTable,
+    probability: np.ndarray,
+    cells: pd.DataFrame,
+    signal: np.ndarray,
+) -> None:
+    reports = folder / "reports"
+    reports.mkdir()
+    names, split = table.attributes, np.array(table.split)
+    train, test = split == "train", split == "test"
+    cut = np.full(len(names), 0.5)
+    own = cells.groupby("attribute")["expected_correctness"]
+    filled = own.size().reindex(names, fill_value=0).to_numpy()
+    right = own.mean().reindex(names).to_numpy()
+    extra = {
+        "learnable": np.where(signal > 0, "yes", "no").tolist(),
+        "filled": filled.tolist(),
+        "expected_accuracy": right.tolist(),
+        "expected_accuracy_low": (right - 0.05).tolist(),
+        "expected_accuracy_high": np.minimum(right + 0.05, 1).tolist(),
+        "missing_at_random": ["not refuted"] * len(names),
+    }
+    heads = tables.attribute_table(names, table.values[train], probability[train], cut, extra)
+    write_csv(heads, reports / "attributes.csv")
+    shares = np.nanmean(table.values[train], axis=0)
+    tested = tables.attribute_table(names, table.values[test], probability[test], cut)
+    write_csv(tables.with_guesses(tested, shares), reports / "test.csv")
+    write_csv(pd.DataFrame(columns=["attribute"]), reports / "categories.csv")
+    write_csv(pd.DataFrame(columns=list(tables.TRUTH_COLUMNS)), reports / "imputation_truth.csv")
+    doubt = cells.sort_values("expected_correctness", kind="stable").head(200)
+    write_csv(doubt.drop(columns="round").assign(reason="models waver"), reports / "review.csv")
+    metrics = {
+        "backbone": {"pretrained": 1},
+        "table": {
+            "images": len(table.images),
+            "filled_cells": len(cells),
+            "attributes": len(names),
+            "learnable": int((signal > 0).sum()),
+        },
+        "expected": {"accuracy": tables.weighted(heads, "expected_accuracy")},
+        "missing": {"imputing_kept": 1},
+    }
+    write_json(tables.finite(metrics), reports / "metrics.json")

@@ -1,0 +1,75 @@
+"""The filled cells by how far they are to be trusted, and which of them the page shows."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+
+SURE, LIKELY = 0.99, 0.9
+"""Expected correctness from which a cell is called safe, and from which likely."""
+MOST_ROWS = 200
+"""Of the table of cells in the page."""
+DOUBTFUL, OTHERS = 8, 8
+"""Pictures of an attribute: of its most doubtful cells, then of some of every degree of trust."""
+COLUMNS = (
+    *("image", "attribute", "value", "probability", "round", "evidence", "expected_correctness"),
+)
+"""Of data/imputed/provenance.csv."""
+
+
+@dataclass(frozen=True)
+class Trust:
+    """How many filled cells are safe, likely and doubtful; how many of all are expected to be
+    wrong; how many unknown cells were left empty."""
+
+    safe: int
+    likely: int
+    doubtful: int
+    wrong: float
+    empty: int
+
+    @property
+    def filled(self) -> int:
+        """All that have a value."""
+        return self.safe + self.likely + self.doubtful
+
+
+def trust(cells: pd.DataFrame) -> Trust:
+    """Count ``cells``, a frame with `COLUMNS`, by their expected correctness."""
+    filled = cells["value"] != ""
+    right = cells.loc[filled, "expected_correctness"].to_numpy(dtype=float)
+    return Trust(
+        safe=int((right >= SURE).sum()),
+        likely=int(((right >= LIKELY) & (right < SURE)).sum()),
+        doubtful=int((right < LIKELY).sum()),
+        wrong=float((1 - right).sum()),
+        empty=int((~filled).sum()),
+    )
+
+
+def by_doubt(cells: pd.DataFrame) -> pd.DataFrame:
+    """Filled cells, the least trusted first; ties by image and attribute."""
+    filled = cells[cells["value"] != ""]
+    return filled.sort_values(["expected_correctness", "image", "attribute"], kind="stable")
+
+
+def rows_shown(cells: pd.DataFrame, most: int = MOST_ROWS) -> pd.DataFrame:
+    """At most ``most`` filled cells, the least trusted of every attribute, so that none of them
+    crowds out the others: the k-th of each comes before the next one of any."""
+    ordered = by_doubt(cells)
+    place = ordered.groupby("attribute", sort=False).cumcount()
+    kept = ordered.assign(_place=place).sort_values("_place", kind="stable").head(most)
+    return by_doubt(kept.drop(columns="_place"))
+
+
+def pictured(cells: pd.DataFrame) -> pd.DataFrame:
+    """The filled cells of one attribute whose pictures are shown, the least trusted first: the
+    `DOUBTFUL` least trusted and, of the rest, `OTHERS` spread evenly over the order of trust."""
+    ordered = by_doubt(cells)
+    rest = len(ordered) - DOUBTFUL
+    if rest <= OTHERS:
+        return ordered
+    spread = DOUBTFUL + np.linspace(0, rest - 1, OTHERS).round().astype(int)
+    return ordered.iloc[[*range(DOUBTFUL), *spread]]

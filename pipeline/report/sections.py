@@ -1,0 +1,268 @@
+"""What each section of the page says, as values for its template."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import pandas as pd
+
+from pipeline.report import cells
+from pipeline.report.attributes import NOT_LEARNABLE, TOO_FEW, Sources, Summary
+from pipeline.report.cells import LIKELY, SURE
+from pipeline.report.figures import (
+    Figure,
+    Interval,
+    Source,
+    about,
+    count,
+    counted,
+    listed,
+    percent,
+    plural,
+)
+
+REVIEWED = 12
+"""Rows of the review list in the page."""
+Pictures = Mapping[str, Mapping[str, str]]
+"""Group of the page (`REVIEW`, or an attribute's anchor) -> image -> address of its thumbnail, as
+`thumbnails.within` makes them."""
+REVIEW = "review"
+
+
+@dataclass(frozen=True)
+class Made:
+    """How the page came about: params as (key, value), files as (path, what, MD5), versions."""
+
+    params: Sequence[tuple[str, str]]
+    files: Sequence[tuple[str, str, str]]
+    machine: str
+    versions: Mapping[str, str]
+
+
+@dataclass(frozen=True)
+class Content:
+    """All that the page tells.
+
+    images : how many are in the table; splits : how many of them in each split.
+    dropped, duplicates : of the clean stage; corrections : how many lines there are.
+    attributes : a summary each; filled, review : frames of provenance.csv and review.csv.
+    metrics : of reports/metrics.json.
+    """
+
+    images: int
+    splits: Mapping[str, int]
+    dropped: pd.DataFrame
+    duplicates: pd.DataFrame
+    corrections: int
+    attributes: Sequence[Summary]
+    filled: pd.DataFrame
+    review: pd.DataFrame
+    sources: Sources
+    metrics: Mapping[str, Any]
+    made: Made
+
+
+def metric(metrics: Mapping[str, Any], dotted: str, style: str = "percent") -> Figure:
+    """A figure of reports/metrics.json; undefined where the file leaves it out."""
+    found: Any = metrics
+    for key in dotted.split("."):
+        found = found.get(key, math.nan) if isinstance(found, Mapping) else math.nan
+    shown = counted(float(found), style)
+    return Figure(shown.value, shown.text, "reports/metrics.json", "", dotted)
+
+
+def answer(content: Content) -> dict[str, Any]:
+    """What the page begins with: which cells can be used."""
+    attributes = content.attributes
+    guessed = [one for one in attributes if not one.learnable and one.trust.filled]
+    told = [one.name for one in attributes if one.learnable]
+    cell = content.filled[content.filled["attribute"].isin(told) & (content.filled["value"] != "")]
+    right = cell["expected_correctness"].astype(float)
+    filled = sum(one.trust.filled for one in attributes)
+    empty = sum(one.trust.empty for one in attributes)
+    number = {
+        "safe": int((right >= SURE).sum()),
+        "likely": int(((right >= LIKELY) & (right < SURE)).sum()),
+        "doubtful": int((right < LIKELY).sum()),
+        "guess": sum(one.trust.filled for one in guessed),
+        "empty": empty,
+    }
+    wrong = {
+        "safe": (1 - right[right >= SURE]).sum(),
+        "likely": (1 - right[(right >= LIKELY) & (right < SURE)]).sum(),
+        "doubtful": (1 - right[right < LIKELY]).sum(),
+        "guess": sum(one.trust.wrong for one in guessed),
+    }
+    always = ("safe", "likely", "doubtful")
+    return {
+        "filled": filled,
+        "filled_text": plural(filled, "unknown cell"),
+        "empty": empty,
+        "empty_text": count(empty),
+        "images_text": plural(content.images, "image"),
+        "wrong": about(sum(wrong.values())),
+        "guesses": listed([one.name for one in guessed]),
+        "parts": list(number.items()),
+        "all": max(filled + empty, 1),
+        "tiles": [
+            {"name": name, "number": count(n), "wrong": about(wrong.get(name, 0))}
+            for name, n in number.items()
+            if n or (name in always and filled)
+        ],
+        "doubtful": number["doubtful"],
+        "too_few": [one for one in attributes if one.verdict == TOO_FEW],
+        "not_learnable": listed([one.name for one in guessed if one.verdict == NOT_LEARNABLE]),
+        "not_random": listed([one.name for one in attributes if not one.missing_at_random]),
+        "accuracy": metric(content.metrics, "expected.accuracy"),
+        "pretrained": bool(content.metrics["backbone"]["pretrained"]),
+    }
+
+
+def came_in(content: Content) -> dict[str, Any]:
+    """The rows and labels that were read."""
+    copies = content.duplicates
+    conflicts = copies.loc[copies["conflicting"].astype(str) != "", "group"].nunique()
+    unknown = sum(one.unknown for one in content.attributes)
+    table_cells = max(content.images * len(content.attributes), 1)
+    splits = ", ".join(f"{count(n)} {name}" for name, n in content.splits.items())
+    disagree = f"their labels disagree in {plural(conflicts, 'group')}" if conflicts else ""
+    return {
+        "facts": [
+            ("Images", metric(content.metrics, "table.images", "count"), splits),
+            ("Attributes", metric(content.metrics, "table.attributes", "count"), ""),
+            ("Unknown cells", counted(unknown), f"{percent(unknown / table_cells)} of all"),
+            ("Images left out", counted(len(content.dropped)), ""),
+            ("Byte-identical images", counted(len(copies)), disagree),
+            ("Corrections by hand", counted(content.corrections), ""),
+        ],
+        "dropped": [
+            {
+                "reason": str(reason).replace("_", " "),
+                "number": counted(len(own)),
+                "examples": listed(own["image"].tolist()),
+            }
+            for reason, own in content.dropped.groupby("reason", sort=True)
+        ],
+        "counts": {
+            one.name: (
+                content.sources.counts.figure(one.name, "positive"),
+                content.sources.counts.figure(one.name, "negative"),
+                counted(one.unknown / max(content.images, 1), "percent"),
+            )
+            for one in content.attributes
+        },
+        "images": max(content.images, 1),
+    }
+
+
+def gallery(
+    one: Summary, filled: pd.DataFrame, pictures: Mapping[str, str]
+) -> list[dict[str, Any]]:
+    """The cells of an attribute whose pictures are shown.
+
+    Parameters
+    ----------
+    filled : its rows of provenance.csv; pictures : image -> address of its thumbnail.
+    """
+    names = ("image", "value", "expected_correctness")
+    return [
+        {
+            "image": image,
+            "picture": pictures[image],
+            "value": value,
+            "right": counted(right, "promise"),
+            "trust": trust_of(right, one),
+        }
+        for image, value, right in _columns(cells.pictured(filled), *names)
+        if image in pictures
+    ]
+
+
+def trust_of(right: float, one: Summary) -> str:
+    """The degree of trust in a cell of an attribute, by its expected correctness: safe, likely,
+    doubtful, or guess where the attribute is not known to be learnable."""
+    if not one.learnable:
+        return "guess"
+    return "safe" if right >= SURE else "likely" if right >= LIKELY else "doubtful"
+
+
+def look_next(content: Content, pictures: Mapping[str, str]) -> dict[str, Any]:
+    """The first cells of the review list."""
+    names = ("image", "attribute", "value", "expected_correctness", "reason")
+    return {
+        "listed": count(len(content.review)),
+        "rows": [
+            {
+                "picture": pictures.get(image, ""),
+                "image": image,
+                "attribute": attribute,
+                "value": value,
+                "right": counted(right, "promise"),
+                "reason": reason,
+            }
+            for image, attribute, value, right, reason in _columns(
+                content.review.head(REVIEWED), *names
+            )
+        ],
+    }
+
+
+def classifier(content: Content) -> dict[str, Any]:
+    """Scores of the final classifier on test images, learnable attributes first."""
+    learnable = sum(one.learnable for one in content.attributes)
+    ordered = sorted(content.attributes, key=lambda one: not one.learnable)
+    return {
+        "imputed": bool(content.metrics.get("missing", {}).get("imputing_kept")),
+        "learnable": count(learnable),
+        "attributes": count(len(content.attributes)),
+        "rows": [_tested(one, content.sources) for one in ordered],
+    }
+
+
+def _tested(one: Summary, sources: Sources) -> dict[str, Any]:
+    source: Source = sources.categories if one.categorical else sources.test
+    accuracy = "accuracy" if one.categorical else "binary_accuracy"
+    majority = "majority_test_accuracy" if one.categorical else "majority_accuracy"
+    return {
+        "attribute": one,
+        "known": source.figure(one.name, "known"),
+        "auc": sources.test.interval(one.name, "auc", "score"),
+        "accuracy": Interval(
+            source.figure(one.name, accuracy, "percent"),
+            source.figure(one.name, "accuracy_low", "percent"),
+            source.figure(one.name, "accuracy_high", "percent"),
+        ),
+        "majority": source.figure(one.name, majority, "percent"),
+        "f1": source.figure(one.name, "f1_macro" if one.categorical else "f1", "score"),
+    }
+
+
+def all_cells(content: Content) -> dict[str, Any]:
+    """The rows of the table of filled cells."""
+    of = {one.name: one for one in content.attributes}
+    filled = int((content.filled["value"] != "").sum())
+    shown = cells.rows_shown(content.filled)
+    names = ("image", "attribute", "value", "expected_correctness", "probability", "evidence")
+    return {
+        "all": count(filled),
+        "complete": len(shown) == filled,
+        "rows": [
+            {
+                "image": image,
+                "attribute": attribute,
+                "value": value,
+                "right": counted(right, "promise"),
+                "probability": counted(probability, "score"),
+                "evidence": evidence,
+                "trust": trust_of(right, of[attribute]),
+            }
+            for image, attribute, value, right, probability, evidence in _columns(shown, *names)
+        ],
+    }
+
+
+def _columns(frame: pd.DataFrame, *names: str) -> list[tuple[Any, ...]]:
+    return list(zip(*(frame[name] for name in names), strict=True))

@@ -1,0 +1,55 @@
+from __future__ import annotations
+
+import pandas as pd
+from hypothesis import given
+from hypothesis import strategies as st
+
+from pipeline.report import cells
+
+RIGHT = st.lists(st.sampled_from([0.5, 0.6, 0.8999, 0.9, 0.95, 0.99, 0.999]), max_size=40)
+
+
+def frame(right: dict[str, list[float]], empty: int = 0) -> pd.DataFrame:
+    rows = [
+        (f"{i:03d}.jpg", name, "1", one)
+        for name, values in right.items()
+        for i, one in enumerate(values)
+    ]
+    rows += [(f"e{i}.jpg", "a", "", 0.5) for i in range(empty)]
+    return pd.DataFrame(rows, columns=["image", "attribute", "value", "expected_correctness"])
+
+
+def test_trust_counts_every_cell_once() -> None:
+    found = cells.trust(frame({"a": [0.5, 0.8999, 0.9, 0.98, 0.99, 1.0]}, empty=2))
+    assert (found.safe, found.likely, found.doubtful, found.empty) == (2, 2, 2, 2)
+    assert found.filled == 6
+    assert abs(found.wrong - (0.5 + 0.1001 + 0.1 + 0.02 + 0.01)) < 1e-9
+
+
+@given(RIGHT, RIGHT, st.integers(0, 50))
+def test_no_attribute_crowds_out_another(a: list[float], b: list[float], most: int) -> None:
+    whole = frame({"a": a, "b": b}, empty=1)
+    shown = cells.rows_shown(whole, most)
+    assert len(shown) == min(most, len(a) + len(b))
+    counts = shown["attribute"].value_counts()
+    fair = most // 2
+    assert counts.get("a", 0) >= min(len(a), fair)
+    assert counts.get("b", 0) >= min(len(b), fair)
+    assert shown["expected_correctness"].is_monotonic_increasing
+    for name, values in (("a", a), ("b", b)):
+        own = shown.loc[shown["attribute"] == name, "expected_correctness"].tolist()
+        assert own == sorted(values)[: len(own)], "the least trusted of each"
+
+
+@given(RIGHT)
+def test_pictured_cells_begin_with_the_least_trusted_and_end_with_the_most(
+    right: list[float],
+) -> None:
+    shown = cells.pictured(frame({"a": right}, empty=1))
+    most = cells.DOUBTFUL + cells.OTHERS
+    assert len(shown) == min(len(right), most)
+    assert shown["image"].is_unique
+    own = shown["expected_correctness"].tolist()
+    assert own[: cells.DOUBTFUL] == sorted(right)[: cells.DOUBTFUL]
+    assert own == sorted(own)
+    assert not right or own[-1] == max(right)

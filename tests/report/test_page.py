@@ -1,0 +1,131 @@
+"""The page of a finished run, made by its stage."""
+
+from __future__ import annotations
+
+import subprocess
+from collections.abc import Callable
+from itertools import pairwise
+from pathlib import Path
+
+import pandas as pd
+import pytest
+
+from benchmarks import finished
+from pipeline.stages import report
+from tests.report.html import check_addresses, check_figures, parse
+
+HOSTILE = ['<img src="https://a.b/x.png" onerror="alert(1)">', "NA", "{{ 7 * 7 }}"]
+
+
+@pytest.fixture
+def run_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, root: Path) -> Path:
+    monkeypatch.chdir(root)
+    finished.write(tmp_path / "run", 60, ["hat", "trousers", "coin"], unknown=0.3)
+    monkeypatch.chdir(tmp_path / "run")
+    return tmp_path / "run"
+
+
+def page() -> str:
+    report.main()
+    return Path("reports/report.html").read_text(encoding="utf-8")
+
+
+def test_it_opens_without_anything_beside_it(run_folder: Path) -> None:
+    html = page()
+    check_addresses(html)
+    assert html.startswith("<!DOCTYPE html>")
+    assert "default-src 'none'" in html
+
+
+def test_its_figures_are_those_of_the_files(run_folder: Path) -> None:
+    assert check_figures(page(), run_folder) > 40
+
+
+def test_the_same_run_gives_the_same_bytes(run_folder: Path) -> None:
+    assert page() == page()
+
+
+def test_counts_of_the_beginning_add_up(run_folder: Path) -> None:
+    root = parse(page())
+    tiles = [one for one in root.all("li") if "tile" in one.attributes.get("class", "").split()]
+    numbers = [int(next(tile.all("p")).text.replace(",", "")) for tile in tiles]
+    provenance = pd.read_csv("data/imputed/provenance.csv")
+    assert sum(numbers) == len(provenance)
+    assert next(root.all("h1")).text == f"{len(provenance)} unknown cells of 60 images filled"
+    guesses = int((provenance["attribute"] == "coin").sum())
+    assert numbers[-1] == guesses
+
+
+def test_names_are_text_whatever_they_look_like(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, root: Path
+) -> None:
+    monkeypatch.chdir(root)
+    finished.write(tmp_path / "run", 60, HOSTILE, unknown=0.3)
+    monkeypatch.chdir(tmp_path / "run")
+    html = page()
+    check_addresses(html)
+    tree = parse(html)
+    assert {one.text for one in tree.all("option")} >= set(HOSTILE)
+    assert not [one for one in tree.all() if any(a.startswith("on") for a in one.attributes)]
+    assert check_figures(html, tmp_path / "run") > 40
+
+
+def test_a_screen_reader_finds_its_way(run_folder: Path) -> None:
+    tree = parse(page())
+    assert next(tree.all("html")).attributes["lang"] == "en"
+    levels = [int(one.tag[1]) for one in tree.all() if one.tag in ("h1", "h2", "h3", "h4")]
+    assert levels[0] == 1
+    assert levels.count(1) == 1
+    assert all(after <= before + 1 for before, after in pairwise(levels))
+    places = {one.attributes["id"] for one in tree.all() if "id" in one.attributes}
+    for one in tree.all():
+        if label := one.attributes.get("aria-labelledby"):
+            assert label in places
+    assert all("alt" in one.attributes for one in tree.all("img"))
+    for table in tree.all("table"):
+        assert all("scope" in one.attributes for one in table.all("th"))
+    for control in [*tree.all("input"), *tree.all("select")]:
+        assert any(control in list(label.all()) for label in tree.all("label"))
+
+
+def test_pictures_stop_where_the_page_would_be_too_large(
+    run_folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    whole = page()
+    bare = len(whole) - sum(len(one.attributes["src"]) for one in parse(whole).all("img"))
+    monkeypatch.setattr(report, "MOST_BYTES", bare + 20_000)
+    small = page()
+    assert len(small.encode()) <= bare + 20_000
+    assert 0 < len(list(parse(small).all("img"))) < len(list(parse(whole).all("img")))
+
+
+def test_nothing_to_fill(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, root: Path) -> None:
+    monkeypatch.chdir(root)
+    finished.write(tmp_path / "run", 60, ["hat", "coin"], unknown=0)
+    monkeypatch.chdir(tmp_path / "run")
+    tree = parse(page())
+    assert next(tree.all("h1")).text == "No cell was unknown"
+    check_addresses(page())
+
+
+def test_cells_that_were_left_empty(run_folder: Path) -> None:
+    path = Path("data/imputed/provenance.csv")
+    cells = pd.read_csv(path, dtype=str)
+    cells.loc[cells.index % 2 == 0, "value"] = ""
+    cells.to_csv(path, index=False)
+    tree = parse(page())
+    left = (len(cells) + 1) // 2
+    tiles = [one for one in tree.all("li") if one.attributes.get("class") == "tile empty"]
+    assert [next(tile.all("p")).text for tile in tiles] == [str(left)]
+    assert next(tree.all("h1")).text.startswith(f"{len(cells) - left} unknown cells")
+
+
+def test_a_missing_file_ends_in_one_line(
+    run_folder: Path, run_module: Callable[..., subprocess.CompletedProcess[str]], tmp_path: Path
+) -> None:
+    (tmp_path / "params.yaml").write_bytes((run_folder / "params.yaml").read_bytes())
+    (tmp_path / "data").symlink_to(run_folder / "data")
+    done = run_module("pipeline.stages.report")
+    assert done.returncode == 2
+    assert done.stderr.startswith("error: reports/attributes.csv: can't be read as a table")
+    assert "Traceback" not in done.stderr
