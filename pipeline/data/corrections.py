@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Callable, Collection
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -26,10 +26,15 @@ class Correction:
     line: int
 
 
-def read(path: str | Path = PATH, categorical: Collection[str] = ()) -> list[Correction]:
+def read(
+    path: str | Path = PATH,
+    categorical: Collection[str] = (),
+    image_of: Callable[[str], str] = lambda name: name,
+) -> list[Correction]:
     """The corrections of a file with the columns image, attribute, value; further ones are ignored,
     so that lines of reports/review.csv can be pasted. ``categorical`` names the attributes whose
-    values may be any text. A file that is empty or not there has none.
+    values may be any text, ``image_of`` gives the image that a name stands for. A file that is
+    empty or not there has none.
 
     Raises
     ------
@@ -56,6 +61,7 @@ def read(path: str | Path = PATH, categorical: Collection[str] = ()) -> list[Cor
                 path, f"row {line}: got {len(cells)} cells, expected {len(names)} as in the header"
             )
         image, attribute, text = (cells[place] for place in places)
+        image = image_of(image)
         value: float | str | None = CELLS.get(text.strip().lower())
         if attribute in categorical:
             value = "" if text.strip().lower() in UNKNOWN else text.strip()

@@ -16,6 +16,7 @@ import pandas as pd
 
 from pipeline.data import categories
 from pipeline.data.clean_table import RESERVED
+from pipeline.data.image_names import ImageNames
 from pipeline.data.labels import CELLS, LabelTable, binary_cells, text_cells, written
 from pipeline.errors import did_you_mean, fail, one_line
 
@@ -105,6 +106,7 @@ def read_table(
     attributes: Sequence[str] | None = None,
     categorical: Sequence[str] = (),
     min_count: int = 1,
+    names: ImageNames | None = None,
 ) -> LabelTable:
     """Read a user's label table; images in order of first appearance.
 
@@ -112,7 +114,8 @@ def read_table(
     without (attributes are then named Attr1, Attr2, ...). The first column names the images.
     ``attributes`` chooses and orders the columns, None takes every column but the first; columns
     not chosen may hold anything. Those named by ``categorical`` hold one of several values; a value
-    that fewer than ``min_count`` images have gets no column.
+    that fewer than ``min_count`` images have gets no column. With ``names`` images are called by
+    the files that they resolve to.
 
     Raises
     ------
@@ -122,17 +125,17 @@ def read_table(
         known at all, or if a categorical attribute has fewer than two values with a column.
     """
     rows = read_rows(path)
-    names = _column_names(path, rows)
-    if names is None:
-        names = ["image", *(f"Attr{number}" for number in range(1, len(rows[0][1])))]
+    titles = _column_names(path, rows)
+    if titles is None:
+        titles = ["image", *(f"Attr{number}" for number in range(1, len(rows[0][1])))]
         header = None
     else:
         header, rows = rows[0][0], rows[1:]
     if not rows:
         fail(path, "a header but no row below it, expected one row per image; add the labels")
-    _check_rows(path, rows, width=len(names), header=header)
-    columns = _chosen(path, names, attributes)
-    chosen = [names[column] for column in columns]
+    _check_rows(path, rows, width=len(titles), header=header)
+    columns = _chosen(path, titles, attributes)
+    chosen = [titles[column] for column in columns]
     _check_categorical(path, chosen, categorical)
     lines = np.array([line for line, _ in rows])
     grid = np.empty((len(rows), len(columns)), dtype=object)
@@ -147,7 +150,11 @@ def read_table(
         fail(
             path, f"every cell of {_listed(chosen)} is unknown, expected some 1 and 0; label a few"
         )
-    table = _merge(path, LabelTable([row[0] for _, row in rows], cells), lines)
+    images = [row[0] for _, row in rows]
+    if names is not None:
+        found = names.locate(images)
+        images = [found[image].file for image in images]
+    table = _merge(path, LabelTable(images, cells), lines)
     return _with_vocabulary(path, table, categorical, min_count)
 
 

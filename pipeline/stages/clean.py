@@ -12,12 +12,15 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pandas as pd
 from tqdm import tqdm
 
 from pipeline import params
-from pipeline.data import cleaning, corrections, images, read_table
+from pipeline.data import cleaning, corrections, read_table
 from pipeline.data.clean_table import write_clean
 from pipeline.data.cleaning import Cleaned, Unusable
+from pipeline.data.image_names import ImageNames
+from pipeline.data.images import ImageError, decode, read_file
 from pipeline.data.labels import SPLITS, LabelTable
 from pipeline.errors import PipelineError, run
 from pipeline.files import replace_directory, write_csv
@@ -34,14 +37,6 @@ log = logging.getLogger("clean")
 def main() -> None:
     p = params.load()
     logging.basicConfig(level="INFO", format="%(name)s: %(message)s")
-    table = read_table.read_table(
-        p.data.labels, p.attributes, p.categorical.columns, p.categorical.min_count
-    )
-    binary = [name for name in table.cells if name not in table.vocabulary]
-    _check_names("impute.prior", p.impute.prior or {}, binary)
-    if isinstance(p.impute.threshold, dict) and not is_target(p.impute.threshold):
-        named = [name for name in p.impute.threshold if name != thresholds.DEFAULT]
-        _check_names("impute.threshold", named, binary)
     folder = Path(p.data.images)
     if not folder.is_dir():
         found = "a file" if folder.exists() else "no such folder"
@@ -49,37 +44,51 @@ def main() -> None:
             f"{folder}: {found}, expected the folder of the images that {p.data.labels} names; "
             "set data.images in params.yaml"
         )
+    names = ImageNames(folder)
+    table = read_table.read_table(
+        p.data.labels, p.attributes, p.categorical.columns, p.categorical.min_count, names
+    )
+    binary = [name for name in table.cells if name not in table.vocabulary]
+    _check_names("impute.prior", p.impute.prior or {}, binary)
+    if isinstance(p.impute.threshold, dict) and not is_target(p.impute.threshold):
+        named = [name for name in p.impute.threshold if name != thresholds.DEFAULT]
+        _check_names("impute.threshold", named, binary)
+    resolved = _resolved(names)
+    _check_any_found(p.data.labels, names, table.images)
     results = list(
         tqdm(
-            _examine_all(folder, table.images),
+            _examine_all(names, table.images),
             total=len(table.images),
             unit="image",
             desc="clean",
             disable=not sys.stderr.isatty(),
         )
     )
-    _check_any_found(p.data.labels, folder, table.images, results)
     cleaned = cleaning.clean(
         *(table, results, p.split.test, p.split.val, p.seed),
         fold=p.split.fold,
         source=p.data.labels,
     )
     # After the split, which a correction leaves as it is: the test images stay the same ones.
-    corrected, changed = corrections.apply(
-        cleaned.table, corrections.read(categorical=p.categorical.columns)
+    known = {*cleaned.table.images}
+    given = corrections.read(
+        categorical=p.categorical.columns,
+        image_of=lambda name: name if name in known else names.locate([name])[name].file,
     )
+    corrected, changed = corrections.apply(cleaned.table, given)
     cleaned = cleaning.with_labels(cleaned, corrected)
     _check_promises(p.impute.threshold, p.impute.prior or {}, cleaned.table)
     with replace_directory(OUTPUT) as staging:
         write_clean(cleaned.table, staging / "labels.csv")
         for name in ("images", "dropped", "duplicates", "attributes"):
             write_csv(getattr(cleaned, name), staging / f"{name}.csv")
+        write_csv(resolved, staging / "resolved.csv")
         counts = cleaning.class_counts(cleaned.attributes)
         write_csv(counts, staging / "class_distribution.csv")
         evaluation.class_distribution(cleaned.table, staging / "class_distribution.png")
         if cleaned.table.categories:
             evaluation.pies(cleaned.table, staging / "pies.png")
-    _report(table, cleaned)
+    _report(table, cleaned, resolved)
     if changed:
         log.info("%d cells changed by %s", changed, corrections.PATH)
 
@@ -118,46 +127,63 @@ def _check_promises(setting: Any, prior: Mapping[str, float], table: LabelTable)
         thresholds.refuse(setting, unkept)
 
 
-def _examine_all(folder: Path, names: Sequence[str]) -> Iterator[str | Unusable]:
+def _resolved(names: ImageNames) -> pd.DataFrame:
+    """image, name (in the table) and how they differ, of images not named to the letter."""
+    rows = [(one.file, name, one.how) for name, one in names.found.items() if one.how]
+    return pd.DataFrame(sorted(rows), columns=["image", "name", "how"])
+
+
+def _examine_all(names: ImageNames, images: Sequence[str]) -> Iterator[str | Unusable]:
     """Hash or reason of each image, in order; of the images only a few are in memory at a time."""
 
     def examine(name: str) -> str | Unusable:
+        problem = names.found[name].problem if name in names.found else None
+        if problem is not None:
+            return Unusable(*problem)
         try:
-            content = images.read_file(folder, name)
-            images.decode(content)  # all pixels: a truncated file has a sound header
-        except images.ImageError as error:
+            content = read_file(names.folder, name)
+            decode(content)  # all pixels: a truncated file has a sound header
+        except ImageError as error:
             return Unusable(error.reason, error.detail)
         return hashlib.sha256(content).hexdigest()
 
     with ThreadPoolExecutor(max_workers=min(4, os.cpu_count() or 1)) as pool:
-        for start in range(0, len(names), CHUNK):
-            yield from pool.map(examine, names[start : start + CHUNK])
+        for start in range(0, len(images), CHUNK):
+            yield from pool.map(examine, images[start : start + CHUNK])
 
 
-def _check_any_found(
-    table: str, folder: Path, names: Sequence[str], results: Sequence[str | Unusable]
-) -> None:
-    reasons = [one.reason if isinstance(one, Unusable) else "" for one in results]
-    if "missing" not in reasons or set(reasons) - {"missing", "outside_folder"}:
+def _check_any_found(table: str, names: ImageNames, images: Sequence[str]) -> None:
+    """Refuse a table none of whose images is in the folder: it is probably another folder's."""
+    problems = [names.found[image].problem if image in names.found else None for image in images]
+    if any(problem is None for problem in problems):
         return
-    tried = folder / names[reasons.index("missing")]
-    files = images.list_images(folder)
+    tried, (reason, why) = next(
+        (image, problem)
+        for image, problem in zip(images, problems, strict=True)
+        if problem is not None
+    )
+    files = names.files
     holds = "it holds no image"
     if files:  # the name that a table would give it, not its last part alone
-        holds = f"it holds {len(files)} others, as {files[0].relative_to(folder).as_posix()}"
+        holds = f"it holds {len(files)} others, as {files[0]}"
+    tried = why if reason == "ambiguous" else f"tried {names.folder / tried[:60]}"
     raise PipelineError(
-        f"{folder}: none of the {len(names)} images that {table} names is there (tried "
-        f"{tried}; {holds}); set data.images in params.yaml, or write the names as in "
-        "the folder, with their suffix"
+        f"{names.folder}: none of the {len(images)} images that {table} names is there "
+        f"({tried}; {holds}); set data.images in params.yaml, or write the names as in the folder"
     )
 
 
-def _report(table: LabelTable, cleaned: Cleaned) -> None:
+def _report(table: LabelTable, cleaned: Cleaned, resolved: pd.DataFrame) -> None:
     dropped, kept, split = cleaned.dropped, cleaned.table, cleaned.table.split or []
     log.info(
         "%d rows read (%d of them merged into another row of their image), %d attributes",
         *(len(table.images) + table.merged, table.merged, len(table.attributes)),
     )
+    for how, count in resolved["how"].value_counts().items():
+        log.info(
+            "%d images named in another way than their file, which alone fits: %s (as %s)",
+            *(count, how, _renaming(resolved[resolved["how"] == how])),
+        )
     sizes = ", ".join(f"{name} {split.count(name)}" for name in SPLITS)
     log.info("%d images kept: %s", len(kept.images), sizes)
     for reason, rows in dropped.groupby("reason", sort=True):
@@ -171,6 +197,11 @@ def _report(table: LabelTable, cleaned: Cleaned) -> None:
         )
     if alike := cleaning.one_class(cleaned.attributes):
         log.warning("attributes with one known class only: %d (%s)", len(alike), _first(alike))
+
+
+def _renaming(rows: pd.DataFrame) -> str:
+    row = rows.iloc[0]
+    return f"{row['name']} for {row['image']}"
 
 
 def _first(names: Sequence[str]) -> str:

@@ -29,6 +29,7 @@ FILES = {
     "duplicates.csv",
     "images.csv",
     "labels.csv",
+    "resolved.csv",
     "values.csv",
 }
 
@@ -185,23 +186,46 @@ def write_earlier(folder: Path) -> Path:
     return earlier
 
 
-def test_names_without_their_suffix(project: Path) -> None:
+def test_names_in_other_ways_than_their_files(
+    project: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.INFO)
     set_params(project, attributes=None)
-    rows = "".join(f"{number:03d},1,0\n" for number in range(20))
-    (project / "labels.csv").write_text("id,a,b\n" + rows)
+    rows = [f"{number:03d},{number % 2},1" for number in range(14)]
+    rows += [r"pictures\014.JPG,1,0", f"{project / 'pictures/015.jpg'},0,0", "016.jpg,1,1"]
+    (project / "labels.csv").write_text("id,a,b\n" + "\n".join(rows))
+    (project / "data").mkdir()
+    (project / "data/corrections.csv").write_text("image,attribute,value\n008,a,1\n")
+    stage.main()
+    table = read_clean(project / "data/clean/labels.csv")
+    assert table.images[:2] == ["000.jpg", "005.jpg"]
+    assert table.images[-3:] == ["014.jpg", "015.jpg", "016.jpg"]
+    assert table.values[table.images.index("008.jpg"), 0] == 1
+    resolved = pd.read_csv(project / "data/clean/resolved.csv", dtype=str)
+    assert resolved.iloc[0].tolist() == ["000.jpg", "000", "suffix"]
+    assert resolved["how"].tolist()[-2:] == ["backslashes, folder, case", "absolute path"]
+    dropped = pd.read_csv(project / "data/clean/dropped.csv", dtype=str)
+    assert dropped["image"].tolist()[0] == "001"
+    assert "no such file; the nearest is 000.jpg" in dropped["detail"][0]
+    assert (
+        "13 images named in another way than their file, which alone fits: suffix (as 000 for"
+        in (caplog.text)
+    )
+
+
+def test_no_name_is_in_the_folder(project: Path) -> None:
+    (project / "pictures").rename(project / "day0")
+    (project / "pictures").mkdir()
+    (project / "day0").rename(project / "pictures/day0")
+    (project / "labels.csv").write_text(
+        "image,a,b,same\n" + "".join(f"x{i},1,0,1\n" for i in range(9))
+    )
     with pytest.raises(PipelineError) as caught:
         stage.main()
-    assert "none of the 20 images that labels.csv names is there" in str(caught.value)
-    assert "it holds 19 others, as 000.jpg" in str(caught.value)
-
-
-def test_the_example_has_its_path_below_the_folder(project: Path) -> None:
-    set_params(project, attributes=None)
-    (project / "nested").mkdir()
-    (project / "pictures").rename(project / "nested" / "day0")
-    (project / "nested").rename(project / "pictures")
-    with pytest.raises(PipelineError, match=r"others, as day0/000\.jpg\)"):
-        stage.main()
+    assert "none of the 9 images that labels.csv names is there (tried pictures/x0;" in str(
+        caught.value
+    )
+    assert "it holds 19 others, as day0/000.jpg" in str(caught.value)
 
 
 def test_every_image_broken(project: Path) -> None:
