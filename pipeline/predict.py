@@ -17,6 +17,7 @@ import numpy as np
 from pipeline import runtime
 from pipeline.data import images
 from pipeline.data.loading import ahead, read
+from pipeline.data.verdicts import IN_WORDS, LEARNABLE
 from pipeline.errors import PipelineError, run
 from pipeline.files import replace_file
 from pipeline.training.inference import Predictor
@@ -24,6 +25,7 @@ from pipeline.training.inference import Predictor
 __all__ = [
     "Predictor",
     "expand",
+    "guesses",
     "left_out",
     "load",
     "main",
@@ -61,12 +63,24 @@ def main(arguments: Sequence[str] | None = None) -> int:
     runtime.prepare(seed=0)
     predictor = Predictor()
     names = [one.name for one in predictor.attributes]
+    for line in guesses(predictor):
+        print(line, file=sys.stderr)
     if others := left_out(options.paths):
         print(f"{others} other files in the folders are no pictures: left out", file=sys.stderr)
     failed = write(predictions(predictor, files), names, options.out)
     if failed:
         print(f"{failed} of {len(files)} pictures could not be read", file=sys.stderr)
     return EXIT_SOME_FAILED if failed else 0
+
+
+def guesses(model: Predictor) -> list[str]:
+    """A line for each attribute whose decisions are guesses, as it was not found learnable."""
+    verdicts = model.card.learnable or (LEARNABLE,) * len(model.card.attributes)
+    return [
+        f"{one.name}: {IN_WORDS[verdicts[one.start]]}: its decisions are guesses"
+        for one in model.attributes
+        if verdicts[one.start] != LEARNABLE
+    ]
 
 
 def expand(paths: Sequence[Path]) -> list[Path]:

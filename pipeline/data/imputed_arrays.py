@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
+from pipeline.data.verdicts import LEARNABLE
 from pipeline.errors import PipelineError
 
 FOLDER = Path("data/imputed")
@@ -22,13 +23,18 @@ class ImputedArrays:
     scores : float32 [N, A], logits before calibration.
     probability : float32 [N, A] of 1, calibrated.
     weight : float32 [N, A], how far a cell is to be believed in training, 0 to 1.
-    learnable : bool [A]; the columns of a categorical attribute are if one of them is.
+    verdicts : str [A] of `pipeline.data.verdicts`, on each column's attribute.
     """
 
     scores: npt.NDArray[np.float32]
     probability: npt.NDArray[np.float32]
     weight: npt.NDArray[np.float32]
-    learnable: npt.NDArray[np.bool_]
+    verdicts: npt.NDArray[np.str_]
+
+    @property
+    def learnable(self) -> npt.NDArray[np.bool_]:
+        """bool [A], whether the attribute is learnable."""
+        return np.asarray(self.verdicts == LEARNABLE)
 
 
 def write(arrays: ImputedArrays, folder: Path) -> None:

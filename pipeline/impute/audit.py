@@ -11,6 +11,7 @@ import numpy as np
 import pandas as pd
 
 from pipeline.impute.fill import Filled
+from pipeline.impute.learnable import lacking
 from pipeline.metrics.scores import auc, auc_interval, mcc
 
 DRAWS = 2000
@@ -39,7 +40,8 @@ def table(
     few labels were audited and also where few cells are filled: accuracy and MCC from the
     Dirichlet-multinomial predictive distribution of the confusion matrix with Jeffreys's prior,
     Brier score from the bootstrap, AUC by Newcombe's method, the last two at the sample size
-    1 / (1 / audited + 1 / filled).
+    1 / (1 / audited + 1 / filled). With too few labels to test an attribute nothing is promised:
+    its figures are undefined.
 
     Parameters
     ----------
@@ -51,19 +53,22 @@ def table(
     for a, name in enumerate(attributes):
         cells = ~np.isnan(labels[:, a]) & (fold >= 0)
         unknown = np.isnan(labels[:, a])
+        promised = lacking(labels[cells, a]) is None
         if min_confidence is not None:
             cells &= filled.held_out_correctness[:, a] >= min_confidence
             unknown &= filled.correctness[:, a] >= min_confidence
         rng = np.random.default_rng([*seed, a, int(cells.sum())])
-        figures = expected(
-            labels[cells, a],
-            filled.held_out[cells, a],
-            filled.decided[cells, a],
-            scores[cells, a],
-            filled.importance[cells, a],
-            int(unknown.sum()),
-            rng,
-        )
+        figures: dict[str, float] = {}
+        if promised:
+            figures = expected(
+                labels[cells, a],
+                filled.held_out[cells, a],
+                filled.decided[cells, a],
+                scores[cells, a],
+                filled.importance[cells, a],
+                int(unknown.sum()),
+                rng,
+            )
         counts = {"audited": int(cells.sum()), "filled": int(unknown.sum())}
         rows.append({"attribute": name, **counts, **figures})
     return pd.DataFrame(rows, columns=list(COLUMNS))

@@ -14,7 +14,9 @@ import numpy.typing as npt
 import pandas as pd
 
 from pipeline.data.categories import Attribute, chosen, macro_f1, truth
-from pipeline.impute.fill import ONE_CLASS, PRIOR, Filled, supported, weight_of
+from pipeline.data.verdicts import LEARNABLE, NOT_LEARNABLE, TOO_FEW
+from pipeline.impute.fill import ONE_CLASS, PRIOR, UNPROMISED, Filled, supported, weight_of
+from pipeline.impute.learnable import untested
 
 ENOUGH = 20
 """Known cells that got a value from which on its correctness follows from them alone."""
@@ -79,6 +81,9 @@ def joined(
             )
         found = probability[unknown].max(axis=1)
         correctness = expected_correctness(found, guess, sure, given, right)
+        if not learnable.any() and untested(labels[cells, span]):
+            correctness = np.minimum(correctness, UNPROMISED)
+            held_out_correctness = np.minimum(held_out_correctness, UNPROMISED)
         one_hot = np.eye(len(one.values))
         filled.values[unknown, span] = one_hot[guess]
         filled.decided[cells, span] = one_hot[given]
@@ -106,7 +111,8 @@ def audit(
 
     Known training cells as the models saw them that had not seen them, as in
     `pipeline.impute.audit`. A value without a column counts as an error. ``brier`` is the sum over
-    the columns, from 0 to 2; ``majority_accuracy`` is that of the most frequent value.
+    the columns, from 0 to 2; ``majority_accuracy`` is that of the most frequent value. With too few
+    labels to test any value nothing is promised.
     """
     rows = []
     for one in categorical:
@@ -114,6 +120,9 @@ def audit(
         value = truth(labels[:, span])
         cells, unknown = (value != -1) & (fold >= 0), value == -1
         everyone = value[cells]
+        learnable = filled.learnable[span].any()
+        promised = learnable or not untested(labels[cells, span])
+        verdict = LEARNABLE if learnable else NOT_LEARNABLE if promised else TOO_FEW
         if min_confidence is not None:
             cells &= filled.held_out_correctness[:, one.start] >= min_confidence
             unknown = unknown & (filled.correctness[:, one.start] >= min_confidence)
@@ -123,7 +132,7 @@ def audit(
         rng = np.random.default_rng([*seed, one.start, n])
         drawn = rng.binomial(new or max(n, 1), rng.beta(right + 0.5, n - right + 0.5, DRAWS))
         ends = np.quantile(drawn / (new or max(n, 1)), [(1 - LEVEL) / 2, (1 + LEVEL) / 2])
-        ends = ends if n else np.full(2, np.nan)
+        ends = ends if n and promised else np.full(2, np.nan)
         frequent = np.bincount(everyone[everyone >= 0], minlength=len(one.values))
         wanted = np.eye(len(one.values))[np.maximum(true, 0)] * (true >= 0)[:, None]
         rows.append(
@@ -131,14 +140,16 @@ def audit(
                 "attribute": one.name,
                 "values": len(one.values),
                 "other_values": int((value == -2).sum()),
-                "learnable": "yes" if filled.learnable[span].any() else "no",
+                "learnable": verdict,
                 "audited": n,
                 "filled": new,
-                "accuracy": right / n if n else np.nan,
+                "accuracy": right / n if n and promised else np.nan,
                 "accuracy_low": ends[0],
                 "accuracy_high": ends[1],
-                "f1_macro": macro_f1(true, given),
-                "brier": np.square(held_out - wanted).sum(axis=1).mean() if n else np.nan,
+                "f1_macro": macro_f1(true, given) if promised else np.nan,
+                "brier": (
+                    np.square(held_out - wanted).sum(axis=1).mean() if n and promised else np.nan
+                ),
                 "majority_accuracy": frequent.max() / len(everyone) if len(everyone) else np.nan,
             }
         )

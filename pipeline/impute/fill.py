@@ -12,6 +12,7 @@ from scipy.special import expit
 
 from pipeline.impute import calibration
 from pipeline.impute.cross_fitting import logit
+from pipeline.impute.learnable import lacking
 from pipeline.metrics import thresholds
 from pipeline.metrics.risk_control import UnkeptError
 from pipeline.metrics.thresholds import Rule
@@ -59,6 +60,10 @@ class.
 The prevalence is Laplace's (positives + 1) / (labels + 2): a few labels of one class are no proof
 of certainty. Probabilities have it as their mean and stay within a hundredth of it, in the order of
 the scores: few labels of a rare class prove nothing, but an order that may be right is free."""
+UNPROMISED = 0.5
+"""Expected correctness, at most, of cells whose attribute has too few labels to test anything: a
+coin's. The few labels' own share of a class is no promise: it may be a matter of which labels are
+known."""
 NUANCE = 0.02
 """Log-odds on either side by which scores order probabilities of evidence `PRIOR`."""
 ONE_CLASS = "one-class"
@@ -337,15 +342,18 @@ def _from_prevalence(column: Column, scores: np.ndarray) -> Filled:
         held_out[folds == k] = without if prior is None else prior
     probability[cells] = held_out
     one_class = count > 0 and positive in (0, count)
+    correctness = share if value else 1 - share
+    if prior is None and lacking(y) is not None:
+        correctness = min(correctness, UNPROMISED)
     return column.settled(
         probability=probability,
         values=value,
-        correctness=share if value else 1 - share,
+        correctness=correctness,
         weight=0.0,
         evidence=ONE_CLASS if one_class else PRIOR,
         held_out=held_out,
         decided=value,
-        held_out_correctness=share if value else 1 - share,
+        held_out_correctness=correctness,
         importance=1.0 if prior is None or not count else _importance(y, prior),
         threshold=threshold,
         learnable=False,

@@ -20,6 +20,7 @@ import pandas as pd
 from pipeline.data import splits
 from pipeline.data.categories import Attribute
 from pipeline.data.categories import attributes as attributes_of
+from pipeline.data.verdicts import together
 from pipeline.impute import (
     audit,
     calibration,
@@ -100,6 +101,7 @@ class Imputation(Filled):
     audit : one row per attribute, see `pipeline.impute.audit`.
     scores : logits before calibration; image_scores : those of the pictures alone.
     missingness : one per attribute.
+    verdicts : [A] of `pipeline.data.verdicts`, one for all columns of a categorical attribute.
     warnings : in words, for the end of a run.
     candidates : the stack's candidates, and what weight all attributes together give them.
     calibration : the method chosen, and the held-out log-loss of each.
@@ -113,6 +115,7 @@ class Imputation(Filled):
     scores: Floats
     image_scores: Floats
     missingness: list[Missingness]
+    verdicts: list[str]
     warnings: list[str]
     candidates: dict[str, float]
     calibration: tuple[str, dict[str, float]]
@@ -262,6 +265,7 @@ class Imputer:
             scores=stacked.logits,
             image_scores=images.candidates["pictures"],
             missingness=missing,
+            verdicts=_verdicts(attributes_of(known.attributes, known.categories), learnability),
             warnings=_warnings(attributes_of(known.attributes, known.categories), missing),
             candidates=stacked.shared,
             calibration=chosen,
@@ -269,6 +273,14 @@ class Imputer:
             rounds=self_training.rounds_behind(images.self_training, share),
             categorical=categorical.audit(filled, labels, fold, known.categories, seed, least),
         )
+
+
+def _verdicts(attributes: Sequence[Attribute], found: list[Learnability]) -> list[str]:
+    verdicts: list[str] = []
+    for one in attributes:
+        of_columns = [test.verdict for test in found[one.start : one.stop]]
+        verdicts += [together(of_columns)] * len(of_columns)
+    return verdicts
 
 
 def _warnings(attributes: Sequence[Attribute], found: list[Missingness]) -> list[str]:

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 from scipy.stats import rankdata
 
+from pipeline.data.verdicts import LEARNABLE, NOT_LEARNABLE, TOO_FEW
 from pipeline.metrics.scores import auc, auc_interval
 
 ERROR_RATE = 0.05
@@ -28,12 +29,18 @@ LEAST = 5
 @dataclass(frozen=True)
 class Learnability:
     """Out-of-fold AUC over pairs of the same fold, its lower end at the corrected level, the
-    permutation p-value as it is, and whether both tests together tell the AUC from chance."""
+    permutation p-value as it is (NaN where nothing was tested), and what both tests together say:
+    one of `pipeline.data.verdicts`."""
 
     auc: float
     low: float
     p_value: float
-    learnable: bool
+    verdict: str
+
+    @property
+    def learnable(self) -> bool:
+        """Whether the AUC can be told from chance."""
+        return self.verdict == LEARNABLE
 
 
 def assess(
@@ -57,10 +64,11 @@ def assess(
     draws = max(PERMUTATIONS, 100 * count)
     known = ~np.isnan(labels) & (fold >= 0)[:, None]
     p_values = np.ones(count)
-    for a, cells in enumerate(known.T):
+    tested = np.array([lacking(labels[cells, a]) is None for a, cells in enumerate(known.T)])
+    for a in np.flatnonzero(tested).tolist():
+        cells = known[:, a]
         y = labels[cells, a]
-        if min((y == 1).sum(), (y == 0).sum()) >= LEAST:
-            p_values[a] = _permutation_p(scores[cells, a], y, fold[cells], draws, (*seed, a))
+        p_values[a] = _permutation_p(scores[cells, a], y, fold[cells], draws, (*seed, a))
     order = np.argsort(p_values, kind="stable")
     levels = ERROR_RATE * np.arange(1, count + 1) / count
     passing = np.flatnonzero(p_values[order] <= levels)
@@ -73,8 +81,10 @@ def assess(
         # Only one side counts: the other end of a two-sided interval carries as much error again.
         sizes = max(1, positive // DEPENDENCE), max(1, (len(y) - positive) // DEPENDENCE)
         low, _ = auc_interval(area, *sizes, level=1 - 2 * level)
-        learnable = p_values[a] <= level and passed > 0 and low > 0.5
-        found.append(Learnability(area, low, float(p_values[a]), bool(learnable)))
+        told = p_values[a] <= level and passed > 0 and low > 0.5
+        verdict = TOO_FEW if not tested[a] else LEARNABLE if told else NOT_LEARNABLE
+        p_value = float(p_values[a]) if tested[a] else float("nan")
+        found.append(Learnability(area, low, p_value, verdict))
     return found
 
 
@@ -89,6 +99,11 @@ def lacking(labels: np.ndarray) -> tuple[int, int] | None:
     counts = {value: int((labels == value).sum()) for value in (1, 0)}
     rarer = min(counts, key=lambda value: counts[value])
     return (rarer, counts[rarer]) if counts[rarer] < LEAST else None
+
+
+def untested(labels: np.ndarray) -> bool:
+    """Whether no column of ``labels`` [n, V] has enough of both classes to be tested."""
+    return all(lacking(column) is not None for column in labels.T)
 
 
 def _within_folds(logits: np.ndarray, labels: np.ndarray, fold: np.ndarray) -> float:

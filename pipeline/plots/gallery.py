@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Container, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -24,6 +24,7 @@ COLUMNS, WIDE_COLUMNS = 4, 3
 MOST_ROWS = 40
 LONGEST_VALUE = 12
 """Characters of a value shown; of a binary attribute it is 1 or 0."""
+GUESS = "* not learnable, or too few labels to tell: imputed values and predictions are guesses"
 # Right ends of a table's columns, as shares of its width; wide tables have values in words.
 LABEL_AT, WIDE_LABEL_AT, PREDICTION_AT = 0.68, 0.62, 0.995
 
@@ -98,7 +99,9 @@ def _thumbnail(folder: Path, name: str) -> np.ndarray:
     return np.asarray(picture)
 
 
-def gallery(items: Sequence[Mapping[str, Any]], path: str | Path) -> None:
+def gallery(
+    items: Sequence[Mapping[str, Any]], path: str | Path, guessed: Container[str] = ()
+) -> None:
     """Images, each over a table of its attributes: label or imputed value, and prediction.
 
     A prediction that differs from a known label is red-orange and bold, with a cross; an imputed
@@ -110,7 +113,9 @@ def gallery(items: Sequence[Mapping[str, Any]], path: str | Path) -> None:
         label and imputed value, each "1", "0", a categorical value or ""; probability of the
         imputed value or None; prediction; its probability.
     path : PNG to write.
+    guessed : attributes that are not learnable; they have a star, which a line explains.
     """
+    starred = any(row[0] in guessed for item in items for row in item["rows"])
     wide = any(len(row[at]) > 1 for item in items for row in item["rows"] for at in (1, 2, 4))
     columns = min(WIDE_COLUMNS if wide else COLUMNS, max(len(items), 1))
     card, table_width = (WIDE_CARD, WIDE_TABLE) if wide else (CARD, TABLE)
@@ -121,7 +126,7 @@ def gallery(items: Sequence[Mapping[str, Any]], path: str | Path) -> None:
     height = LEGEND + pitch * max(math.ceil(len(items) / columns), 1)
     title = "Test images: labels and predictions"
     with picture(path, width, height, title, layout=None) as figure:
-        _legend(figure, width, height)
+        _legend(figure, width, height, starred)
         if not items:
             nothing(_place(figure, 0, LEGEND, width, height - LEGEND), "no test image")
         for number, item in enumerate(items):
@@ -130,7 +135,8 @@ def gallery(items: Sequence[Mapping[str, Any]], path: str | Path) -> None:
             axes = _place(figure, left, top, TABLE, IMAGE)
             axes.imshow(np.asarray(item["image"]), interpolation="antialiased")
             axes.set_anchor("SW")
-            _table(_place(figure, left, top + IMAGE, table_width, table), item, table, wide)
+            below = _place(figure, left, top + IMAGE, table_width, table)
+            _table(below, item, table, wide, guessed)
 
 
 def _place(figure: Figure, left: float, top: float, width: float, height: float) -> Axes:
@@ -144,7 +150,7 @@ def _place(figure: Figure, left: float, top: float, width: float, height: float)
     return axes
 
 
-def _legend(figure: Figure, width: float, height: float) -> None:
+def _legend(figure: Figure, width: float, height: float, starred: bool) -> None:
     entries = (
         (0.0, "known label", INK),
         (1.35, "imputed (probability)", BLUE),
@@ -154,9 +160,14 @@ def _legend(figure: Figure, width: float, height: float) -> None:
     for at, text, color in entries:
         x, y = (MARGIN + at) / width, 1 - 0.46 / height
         figure.text(x, y, text, color=color, size=8, va="top")
+    if starred:
+        x, y = MARGIN / width, 1 - 0.63 / height
+        figure.text(x, y, GUESS, color=MUTED, size=8, va="top")
 
 
-def _table(axes: Axes, item: Mapping[str, Any], height: float, wide: bool) -> None:
+def _table(
+    axes: Axes, item: Mapping[str, Any], height: float, wide: bool, guessed: Container[str]
+) -> None:
     """The image's name and a line per attribute, placed in inches from the top."""
     rows: Sequence[Row] = item["rows"]
     axes.set(xlim=(0, 1), ylim=(height, 0))
@@ -167,14 +178,14 @@ def _table(axes: Axes, item: Mapping[str, Any], height: float, wide: bool) -> No
     axes.text(PREDICTION_AT, y, "prediction", size=7, color=MUTED, ha="right", va="center")
     axes.plot([0, 1], [HEADING - 0.04] * 2, color=FAINT, lw=0.8)
     for number, row in enumerate(rows[:MOST_ROWS]):
-        _line(axes, HEADING + LINE * (number + 0.5), row, label_at)
+        _line(axes, HEADING + LINE * (number + 0.5), row, label_at, row[0] in guessed)
     if len(rows) > MOST_ROWS:
         text = f"and {len(rows) - MOST_ROWS} more attributes"
         y = HEADING + LINE * (MOST_ROWS + 0.5)
         axes.text(0, y, text, size=7, color=MUTED, va="center")
 
 
-def _line(axes: Axes, y: float, row: Row, label_at: float) -> None:
+def _line(axes: Axes, y: float, row: Row, label_at: float, guess: bool) -> None:
     attribute, truth, imputed, imputed_probability, predicted, probability = row
     if truth:
         label, color = short(truth, LONGEST_VALUE), INK
@@ -187,7 +198,8 @@ def _line(axes: Axes, y: float, row: Row, label_at: float) -> None:
     prediction = f"{short(predicted, LONGEST_VALUE)} ({probability:.2f})"
     wrong = truth not in ("", predicted)
     style: dict[str, Any] = {"size": 7.5, "va": "center"}
-    axes.text(0, y, short(attribute, 16 if label_at == WIDE_LABEL_AT else 20), color=INK, **style)
+    name = short(attribute, (16 if label_at == WIDE_LABEL_AT else 20) - 2 * guess)
+    axes.text(0, y, f"{name} *" if guess else name, color=MUTED if guess else INK, **style)
     axes.text(label_at, y, label, color=color, ha="right", **style)
     if wrong:
         style |= {"weight": "bold"}

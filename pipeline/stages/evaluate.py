@@ -16,6 +16,7 @@ from pipeline.data import categories, imputed_arrays
 from pipeline.data.clean_table import read_clean, read_hashes
 from pipeline.data.labels import LabelTable
 from pipeline.data.loading import Pictures
+from pipeline.data.verdicts import IN_WORDS, LEARNABLE, TOO_FEW
 from pipeline.demo import paths
 from pipeline.demo.generate import COIN, VISUAL_ATTRIBUTES
 from pipeline.errors import run
@@ -46,7 +47,8 @@ def main() -> None:
     provenance["score"] = _scores_of(clean, provenance)
     summary = json.loads(Path("data/imputed/summary.json").read_text(encoding="utf-8"))
     # As train had it: the columns of a categorical attribute are learnable if one of them is.
-    learnable = imputed_arrays.read().learnable
+    arrays = imputed_arrays.read()
+    learnable = arrays.learnable
     backbone = json.loads(Path("models/backbone/backbone.json").read_text(encoding="utf-8"))
     card = saved_model.read_card(saved_model.current())
     test = np.flatnonzero(np.array(clean.split) == "test")
@@ -66,10 +68,11 @@ def main() -> None:
     learned = clean.values[np.array(clean.split) == "train"]
     cells = (~np.isnan(learned)).sum(axis=0)
     shares = np.nansum(learned, axis=0) / np.where(cells, cells, np.nan)
-    test_table = tables.with_guesses(test_table, shares)
+    test_table = tables.with_guesses(test_table, shares).assign(learnable=arrays.verdicts)
     scores = multilabel_scores(known, probability, thresholds, softmax)
     scored = targets.of_learnable(known, learnable)
-    unlearnable = [one.name for one in clean.layout if not learnable[one.start]]
+    verdict = {one.name: str(arrays.verdicts[one.start]) for one in clean.layout}
+    guessed = {name: told for name, told in verdict.items() if told != LEARNABLE}
     variants = bootstrap.compare(scored, outputs, targets.MASK, p.seed)
     audited = read_csv(imputed_arrays.FOLDER / "categorical.csv")
     by_category = tables.category_table(clean, known, probability, audited)
@@ -84,7 +87,8 @@ def main() -> None:
             "filled_cells": int((provenance["value"] != "").sum()),
             "abstained_cells": int((provenance["value"] == "").sum()),
             "attributes": len(clean.layout),
-            "learnable": len(clean.layout) - len(unlearnable),
+            "learnable": len(verdict) - len(guessed),
+            "too_few_labels": list(verdict.values()).count(TOO_FEW),
         },
         **_imputation_scores(heads_table, learnable),
         "demo_truth": tables.of_demo(truth, VISUAL_ATTRIBUTES, COIN),
@@ -119,12 +123,15 @@ def main() -> None:
     items = gallery.choose(
         clean, test, provenance, probability, thresholds, Path(p.data.images), p.seed
     )
-    gallery.gallery(items, REPORTS / "gallery.png")
+    gallery.gallery(items, REPORTS / "gallery.png", guessed)
     write_json(tables.finite(content), REPORTS / "metrics.json")
     if not backbone["pretrained"]:
         log.warning("the backbone's weights are random, not pretrained: scores are a demo's")
-    for name in unlearnable:
-        log.warning("%s: not shown to be learnable; its filled cells are a guess", name)
+    for name, told in guessed.items():
+        log.warning(
+            "%s: %s: its filled cells and the classifier's decisions are guesses",
+            *(name, IN_WORDS[told]),
+        )
     for warning in summary["warnings"]:
         log.warning("%s", warning)
     log.info("%s", tables.effect_of_imputing(variants, card.missing))

@@ -11,7 +11,7 @@ import pandas as pd
 from scipy.special import expit
 
 from pipeline import params
-from pipeline.data import categories, imputed_arrays, splits
+from pipeline.data import categories, imputed_arrays, splits, verdicts
 from pipeline.data.categories import Attribute
 from pipeline.data.clean_table import read_clean, read_hashes, write_clean
 from pipeline.data.imputed_arrays import ImputedArrays
@@ -67,7 +67,10 @@ def main() -> None:
         write_clean(table.filled(values), folder / "labels.csv")
         write_csv(cells.drop(columns=["row", "column"]), folder / "provenance.csv")
         at = cells["row"].to_numpy(), cells["column"].to_numpy()
-        listed = review.rank(cells, disagreement[at], filled.learnable[at[1]], training[at[0]])
+        listed = review.rank(
+            *(cells, disagreement[at], filled.learnable[at[1]], training[at[0]]),
+            sought(table, filled)[at],
+        )
         write_csv(listed, folder / "review.csv")
         write_csv(held_out(table, filled), folder / "held_out.csv")
         write_csv(filled.audit.round(6), folder / "audit.csv")
@@ -108,17 +111,26 @@ def provenance(table: LabelTable, filled: Imputation, kept: np.ndarray) -> pd.Da
     return frame.sort_values(["image", "attribute"], kind="stable", ignore_index=True)
 
 
+def sought(table: LabelTable, filled: Imputation) -> np.ndarray:
+    """[N, A], by what pictures tell: the higher, the likelier is an image to be of the class that a
+    binary attribute has too few labels of; NaN where it has enough."""
+    scores = np.full(table.values.shape, np.nan)
+    training = np.array(table.split) == "train"
+    for one in table.layout:
+        few = lacking(table.values[training, one.start])
+        if few is not None and not one.values:
+            scores[:, one.start] = filled.image_scores[:, one.start] * (1 if few[0] else -1)
+    return scores
+
+
 def arrays(table: LabelTable, filled: Imputation, kept: np.ndarray) -> ImputedArrays:
     """What the next stages read; cells that stay empty have weight 0."""
-    learnable = filled.learnable.copy()
-    for one in table.categories:
-        learnable[one.start : one.stop] = filled.learnable[one.start : one.stop].any()
     weight = np.where(np.isnan(table.values) & ~kept, 0, filled.weight)
     return ImputedArrays(
         scores=filled.scores.astype(np.float32),
         probability=filled.probability.astype(np.float32),
         weight=weight.astype(np.float32),
-        learnable=learnable,
+        verdicts=np.array(filled.verdicts),
     )
 
 
@@ -144,7 +156,7 @@ def summary(table: LabelTable, filled: Imputation, kept: np.ndarray) -> dict[str
         names, counts = np.unique(filled.evidence[cells, a], return_counts=True)
         history, test = filled.self_training[a], filled.learnability[a]
         attributes[name] = {
-            "learnable": "yes" if filled.learnable[a] else "no",
+            "learnable": test.verdict,
             "auc": test.auc,
             "permutation_p": test.p_value,
             "threshold": float(filled.threshold[a]),
@@ -183,7 +195,7 @@ def _report(table: LabelTable, filled: Imputation, kept: np.ndarray) -> None:
         a, name = one.start, one.name
         cells = unknown[:, a]
         if one.values:
-            _report_categorical(one, filled, kept)
+            _report_categorical(one, filled, kept, cells.sum())
             continue
         if not filled.learnable[a]:
             log.warning("%s: %s", name, not_learnable(table, filled, kept, a))
@@ -204,39 +216,40 @@ def not_learnable(table: LabelTable, filled: Imputation, kept: np.ndarray, a: in
     With too few labels nothing was tested: that is said, and which images are most likely to be of
     the class that lacks them, by what pictures tell.
     """
-    unknown = np.isnan(table.values[:, a])
+    unknown, training = np.isnan(table.values[:, a]), np.array(table.split) == "train"
     taken = f"{kept[:, a].sum()} of {unknown.sum()} unknown cells take its prevalence"
-    few = lacking(table.values[np.array(table.split) == "train", a])
+    few = lacking(table.values[training, a])
     found = filled.learnability[a]
     if few is None:
         chance = f"AUC {found.auc:.3f} can't be told from chance (p {found.p_value:.2g})"
         return f"NOT LEARNABLE: {chance}; {taken}"
     value, count = few
-    scores = filled.image_scores[unknown, a] * (1 if value else -1)
-    likely = np.flatnonzero(unknown)[np.argsort(-scores, kind="stable")][:SHOWN]
+    rows = np.flatnonzero(unknown & training)
+    likely = rows[np.argsort(-sought(table, filled)[rows, a], kind="stable")][:SHOWN]
     look = (
         f"look first at {', '.join(table.images[row] for row in likely)}; " if len(likely) else ""
     )
     return (
-        f"TOO FEW LABELS: {count} known {'positives' if value else 'negatives'} among training "
-        f"images, {LEAST} needed to test it; {look}{taken}"
+        f"TOO FEW LABELS: {count} known {'positive' if value else 'negative'}"
+        f"{'' if count == 1 else 's'} among training images, {LEAST} needed to test it; "
+        f"{look}{taken}"
     )
 
 
-def _report_categorical(one: Attribute, filled: Imputation, kept: np.ndarray) -> None:
+def _report_categorical(one: Attribute, filled: Imputation, kept: np.ndarray, unknown: int) -> None:
     row = filled.categorical.set_index("attribute").loc[one.name]
     found = filled.learnable[one.start : one.stop]
     if not found.any():
-        log.warning(
-            "%s: NOT LEARNABLE: none of its %d values can be told from chance; %d cells take the "
-            "most frequent one",
-            *(one.name, len(found), kept[:, one.start].sum()),
-        )
+        why = f"NOT LEARNABLE: none of its {len(found)} values can be told from chance"
+        if filled.verdicts[one.start] == verdicts.TOO_FEW:
+            why = f"TOO FEW LABELS: none of its {len(found)} values has {LEAST}, needed to test it"
+        taken = f"{kept[:, one.start].sum()} of {unknown} unknown cells take the most frequent one"
+        log.warning("%s: %s; %s", one.name, why, taken)
         return
     log.info(
-        "%s: %d unknown cells filled, expected accuracy %.3f (%.3f to %.3f), %.3f by the most "
-        "frequent value; %d of its %d values can be told from chance",
-        *(one.name, kept[:, one.start].sum(), row["accuracy"], row["accuracy_low"]),
+        "%s: %d of %d unknown cells filled, expected accuracy %.3f (%.3f to %.3f), %.3f by the "
+        "most frequent value; %d of its %d values can be told from chance",
+        *(one.name, kept[:, one.start].sum(), unknown, row["accuracy"], row["accuracy_low"]),
         *(row["accuracy_high"], row["majority_accuracy"], found.sum(), len(found)),
     )
 

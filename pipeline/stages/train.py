@@ -119,6 +119,7 @@ def main() -> None:
                 missing=variant,
                 grid=store.meta["grid"],
                 categories=clean.categories,
+                learnable=tuple(arrays.verdicts.tolist()),
                 parameters=parameters,
                 trainable=trainable,
             )

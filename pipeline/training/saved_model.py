@@ -41,6 +41,7 @@ class Card:
     branches
         Of a fine-tuned network, the (start, stop) of the columns of each head of each backbone;
         empty where the backbone is the frozen one.
+    learnable : of `pipeline.data.verdicts`, one per attribute: what is not learnable is a guess.
     parameters, trainable : numbers in the weights beside this card, all and those that were fitted.
     """
 
@@ -54,6 +55,7 @@ class Card:
     grid: int | None = None
     categories: tuple[Attribute, ...] = ()
     branches: tuple[tuple[tuple[int, int], ...], ...] = ()
+    learnable: tuple[str, ...] = ()
     parameters: int = 0
     trainable: int = 0
 

@@ -15,7 +15,7 @@ from pipeline.errors import PipelineError
 
 def some() -> ImputedArrays:
     numbers = np.random.default_rng(0).random((3, 5, 2)).astype(np.float32)
-    return ImputedArrays(*numbers, learnable=np.array([True, False]))
+    return ImputedArrays(*numbers, verdicts=np.array(["yes", "too few labels"]))
 
 
 def test_what_is_written_is_read(tmp_path: Path) -> None:
@@ -34,6 +34,10 @@ def test_the_same_arrays_are_the_same_bytes(tmp_path: Path) -> None:
     assert found[0] == found[1]
     with zipfile.ZipFile(path) as archive:
         assert {one.date_time for one in archive.infolist()} == {(1980, 1, 1, 0, 0, 0)}
+
+
+def test_only_a_yes_is_learnable() -> None:
+    assert some().learnable.tolist() == [True, False]
 
 
 @pytest.mark.parametrize("broken", ["missing", "cut", "text", "another"])

@@ -11,6 +11,7 @@ from scipy.special import expit
 from pipeline.impute import audit
 from pipeline.impute.audit import COLUMNS, expected, table
 from pipeline.impute.fill import fill_table
+from pipeline.impute.learnable import LEAST
 from pipeline.metrics.scores import auc
 
 NAN = float("nan")
@@ -37,6 +38,19 @@ def test_figures_by_hand() -> None:
     assert out["auc"] == pytest.approx(8 / 9)
     for name in FIGURES:
         assert out[f"{name}_low"] <= out[name] <= out[f"{name}_high"]
+
+
+def test_too_few_labels_promise_nothing() -> None:
+    rng = np.random.default_rng(0)
+    y, _, _, z = cells(90, rng)
+    labels = np.stack([y, np.arange(90) < LEAST - 1, np.arange(90) < LEAST], axis=1).astype(float)
+    labels[80:] = NAN
+    scores, fold = np.stack([z, z, z], axis=1), np.arange(90) % 3
+    filled = fill_table(scores, labels, fold, np.array([True, False, False]), "platt", 3 * ["f1"])
+    found = table(["a", "few", "enough"], labels, fold, filled, scores, (0,)).set_index("attribute")
+    assert found["filled"].tolist() == [10, 10, 10]
+    assert found.loc["few", list(COLUMNS[3:])].isna().all()
+    assert found.loc[["a", "enough"], list(COLUMNS[3:])].notna().all(axis=None)
 
 
 def test_empty_margins_and_no_cells() -> None:

@@ -429,6 +429,18 @@ def test_audited_by_hand() -> None:
     assert unseen[[*undefined, "majority_accuracy"]].isna().all()
 
 
+def test_too_few_labels_of_every_value_promise_nothing() -> None:
+    one = Attribute("colour", ("red", "blue"), 0)
+    labels = np.r_[np.tile([[1.0, 0]], (30, 1)), np.tile([[0, 1.0]], (4, 1)), [[NAN, NAN]]]
+    fold = np.arange(35) % 3
+    filled = filled_by_hand(np.tile([0.9, 0.1], (35, 1)), labels, fold, [False, False])
+    joined = categorical.joined(filled, labels, fold, [one])
+    assert joined.correctness[-1].tolist() == [0.5, 0.5]
+    row = categorical.audit(joined, labels, fold, [one], (0,)).iloc[0]
+    assert (row["learnable"], row["filled"]) == ("too few labels", 1)
+    assert np.isnan([row["accuracy"], row["accuracy_low"], row["f1_macro"]]).all()
+
+
 def test_frequent_values_are_trusted_by_their_own_cells() -> None:
     """The many right cells of one value prove nothing about another."""
     n = categorical.ENOUGH

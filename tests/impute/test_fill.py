@@ -15,11 +15,13 @@ from pipeline.impute.fill import (
     ONE_CLASS,
     PICTURE,
     PRIOR,
+    UNPROMISED,
     Filled,
     UnkeptColumnsError,
     fill_table,
     supported,
 )
+from pipeline.impute.learnable import LEAST
 from pipeline.metrics import risk_control, thresholds
 from pipeline.metrics.thresholds import Rule
 
@@ -277,6 +279,18 @@ def test_labels_outside_training_decide_nothing() -> None:
         unknown = np.isnan(labels)
         for name in ("probability", "values", "correctness", "weight"):
             assert (getattr(one, name)[unknown] == getattr(two, name)[unknown]).all()
+
+
+@pytest.mark.parametrize(("positives", "promise"), [(LEAST - 1, UNPROMISED), (LEAST, 0.93)])
+def test_too_few_labels_promise_nothing(positives: int, promise: float) -> None:
+    labels = np.r_[(np.arange(84) < positives).astype(float), np.full(16, NAN)][:, None]
+    fold = np.arange(100) % 4
+    filled = fill(np.zeros((100, 1)), labels, fold, learnable=False)
+    np.testing.assert_allclose(filled.correctness[84:], promise, atol=0.001)
+    np.testing.assert_array_equal(filled.values[84:], 0)
+    assert filled.held_out_correctness[0, 0] == filled.correctness[-1, 0]
+    known = fill(np.zeros((100, 1)), labels, fold, learnable=False, priors=[0.2])
+    np.testing.assert_allclose(known.correctness[84:], 0.8)
 
 
 def test_unlearnable_takes_the_prevalence_and_adds_nothing_to_training() -> None:

@@ -302,7 +302,7 @@ def test_the_summary_of_columns_without_holes_labels_or_both_classes_is_valid_js
     assert again["attributes"]["full"]["unknown"] == 0
     assert again["attributes"]["full"]["evidence"] == {}
     assert again["attributes"]["unlabelled"]["auc"] is None
-    assert again["attributes"]["never"]["learnable"] == "no"
+    assert again["attributes"]["never"]["learnable"] == "too few labels"
     assert again["attributes"]["never"]["filled_positive"] == 0
 
 

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 from scipy.stats import norm
 
+from pipeline.data.verdicts import LEARNABLE, NOT_LEARNABLE, TOO_FEW
 from pipeline.impute import learnable
 from pipeline.impute.learnable import DEPENDENCE, ERROR_RATE, LEAST, assess
 from pipeline.metrics.ranking import auc
@@ -45,6 +46,7 @@ def test_scores_that_point_the_wrong_way_are_not_learnable() -> None:
     scores, labels, fold = table(200, 2, 0, signal=-2.0)
     found = assess(scores, labels, fold)
     assert not any(one.learnable for one in found)
+    assert {one.verdict for one in found} == {NOT_LEARNABLE}
     assert min(one.p_value for one in found) > 0.99
 
 
@@ -107,16 +109,17 @@ def test_a_handful_of_labels_prove_nothing(positives: int, enough: bool) -> None
     for y in (labels, 1 - labels):
         (one,) = assess(5 * y, y, np.arange(60) % 3)
         assert one.auc == 1
+        assert one.verdict == (LEARNABLE if enough else TOO_FEW)
         assert one.learnable == enough
-        assert (one.p_value < 1) == enough
+        assert np.isnan(one.p_value) != enough
 
 
 def test_one_class_or_nothing_is_not_learnable() -> None:
     labels = np.stack([np.ones(30), np.full(30, NAN)], axis=1)
     found = assess(np.zeros((30, 2)), labels, np.arange(30) % 3)
     assert [one.learnable for one in found] == [False, False]
-    assert [one.p_value for one in found] == [1, 1]
-    assert all(np.isnan([one.auc, one.low]).all() for one in found)
+    assert [one.verdict for one in found] == [TOO_FEW, TOO_FEW]
+    assert all(np.isnan([one.auc, one.low, one.p_value]).all() for one in found)
 
 
 def test_scores_that_only_tell_the_folds_apart_prove_nothing() -> None:

@@ -5,7 +5,16 @@ from __future__ import annotations
 import numpy as np
 import pandas as pd
 
-from pipeline.impute.review import AMBIGUOUS, COLUMNS, CONTRADICTED, LISTED, UNLEARNABLE, rank
+from pipeline.impute.review import (
+    AMBIGUOUS,
+    COLUMNS,
+    CONTRADICTED,
+    LISTED,
+    MOST_SOUGHT,
+    SOUGHT,
+    UNLEARNABLE,
+    rank,
+)
 
 ONES = np.ones(300, dtype=bool)
 
@@ -55,6 +64,25 @@ def test_images_outside_training_come_after_those_inside_but_before_unlearnable_
 def test_equal_worth_is_ordered_by_image_and_not_by_row() -> None:
     listed = rank(cells([0.7] * 4, "dacb"), np.zeros(4), ONES[:4], ONES[:4])
     assert listed["image"].tolist() == list("abcd")
+
+
+def test_what_a_verdict_lacks_comes_first_the_likeliest_before_all() -> None:
+    frame = cells([0.6, 0.5, 0.5, 0.5, 0.5])
+    frame["attribute"] = ["hat", *["shoes"] * 4]
+    learnable, training = np.arange(5) == 0, np.arange(5) != 4
+    sought = np.array([np.nan, -3, 2, -1, 9])
+    listed = rank(frame, np.zeros(5), learnable, training, sought)
+    assert listed["image"].tolist() == ["c", "d", "b", "a", "e"], "a test image teaches nothing"
+    assert listed["reason"].tolist() == [SOUGHT, SOUGHT, SOUGHT, AMBIGUOUS, UNLEARNABLE]
+
+
+def test_an_attribute_that_lacks_labels_does_not_fill_the_list() -> None:
+    n = MOST_SOUGHT + 5
+    frame = pd.concat([cells([0.5])] * n + [cells([0.9])], ignore_index=True)
+    frame["attribute"] = ["shoes"] * n + ["hat"]
+    sought = np.r_[np.arange(n), np.nan]
+    listed = rank(frame, np.zeros(n + 1), np.isnan(sought), ONES[: n + 1], sought)
+    assert listed["reason"].tolist() == [*[SOUGHT] * MOST_SOUGHT, AMBIGUOUS, *[UNLEARNABLE] * 5]
 
 
 def test_at_most_so_many() -> None:

@@ -36,6 +36,16 @@ def test_items_tell_label_imputed_value_and_prediction(tmp_path: Path) -> None:
     assert [item["name"] for item in again] == [item["name"] for item in items]
 
 
+def test_guessed_attributes_are_marked(tmp_path: Path) -> None:
+    item = {"image": np.zeros((4, 4, 3), "uint8"), "name": "a.png"}
+    item["rows"] = [("hat", "1", "", None, "1", 0.9), ("coin", "", "0", 0.5, "1", 0.5)]
+    drawn = {}
+    for guessed in ("coin", "another", ""):
+        gallery.gallery([item], tmp_path / "out.png", {guessed})
+        drawn[guessed] = (tmp_path / "out.png").read_bytes()
+    assert drawn["coin"] != drawn["another"] == drawn[""]
+
+
 def test_a_categorical_attribute_is_one_line_with_its_values(tmp_path: Path) -> None:
     colour = np.array(["red", "teal", "", ""], dtype=object)
     hat = np.array([1, 0, 1, np.nan], dtype="float32")

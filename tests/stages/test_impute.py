@@ -33,7 +33,7 @@ def test_too_few_labels_are_no_verdict_and_the_likeliest_images_are_named() -> N
     )
     mirrored = table([0, *[1] * 12, NAN, NAN])
     said = not_learnable(mirrored, filled([0] * 13 + [2, -2]), np.isnan(mirrored.values), 0)
-    assert said.startswith("TOO FEW LABELS: 1 known negatives")
+    assert said.startswith("TOO FEW LABELS: 1 known negative among")
     assert "look first at 14.jpg, 13.jpg;" in said
 
 

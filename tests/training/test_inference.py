@@ -99,8 +99,8 @@ def write_imputed() -> None:
     write_clean(table.filled(filled), folder / "labels.csv")
     probability = np.where(unknown, 0.5, table.values).astype("float32")
     weight = np.where(unknown, 0.3, 1).astype("float32")
-    learnable = np.ones(len(COLUMNS), dtype=bool)
-    arrays = ImputedArrays(probability, probability, weight, learnable)
+    verdicts = np.full(len(COLUMNS), "yes")
+    arrays = ImputedArrays(probability, probability, weight, verdicts)
     imputed_arrays.write(arrays, folder)
 
 
