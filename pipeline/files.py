@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import fcntl
+import hashlib
 import json
 import os
 import re
@@ -187,6 +188,33 @@ def _is_held(path: Path) -> bool:
     finally:
         os.close(descriptor)
     return False
+
+
+def sha256(path: str | Path) -> str:
+    """The SHA-256 of a file's bytes, in hexadecimal."""
+    with Path(path).open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def write_sums(folder: Path, names: Iterable[str], out: str) -> None:
+    """Write the SHA-256 of each of the files in ``folder`` into the file ``out`` beside them, and
+    wait until all of them would outlive a power cut."""
+    sums = {name: sha256(folder / name) for name in names}
+    write_json(sums, folder / out)
+    for path in (*(folder / name for name in sums), folder):
+        to_disk(path)
+
+
+def changed(folder: Path, names: Iterable[str], sums: str) -> str | None:
+    """What is wrong with files that `write_sums` has left, or None where they are as they were."""
+    try:
+        expected = json.loads((folder / sums).read_text(encoding="utf-8"))
+        other = [name for name in names if sha256(folder / name) != expected[name]]
+    except OSError as error:
+        return f"{Path(error.filename or folder).name}: {error.strerror}"
+    except (ValueError, LookupError, TypeError):
+        return f"{sums} does not hold the files' hashes"
+    return f"{other[0]} has other bytes than were written" if other else None
 
 
 def write_csv(frame: pd.DataFrame, path: str | Path) -> None:

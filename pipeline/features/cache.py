@@ -3,8 +3,9 @@
 The features of an image's view lie under a key that names the image's bytes, the view and the seed.
 `missing` says what is still to be computed, `put` adds it, `assemble` makes the store of a run and
 `keep` lets that store's files stand for what was put. Whatever is put is written whole or not at
-all, into a shard (a subfolder) of its own, so that what an interrupted run leaves is sound. Any
-shard, or the whole folder, may be deleted at any time.
+all, into a shard (a subfolder) of its own with the hashes of its files, so that what an interrupted
+run leaves is sound; `drop_damaged` removes what a failing disk has changed since. Any shard, or
+the whole folder, may be deleted at any time.
 """
 
 from __future__ import annotations
@@ -29,6 +30,7 @@ import pandas as pd
 from pipeline.data.loading import Request
 from pipeline.errors import PipelineError
 from pipeline.features.store import FeatureWriter
+from pipeline.files import changed, replace_file, to_disk, write_sums
 from pipeline.npy import RowFile, save
 
 KEY = np.dtype("S40")
@@ -41,10 +43,16 @@ OPEN = 64
 """Shards whose files are kept open at a time."""
 KEPT = 3
 """Folders that are kept: of so many backbones, sizes and precisions."""
+NO_LOCKS = frozenset({errno.ENOLCK, errno.ENOSYS, errno.ENOTSUP})
+"""How a file system, of a network most often, says that it has no locks."""
 NO_LINKS = frozenset({errno.EXDEV, errno.EPERM, errno.ENOTSUP, errno.EMLINK})
 """How a file system says that it has no hard links, or none between two places."""
-KEYS, MAPS, POOLED = "keys.npy", "map.npy", "pooled.npy"
+FILES = KEYS, MAPS, POOLED = "keys.npy", "map.npy", "pooled.npy"
 """The files of a shard: [n] of type `KEY`, float16 [n, h, w, C] and float32 [n, C]."""
+SUMS = "sha256.json"
+"""The hash of each of a shard's files by its name."""
+USED = "used"
+"""In a folder of shards: a number that rises from run to run, whatever the clock says."""
 
 
 @dataclass(frozen=True)
@@ -70,8 +78,10 @@ def keys(sha256: Sequence[str], views: int, seed: int) -> Keys:
 
 
 @contextmanager
-def alone(folder: Path) -> Iterator[None]:
+def alone(folder: Path) -> Iterator[bool]:
     """Make ``folder`` and hold it: nobody else may delete what killed runs left unfinished there.
+
+    Yields whether the file system has locks; without, what killed runs left stays.
 
     Raises
     ------
@@ -80,6 +90,7 @@ def alone(folder: Path) -> Iterator[None]:
     """
     folder.mkdir(parents=True, exist_ok=True)
     with (folder / "lock").open("w") as file:
+        locked = True
         try:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
@@ -87,10 +98,32 @@ def alone(folder: Path) -> Iterator[None]:
                 f"{folder}: another embed with the same backbone is at work in this project; "
                 "wait for it, or stop it"
             ) from None
+        except OSError as error:
+            if error.errno not in NO_LOCKS:
+                raise
+            locked = False
         for path in folder.glob(".*"):
-            if path.is_dir():
+            if locked and path.is_dir():
                 shutil.rmtree(path, ignore_errors=True)
-        yield
+        with replace_file(folder / USED) as staging:
+            last = max([used for used, _ in _others(folder)], default=0)
+            staging.write_text(f"{last + 1}\n", encoding="utf-8")
+        yield locked
+
+
+def drop_damaged(folder: Path, keys: Keys) -> list[str]:
+    """Remove shards with some of ``keys`` whose files are not as they were written; a line each."""
+    lines = []
+    for shard in _shards(folder):
+        try:
+            wanted = bool(np.isin(np.load(shard / KEYS), keys).any())
+        except (OSError, ValueError, EOFError):
+            wanted = True  # by somebody
+        problem = changed(shard, FILES, SUMS) if wanted else None
+        if problem:
+            shutil.rmtree(shard, ignore_errors=True)
+            lines.append(f"{shard}: damaged ({problem}); it is computed anew")
+    return lines
 
 
 def missing(folder: Path, images: Sequence[str], sha256: Sequence[str], keys: Keys) -> list[Work]:
@@ -174,11 +207,23 @@ def keep(folder: Path, keys: Keys, store: Path) -> bool:
     return True
 
 
-def forget(cache: Path) -> None:
-    """Delete all folders in ``cache`` but the `KEPT` that were used last."""
-    folders = [path for path in cache.iterdir() if path.is_dir()] if cache.is_dir() else []
-    for folder in sorted(folders, key=lambda path: path.stat().st_mtime)[:-KEPT]:
-        shutil.rmtree(folder, ignore_errors=True)
+def forget(folder: Path) -> None:
+    """Delete the folders beside ``folder`` but for the `KEPT` - 1 that were used last."""
+    for _, path in _others(folder)[: -(KEPT - 1)]:
+        shutil.rmtree(path, ignore_errors=True)
+
+
+def _others(folder: Path) -> list[tuple[int, Path]]:
+    """The folders beside ``folder`` after their number in `USED`, rising."""
+    others = (path for path in folder.parent.iterdir() if path.is_dir() and path != folder)
+    return sorted((_used(path), path) for path in others)
+
+
+def _used(folder: Path) -> int:
+    try:
+        return int((folder / USED).read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return 0
 
 
 class _Shards:
@@ -188,7 +233,7 @@ class _Shards:
         self._folders: list[Path] = []
         keys, shard, row = [np.empty(0, KEY)], [np.empty(0, np.int64)], [np.empty(0, np.int64)]
         self._arrays = lru_cache(maxsize=OPEN)(self._open)
-        for candidate in sorted(path for path in folder.glob("[!.]*") if path.is_dir()):
+        for candidate in _shards(folder):
             try:
                 own = np.load(candidate / KEYS)
                 for name in (MAPS, POOLED):
@@ -235,6 +280,10 @@ class _Shards:
         return RowFile(folder / MAPS), RowFile(folder / POOLED)
 
 
+def _shards(folder: Path) -> list[Path]:
+    return sorted(path for path in folder.glob("[0-9a-f]" * 16) if path.is_dir())
+
+
 def _name(keys: Keys) -> str:
     return hashlib.sha256(keys.tobytes()).hexdigest()[:16]
 
@@ -250,10 +299,12 @@ def _new_shard(folder: Path, keys: Keys) -> Iterator[Path]:
         staging.chmod(0o755)  # as any other folder: workers may belong to several users
         save(staging / KEYS, keys)
         yield staging
+        write_sums(staging, FILES, SUMS)
         earlier = staging.with_name(f"{staging.name}.earlier")
         with suppress(FileNotFoundError):
             shard.rename(earlier)
         staging.rename(shard)
+        to_disk(folder)
         shutil.rmtree(earlier, ignore_errors=True)
     except BaseException:
         shutil.rmtree(staging, ignore_errors=True)

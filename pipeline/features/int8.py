@@ -23,12 +23,15 @@ import numpy as np
 from pipeline import runtime
 from pipeline.errors import PipelineError, require_extra
 from pipeline.features.extract import batch_size
+from pipeline.files import changed, write_sums
 
 PRECISION = "int8"
 SAMPLE = 128
 """Pictures that show the ranges: the first of the table, so that rows added to it change none."""
 FILES = ("int8.xml", "int8.bin")
 """The quantised network, in OpenVINO's format."""
+SUMS = "int8.sha256.json"
+"""The hash of each by its name."""
 PACKAGES = ("openvino", "nncf")
 
 
@@ -94,11 +97,17 @@ def quantize(model: Any, pictures: np.ndarray, folder: Path) -> None:
     # Where the network lay for a moment is no part of it.
     network.set_rt_info("", ["conversion_parameters", "input_model"])
     openvino.save_model(network, folder / FILES[0], compress_to_fp16=False)
+    write_sums(folder, FILES, SUMS)
+
+
+def damaged(folder: Path) -> str | None:
+    """What is wrong with the quantised network in ``folder``, or None."""
+    return changed(folder, FILES, SUMS)
 
 
 def copy(source: Path, target: Path) -> None:
     """Copy the quantised network from one folder to another."""
-    for name in FILES:
+    for name in (*FILES, SUMS):
         shutil.copyfile(source / name, target / name)
 
 
@@ -114,9 +123,8 @@ class Encoder:
         os.environ.setdefault("OPENVINO_TELEMETRY_OPT_OUT", "1")
         import openvino
 
-        for name in FILES:
-            if not (folder / name).is_file():
-                raise PipelineError(f"{folder / name}: no such file; run `dvc repro` or `dvc pull`")
+        if problem := damaged(folder):
+            raise PipelineError(f"{folder}: {problem}; run `dvc checkout`, or else `dvc repro`")
         network = openvino.Core().compile_model(
             folder / FILES[0], "CPU", {"PERFORMANCE_HINT": "LATENCY"}
         )

@@ -59,7 +59,13 @@ def main() -> None:
     sha256 = index["sha256"].tolist()
     keys = cache.keys(sha256, p.features.views, p.seed)
     folder = CACHE / _digest({**meta, **circumstances})
-    with cache.alone(folder):
+    with cache.alone(folder) as locked:
+        if not locked:
+            log.warning(
+                "%s: no locks here: let no second embed run in this project at the same time", CACHE
+            )
+        for line in cache.drop_damaged(folder, keys):
+            log.warning("%s", line)
         work = cache.missing(folder, index["image"].tolist(), sha256, keys)
         due = [key for one in work for key in one.keys]
         found = keys.size - int(np.isin(keys, due).sum())
@@ -86,7 +92,7 @@ def main() -> None:
                 int8.copy(folder / NETWORK, staging)
         if not cache.keep(folder, keys, OUTPUT):
             log.warning("%s: no hard links here: computed features are kept twice", CACHE)
-    cache.forget(CACHE)
+        cache.forget(folder)
     numbers = len(index), p.features.views
     log.info(
         "%d images x %d views through %s in %s: %d passes computed in %.1f s, %.1f per second; "
@@ -130,7 +136,10 @@ def _compute(
 def _quantized(p: params.Params, name: str, sample: pd.DataFrame, folder: Path) -> None:
     """Quantise the network, unless an earlier run has."""
     if (folder / NETWORK).is_dir():
-        return
+        problem = int8.damaged(folder / NETWORK)
+        if problem is None:
+            return
+        log.warning("%s: damaged (%s); it is quantised anew", folder / NETWORK, problem)
     started = time.perf_counter()
     load = loading.loader(Path(p.data.images), p.image_size, p.seed)
     rows = zip(sample["image"], sample["sha256"], strict=True)

@@ -177,10 +177,54 @@ def test_without_hard_links_all_stays(folder: Path, monkeypatch: pytest.MonkeyPa
     assert due(folder) == []
 
 
-def test_the_folders_used_last_are_kept(tmp_path: Path) -> None:
-    for age, name in enumerate(["a", "b", "c", "d", "e"]):
-        (tmp_path / name).mkdir()
+@pytest.mark.parametrize("file", [cache.KEYS, cache.MAPS, cache.POOLED, cache.SUMS])
+@pytest.mark.parametrize("damage", ["flipped", "cut", "empty", "absent"])
+def test_a_damaged_shard_counts_as_absent_and_is_said(folder: Path, file: str, damage: str) -> None:
+    hit, sound = put(folder, EVERY[:2]), put(folder, EVERY[2:])
+    content = bytearray((hit / file).read_bytes())
+    content[-3] ^= 1
+    new = {"flipped": content, "cut": content[:-1], "empty": b"", "absent": None}[damage]
+    (hit / file).unlink()
+    if new is not None:
+        (hit / file).write_bytes(new)
+    (line,) = cache.drop_damaged(folder, KEYS)
+    assert str(hit) in line and "computed anew" in line
+    assert shards(folder) == [sound]
+    assert due(folder) == [("a", (0, 1))]
+    assert cache.drop_damaged(folder, KEYS) == []
+
+
+def test_shards_of_other_images_are_not_read(folder: Path) -> None:
+    shard = put(folder, EVERY)
+    with (shard / cache.MAPS).open("r+b") as file:
+        file.seek(-1, os.SEEK_END)
+        file.write(b"x")
+    assert cache.drop_damaged(folder, cache.keys(["0" * 64], views=1, seed=0)) == []
+    assert len(cache.drop_damaged(folder, KEYS[:1])) == 1
+
+
+def test_what_was_used_last_is_kept_whatever_the_clock_says(tmp_path: Path) -> None:
+    for age, name in enumerate("abcde"):
+        with cache.alone(tmp_path / name):
+            pass
         os.utime(tmp_path / name, (100 - age, 100 - age))
-    cache.forget(tmp_path)
-    assert sorted(path.name for path in tmp_path.iterdir()) == ["a", "b", "c"]
-    cache.forget(tmp_path / "absent")
+    with cache.alone(tmp_path / "b"):
+        cache.forget(tmp_path / "b")
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["b", "d", "e"]
+
+
+def test_without_locks_it_works_and_sweeps_nothing(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(*_: object) -> None:
+        raise OSError(errno.ENOLCK, "No locks available")
+
+    (folder / ".staging").mkdir(parents=True)
+    monkeypatch.setattr("fcntl.flock", refuse)
+    with cache.alone(folder) as locked:
+        assert not locked
+    assert (folder / ".staging").is_dir()
+    monkeypatch.undo()
+    with cache.alone(folder) as locked:
+        assert locked
+    assert not (folder / ".staging").exists()

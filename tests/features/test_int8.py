@@ -15,6 +15,7 @@ import yaml
 from pipeline import params
 from pipeline.errors import PipelineError
 from pipeline.features import backbones, extract, int8, weights
+from pipeline.files import write_sums
 from pipeline.stages import check
 from tests.stages.test_embed import base, edit, index, passes, run, store
 
@@ -89,7 +90,21 @@ def test_quantising_again_writes_the_same_bytes(model: Any, folder: Path, tmp_pa
 
 
 def test_a_missing_network_is_named(tmp_path: Path) -> None:
-    with pytest.raises(PipelineError, match=r"int8\.xml: no such file; run `dvc repro`"):
+    with pytest.raises(PipelineError, match=r"No such file or directory; run `dvc checkout`"):
+        int8.Encoder(tmp_path)
+
+
+@pytest.mark.parametrize("name", [*int8.FILES, int8.SUMS])
+@pytest.mark.parametrize("damage", ["flipped", "cut", "empty"])
+def test_a_damaged_network_is_named_and_not_used(tmp_path: Path, name: str, damage: str) -> None:
+    for file in int8.FILES:
+        (tmp_path / file).write_bytes(b"content of the file")
+    write_sums(tmp_path, int8.FILES, int8.SUMS)
+    assert int8.damaged(tmp_path) is None
+    content = (tmp_path / name).read_bytes()
+    new = {"flipped": b"\xff" + content[1:], "cut": content[:-2], "empty": b""}[damage]
+    (tmp_path / name).write_bytes(new)
+    with pytest.raises(PipelineError, match=rf"{tmp_path}.*int8.*; run `dvc checkout`"):
         int8.Encoder(tmp_path)
 
 
