@@ -44,7 +44,9 @@ def setting(key: str, value: Any) -> str:
 
 
 RECIPES = (
-    Recipe("default", "This project: frozen backbone, chained imputation, conv head"),
+    Recipe(
+        "default", "This project: frozen backbone, chained imputation, regressions in one layer"
+    ),
     Recipe(
         "masked-resnet50",
         "ResNet50 trained whole; unknown cells masked, positives weighted, gradients clipped",
@@ -92,6 +94,7 @@ RECIPES = (
         {
             "backbone.name": "vgg19",
             "image_size": [450, 350],
+            "head": "conv",
             "epochs": 40,
             "learning_rate": 0.00001,
             "impute.soft_targets": False,
@@ -103,6 +106,7 @@ RECIPES = (
         {
             "backbone.name": "vgg19",
             "image_size": [450, 350],
+            "head": "conv",
             "epochs": 40,
             "learning_rate": 0.00001,
             "impute.soft_targets": False,

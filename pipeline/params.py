@@ -153,7 +153,7 @@ class Params(_Section):
     backbone: Backbone
     features: Features
     compute: Compute
-    head: Literal["conv", "dense", "linear"]
+    head: Literal["stack", "conv", "dense", "linear"]
     dense_units: int = _whole(1, 65_536)
     dropout: float = _number(0, 1, below=True)
     loss: Loss
@@ -171,9 +171,19 @@ class Params(_Section):
 
     @property
     def frozen_head(self) -> str:
-        """The kind of head that is fitted on the frozen backbone. A fresh network does not use
+        """The kind of the classifier's head on the frozen backbone. A fresh network does not use
         that backbone: a linear head then says as well what can be learned, and costs little."""
         return "linear" if self.fine_tune.start == "fresh" else self.head
+
+    @property
+    def epoch_head(self) -> str:
+        """The kind of head that is fitted epoch by epoch where ``head`` names one that is not."""
+        return "conv" if self.head == "stack" else self.head
+
+    @property
+    def attribute_head(self) -> str:
+        """The kind of the attribute heads."""
+        return "linear" if self.fine_tune.start == "fresh" else self.epoch_head
 
 
 def load(path: str | Path = "params.yaml") -> Params:

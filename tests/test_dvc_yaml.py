@@ -13,8 +13,12 @@ ROOT = Path(__file__).resolve().parent.parent
 DVC: dict[str, Any] = yaml.safe_load((ROOT / "dvc.yaml").read_text(encoding="utf-8"))
 PARAMS: dict[str, Any] = yaml.safe_load((ROOT / "params.yaml").read_text(encoding="utf-8"))
 STAGES = sorted(DVC["stages"])
-FROZEN_HEAD = {"head", "fine_tune.start"}
-"""What `Params.frozen_head` reads."""
+PROPERTIES = {
+    "frozen_head": {"head", "fine_tune.start"},
+    "attribute_head": {"head", "fine_tune.start"},
+    "epoch_head": {"head"},
+}
+"""What properties of `Params` read."""
 WHOLE = {"check", "report"}
 """Stages that go by the whole of params.yaml."""
 COMMAND_LINES = {
@@ -71,8 +75,8 @@ def params_read(module: str) -> set[str]:
     keys = set()
     for node in ast.walk(ast.parse((ROOT / module).read_text(encoding="utf-8"))):
         names = attribute_chain(node)
-        if names == ["p", "frozen_head"]:
-            keys |= FROZEN_HEAD
+        if len(names) == 2 and names[0] == "p":
+            keys |= PROPERTIES.get(names[1], set())
         if len(names) > 1 and names[0] == "p" and names[1] in PARAMS:
             section = PARAMS[names[1]]
             if not isinstance(section, dict):

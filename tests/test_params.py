@@ -33,7 +33,7 @@ def test_the_projects_own_file_is_valid(root: Path) -> None:
         ("learning_rate", "fast", "learning_rate: got 'fast', expected a number"),
         ("learning_rate", float("nan"), "learning_rate: got nan"),
         ("dropout", 1, "dropout: got 1, expected a number from 0 and below 1"),
-        ("head", "cnov", "head: got 'cnov', expected one of conv, dense, linear"),
+        ("head", "cnov", "head: got 'cnov', expected one of stack, conv, dense, linear"),
         ("missing", None, "missing: got None, expected one of impute, mask, negative"),
         ("imbalance", "smote", "imbalance: got 'smote'"),
         ("image_size", [224], "image_size: got [224], expected [height, width]"),
@@ -152,7 +152,7 @@ COLOUR = {"categorical.columns": ["colour", "shape"]}
         ),
         (
             {**TUNED, "features.grid": 4},
-            ["features.grid: got 4 with fine_tune.epochs 3 and head conv", "expected null"],
+            ["features.grid: got 4 with fine_tune.epochs 3 and head stack", "expected null"],
         ),
         (
             {"split.fold": 0, "split.test": 0.8},
@@ -238,8 +238,12 @@ def test_a_fresh_network_leaves_the_frozen_one_a_linear_head(
     write_params: Callable[[dict[str, Any]], Path],
 ) -> None:
     dense = {**TUNED, "head": "dense"}
-    assert params.load(write_params(dense)).frozen_head == "dense"
-    assert params.load(write_params({**dense, "fine_tune.start": "fresh"})).frozen_head == "linear"
+    p = params.load(write_params(dense))
+    assert p.frozen_head == p.attribute_head == p.epoch_head == "dense"
+    p = params.load(write_params({**dense, "fine_tune.start": "fresh"}))
+    assert (p.frozen_head, p.attribute_head, p.epoch_head) == ("linear", "linear", "dense")
+    p = params.load(write_params({"head": "stack", "fine_tune.start": "head"}))
+    assert (p.frozen_head, p.attribute_head, p.epoch_head) == ("stack", "conv", "conv")
 
 
 def test_no_such_file_and_no_yaml(tmp_path: Path) -> None:

@@ -21,12 +21,14 @@ class ImputedArrays:
     """Rows and columns are those of the clean table.
 
     scores : float32 [N, A], logits before calibration.
+    image_scores : float32 [N, A], those of the pictures alone.
     probability : float32 [N, A] of 1, calibrated.
     weight : float32 [N, A], how far a cell is to be believed in training, 0 to 1.
     verdicts : str [A] of `pipeline.data.verdicts`, on each column's attribute.
     """
 
     scores: npt.NDArray[np.float32]
+    image_scores: npt.NDArray[np.float32]
     probability: npt.NDArray[np.float32]
     weight: npt.NDArray[np.float32]
     verdicts: npt.NDArray[np.str_]

@@ -9,10 +9,16 @@ from pipeline.features.store import FeatureStore, block_means
 
 
 class MeanOfViews:
-    """A store's pooled features averaged over views, a matrix [N, C] read a block at a time."""
+    """A store's pooled features averaged over views, a matrix [N, C] read a block at a time.
 
-    def __init__(self, store: FeatureStore, rows: np.ndarray):
+    Parameters
+    ----------
+    views : of the first so many, all where None; 1 is the plain view alone.
+    """
+
+    def __init__(self, store: FeatureStore, rows: np.ndarray, views: int | None = None):
         self._store, self._rows = store, np.asarray(rows)
+        self._views = views or store.views
         self.shape = (len(rows), store.map_shape[-1])
 
     def __len__(self) -> int:
@@ -22,9 +28,9 @@ class MeanOfViews:
         """float32 [n, C] of the rows asked for."""
         rows = self._rows[index]
         total = self._store.pooled(rows, 0).astype(np.float32)
-        for view in range(1, self._store.views):
+        for view in range(1, self._views):
             total += self._store.pooled(rows, view)
-        return np.asarray(total / np.float32(self._store.views))
+        return np.asarray(total / np.float32(self._views))
 
 
 class Grid:

@@ -113,7 +113,7 @@ def shared(
         slope[binary], offset[binary] = at_one - at_zero, at_zero
     cells = [(logits[:, a:b], truth(labels[:, a:b])) for a, b in softmax]
     if any((value >= 0).any() for _, value in cells):
-        factor = _softmax_slope(cells)
+        factor = softmax_slope(cells)
         for a, b in softmax:
             slope[a:b] = factor
     return slope, offset
@@ -155,7 +155,7 @@ def prevalence_logits(labels: np.ndarray, softmax: Sequence[tuple[int, int]] = (
     return out
 
 
-def _softmax_slope(cells: Sequence[tuple[np.ndarray, np.ndarray]]) -> float:
+def softmax_slope(cells: Sequence[tuple[np.ndarray, np.ndarray]]) -> float:
     """The factor of logits [n, V] of least log-loss on the values [n], -1 and -2 left out; within
     e^-3 and e^3, one cell's worth of penalty holding it near 1."""
 
@@ -182,7 +182,10 @@ def cross_calibrate(
 
 
 def select(
-    logits: np.ndarray, labels: np.ndarray, fold: np.ndarray
+    logits: np.ndarray,
+    labels: np.ndarray,
+    fold: np.ndarray,
+    methods: Sequence[str] = tuple(METHODS),
 ) -> tuple[str, dict[str, float]]:
     """The method for a table, and the mean held-out log-loss of each.
 
@@ -193,10 +196,11 @@ def select(
     ----------
     logits, labels : [N, A] out-of-fold logits and labels with NaN for unknown.
     fold : [N], -1 outside training.
+    methods : those to choose from, the simplest first.
     """
     known = ~np.isnan(labels) & (fold >= 0)[:, None]
     losses: dict[str, Floats] = {}
-    for method in METHODS:
+    for method in methods:
         if method == "isotonic" and known.sum(axis=0).max(initial=0) < FEW:
             continue
         parts = []

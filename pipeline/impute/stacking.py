@@ -20,6 +20,8 @@ SHRINKAGE = 5.0
 TOWARDS_EQUAL = 20.0
 """The same for the shared weights' distance from equal ones: weights are learned from scores whose
 models have seen each other's labels, and a few dozen labels would be enough to overfit them."""
+OFFSET = 0.05
+"""The same for the offset: hardly any."""
 BOUND = 12.0
 """Candidate logits are kept within this."""
 Floats = npt.NDArray[np.float64]
@@ -54,22 +56,30 @@ def alone(name: str, logits: np.ndarray) -> Stacked:
     return Stacked(logits, {name: np.ones(logits.shape[1])}, {name: 1.0})
 
 
-def fit_stack(candidates: np.ndarray, labels: np.ndarray, scored: np.ndarray) -> Stack:
+def fit_stack(
+    candidates: np.ndarray,
+    labels: np.ndarray,
+    scored: np.ndarray,
+    shrinkage: float = SHRINKAGE,
+    towards_equal: float = TOWARDS_EQUAL,
+    offset: float = OFFSET,
+) -> Stack:
     """Weights by penalised logistic regression on the cells ``scored``.
 
     Parameters
     ----------
     candidates : [M, N, A] logits, made without the label of their cell.
     labels : [N, A]; known where ``scored``, bool [N, A], holds.
+    shrinkage, towards_equal, offset : see `SHRINKAGE`, `TOWARDS_EQUAL` and `OFFSET`.
     """
     z = np.clip(candidates, -BOUND, BOUND)
     count, attributes = z.shape[0], z.shape[2]
     start = np.r_[np.full(count, 1 / count), 0.0]
-    shared = _fit(z[:, scored], labels[scored], start, penalty=TOWARDS_EQUAL)
+    shared = _fit(z[:, scored], labels[scored], start, towards_equal, OFFSET)
     weights, offsets = np.empty((attributes, count)), np.empty(attributes)
     for a in range(attributes):
         rows = scored[:, a]
-        own = _fit(z[:, rows, a], labels[rows, a], shared, penalty=SHRINKAGE)
+        own = _fit(z[:, rows, a], labels[rows, a], shared, shrinkage, offset)
         weights[a], offsets[a] = own[:-1], own[-1]
     return Stack(weights, offsets, shared)
 
@@ -123,10 +133,10 @@ def worth_it(stacked: np.ndarray, simple: np.ndarray, labels: np.ndarray, fold: 
     )
 
 
-def _fit(z: np.ndarray, y: np.ndarray, centre: np.ndarray, penalty: float) -> Floats:
+def _fit(z: np.ndarray, y: np.ndarray, centre: np.ndarray, penalty: float, offset: float) -> Floats:
     """Weights [M] and offset minimising the log-loss plus half ``penalty`` times the squared
-    distance of the weights from ``centre``; the offset is penalised hardly at all."""
-    strength = np.r_[np.full(len(z), penalty), 0.05]
+    distance of the weights from ``centre``, and half ``offset`` times that of the offset."""
+    strength = np.r_[np.full(len(z), penalty), offset]
 
     def loss(theta: np.ndarray) -> tuple[float, np.ndarray]:
         score = theta[:-1] @ z + theta[-1]

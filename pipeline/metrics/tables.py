@@ -284,6 +284,24 @@ def no_better_than_guesses(table: pd.DataFrame) -> list[str]:
     return lines
 
 
+def no_better_than(compared: pd.DataFrame, model: str, other: str, of_other: str) -> list[str]:
+    """A line for each score in which ``model`` is worse than ``other`` beyond the interval.
+
+    Parameters
+    ----------
+    compared : of `bootstrap.compare` against ``other``; of_other : what that is, in words.
+    """
+    lines = []
+    rows = {row["model"]: row for row in compared.to_dict("records")}
+    for score, name in (("map", "mAP"), ("brier", "Brier score")):
+        if rows[model][f"{score}_gain_high"] < 0:
+            lines.append(
+                f"final classifier, test cells: {name} {rows[model][score]:.3f}, worse than "
+                f"{rows[other][score]:.3f} of {of_other}; try another `head`, as stack"
+            )
+    return lines
+
+
 def of_variants(variants: pd.DataFrame, kept: str) -> dict[str, Any]:
     """mAP of each row of reports/missing.csv, and whether imputing was ``kept``."""
     table = variants.set_index("model")

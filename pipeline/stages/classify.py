@@ -35,7 +35,7 @@ def main() -> None:
         table,
         store,
         fold,
-        heads.configure(p.frozen_head, store, 1, p.dropout, p.dense_units),
+        heads.configure(p.attribute_head, store, 1, p.dropout, p.dense_units),
         attribute_heads.settings_for(
             p.epochs, p.batch_size, p.learning_rate, p.patience, p.imbalance
         ),

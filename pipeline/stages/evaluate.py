@@ -27,6 +27,7 @@ from pipeline.metrics.scores import multilabel_scores, pr_curve_points, roc_curv
 from pipeline.plots import evaluation, gallery, training
 from pipeline.training import fitting, saved_model, targets
 from pipeline.training.inference import Predictor
+from pipeline.training.saved_model import LOGISTIC
 
 REPORTS = Path("reports")
 HEADLINES = (
@@ -74,6 +75,8 @@ def main() -> None:
     verdict = {one.name: str(arrays.verdicts[one.start]) for one in clean.layout}
     guessed = {name: told for name, told in verdict.items() if told != LEARNABLE}
     variants = bootstrap.compare(scored, outputs, targets.MASK, p.seed)
+    plain = {"classifier": probability, LOGISTIC: outputs[LOGISTIC]}
+    against_plain = bootstrap.compare(scored, plain, LOGISTIC, p.seed)
     audited = read_csv(imputed_arrays.FOLDER / "categorical.csv")
     by_category = tables.category_table(clean, known, probability, audited)
     content = {
@@ -135,7 +138,11 @@ def main() -> None:
     for warning in summary["warnings"]:
         log.warning("%s", warning)
     log.info("%s", tables.effect_of_imputing(variants, card.missing))
-    for line in tables.no_better_than_guesses(test_table):
+    plain_name = "a plain logistic regression on the pooled features"
+    for line in (
+        *tables.no_better_than_guesses(test_table),
+        *tables.no_better_than(against_plain, "classifier", LOGISTIC, plain_name),
+    ):
         log.warning("%s", line)
     log.info("test: %s", ", ".join(f"{k} {v:.4g}" for k, v in scores.items()))
 
@@ -194,11 +201,12 @@ def _outputs(
     p: params.Params, clean: LabelTable, rows: np.ndarray, card: saved_model.Card
 ) -> dict[str, np.ndarray]:
     """Probabilities [n, A] for ``rows`` of the table by the heads with unknown cells imputed,
-    masked and taken for 0, and by the fine-tuned network where there is one."""
+    masked and taken for 0, by the plain logistic regression, and by the fine-tuned network where
+    there is one."""
     store = FeatureStore("data/features")
     stored = store.rows([clean.images[row] for row in rows])
     outputs = {}
-    for variant in targets.VARIANTS:
+    for variant in (*targets.VARIANTS, LOGISTIC):
         head, own = saved_model.load(saved_model.FOLDER / saved_model.VARIANTS / variant)
         outputs[variant] = saved_model.probabilities(head, own, store, stored)
     if card.branches:

@@ -61,7 +61,7 @@ def main() -> None:
     names = [clean.images[row] for row in training]
     store = FeatureStore("data/features")
     if p.fine_tune.start == "fresh":
-        config = heads.configure(p.head, store, card.head.outputs, p.dropout, p.dense_units)
+        config = heads.configure(p.epoch_head, store, card.head.outputs, p.dropout, p.dense_units)
         card = dataclasses.replace(card, head=config)
     moments = heads.moments(card.head.kind, store, store.rows(names))
     trainer = NetworkTrainer(

@@ -128,6 +128,7 @@ def arrays(table: LabelTable, filled: Imputation, kept: np.ndarray) -> ImputedAr
     weight = np.where(np.isnan(table.values) & ~kept, 0, filled.weight)
     return ImputedArrays(
         scores=filled.scores.astype(np.float32),
+        image_scores=filled.image_scores.astype(np.float32),
         probability=filled.probability.astype(np.float32),
         weight=weight.astype(np.float32),
         verdicts=np.array(filled.verdicts),

@@ -18,6 +18,8 @@ from pipeline.features.store import FeatureStore
 UNITS = 64
 LOGITS = "logits"
 """Name of a head's last layer."""
+DEAD = 1e-12
+"""Variance up to which a channel counts as one that never varies."""
 
 
 @dataclass(frozen=True)
@@ -78,6 +80,14 @@ def linear(features: Any, config: HeadConfig) -> Any:
     )(x)
 
 
+def stack(features: Any, config: HeadConfig) -> Any:
+    """One affine function of the whole map: what `pipeline.impute.image_classifier` fits."""
+    from keras import layers
+
+    x = layers.Flatten(name="flat")(features)
+    return layers.Dense(config.outputs, dtype="float32", kernel_initializer="zeros", name=LOGITS)(x)
+
+
 @dataclass(frozen=True)
 class Head:
     """A kind of head.
@@ -95,6 +105,7 @@ HEADS: dict[str, Head] = {
     "conv": Head(conv),
     "dense": Head(dense),
     "linear": Head(linear, pooled=True),
+    "stack": Head(stack),
 }
 """Those that ``head`` in params.yaml names."""
 
@@ -165,7 +176,7 @@ def reset(
         if layer.name == "standardise":
             # A channel that never varies (a dead unit) stays at 0 instead of being blown up.
             layer.moving_mean.assign(mean)
-            layer.moving_variance.assign(np.where(variance > 1e-12, variance, 1.0))
+            layer.moving_variance.assign(np.where(variance > DEAD, variance, 1.0))
         elif isinstance(layer, keras.layers.Dropout):
             if layer.rate > 0:
                 state = layer.seed_generator.state

@@ -23,7 +23,9 @@ FOLDER = Path("models/multilabel")
 FINE_TUNED = Path("models/fine_tuned")
 """The same with its backbone trained, too, where that was asked for."""
 VARIANTS = "variants"
-"""Folder inside it with a model per treatment of unknown cells, for comparison."""
+"""Folder inside it with a model per treatment of unknown cells, and `LOGISTIC`, for comparison."""
+LOGISTIC = "logistic"
+"""A plain logistic regression on known labels and pooled features."""
 
 
 @dataclass(frozen=True)

@@ -14,7 +14,7 @@ from pipeline.errors import PipelineError
 
 
 def some() -> ImputedArrays:
-    numbers = np.random.default_rng(0).random((3, 5, 2)).astype(np.float32)
+    numbers = np.random.default_rng(0).random((4, 5, 2)).astype(np.float32)
     return ImputedArrays(*numbers, verdicts=np.array(["yes", "too few labels"]))
 
 

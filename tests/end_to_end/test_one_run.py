@@ -117,7 +117,7 @@ def test_the_report_tells_what_the_files_hold(reproduced: Path) -> None:
 
 def test_three_treatments_of_unknown_cells_are_compared(reproduced: Path) -> None:
     table = read(reproduced / "reports/missing.csv").set_index("model")
-    assert list(table.index) == ["impute", "mask", "negative"]
+    assert list(table.index) == ["impute", "mask", "negative", "logistic"]
     clean = read_clean(reproduced / "data/clean/labels.csv")
     told = read(reproduced / "reports/attributes.csv")["learnable"] == "yes"
     known = clean.values[np.array(clean.split) == "test"]

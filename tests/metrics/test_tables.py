@@ -180,6 +180,16 @@ def variants(low: float, high: float) -> pd.DataFrame:
     return pd.DataFrame({"model": ["impute", "mask"], "map": [0.9, 0.88], **gains})
 
 
+def test_what_a_plain_model_does_better_is_said() -> None:
+    scores = {"map": [0.7, 0.8], "map_gain_high": [-0.05, 0.0]}
+    scores |= {"brier": [0.1, 0.12], "brier_gain_high": [0.03, 0.0]}
+    compared = pd.DataFrame({"model": ["classifier", "plain"], **scores})
+    (line,) = tables.no_better_than(compared, "classifier", "plain", "a plain model")
+    assert "mAP 0.700, worse than 0.800 of a plain model" in line
+    compared["map_gain_high"] = 0.01
+    assert tables.no_better_than(compared, "classifier", "plain", "a plain model") == []
+
+
 def test_of_variants() -> None:
     assert tables.of_variants(variants(0.01, 0.03), "mask") == {
         "impute_map": 0.9,

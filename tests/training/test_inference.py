@@ -19,9 +19,11 @@ import pandas as pd
 import pytest
 import yaml
 from PIL import Image
+from sklearn.linear_model import LogisticRegression
+from sklearn.preprocessing import StandardScaler
 
 from pipeline import predict
-from pipeline.data import categories, imputed_arrays
+from pipeline.data import categories, imputed_arrays, splits
 from pipeline.data.clean_table import read_clean, write_clean
 from pipeline.data.imputed_arrays import ImputedArrays
 from pipeline.errors import PipelineError
@@ -44,7 +46,6 @@ PARAMS: dict[str, Any] = {
     "categorical": {"columns": ["colour", "shade"], "min_count": 3},
     "image_size": [32, 32],
     "backbone": {"name": "cnn-4-8", "weights": "random", "precision": "float32"},
-    "head": "dense",
     "dense_units": 8,
     "epochs": 1,
     "batch_size": 16,
@@ -61,9 +62,10 @@ def inside(folder: Path) -> Iterator[None]:
         os.chdir(before)
 
 
-def write_params(fine_tuned: dict[str, Any]) -> None:
+def write_params(fine_tuned: dict[str, Any], head: str = "dense") -> None:
     """Params of the project in the current folder."""
     content = yaml.safe_load((ROOT / "params.yaml").read_text(encoding="utf-8")) | PARAMS
+    content["head"] = head
     content["features"]["views"] = 2
     content["fine_tune"] |= {"learning_rate": 0.01} | fine_tuned
     Path("params.yaml").write_text(yaml.safe_dump(content), encoding="utf-8")
@@ -100,7 +102,7 @@ def write_imputed() -> None:
     probability = np.where(unknown, 0.5, table.values).astype("float32")
     weight = np.where(unknown, 0.3, 1).astype("float32")
     verdicts = np.full(len(COLUMNS), "yes")
-    arrays = ImputedArrays(probability, probability, weight, verdicts)
+    arrays = ImputedArrays(probability, probability, probability, weight, verdicts)
     imputed_arrays.write(arrays, folder)
 
 
@@ -123,6 +125,78 @@ def project(tmp_path_factory: pytest.TempPathFactory) -> Path:
             fine_tune.main()
             saved_model.FINE_TUNED.rename(name)
     return folder
+
+
+@pytest.fixture(scope="module")
+def stacked(project: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The same project with the head that regressions make, and fine-tuned from it."""
+    folder = tmp_path_factory.mktemp("stacked") / "project"
+    shutil.copytree(project, folder)
+    with inside(folder):
+        write_params({"epochs": 1}, head="stack")
+        table = read_clean("data/clean/labels.csv")
+        training = np.array(table.split) == "train"
+        fold = np.where(training, np.cumsum(training) % 3, -1)
+        splits.FOLDS.mkdir(parents=True)
+        splits.write_folds(table, fold, splits.FOLDS)
+        verdicts = np.array(["yes", "yes", "yes", "no", "no"])
+        arrays = dataclasses.replace(imputed_arrays.read(), verdicts=verdicts)
+        imputed_arrays.write(arrays, imputed_arrays.FOLDER)
+        train.main()
+        fine_tune.main()
+        saved_model.FINE_TUNED.rename("tuned")
+    return folder
+
+
+def test_the_stack_says_of_pictures_what_it_said_of_features(
+    stacked: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(stacked)
+    head, card = saved_model.load()
+    assert card.head.kind == "stack"
+    names = sorted(path.name for path in Path("images").iterdir())
+    table = read_clean("data/clean/labels.csv")
+    store = FeatureStore("data/features")
+    found = Predictor().probabilities(pictures())
+    stored = saved_model.probabilities(head, card, store, store.rows(table.images))
+    order = [names.index(image) for image in table.images]
+    np.testing.assert_allclose(found[order], stored, atol=1e-5)
+    for start, stop in SOFTMAX:
+        np.testing.assert_allclose(found[:, start:stop].sum(axis=1), 1, atol=1e-5)
+    spread = found.std(axis=0)
+    assert (spread[:3] > 0).all()
+    np.testing.assert_allclose(spread[3:], 0, atol=1e-7, err_msg="not learnable: its prevalence")
+
+
+def test_the_stack_is_fine_tuned_from_where_it_was(
+    stacked: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(stacked)
+    monkeypatch.setattr(saved_model, "FINE_TUNED", Path("tuned"))
+    card = saved_model.read_card(Path("tuned"))
+    assert card.branches == BRANCHES["single"] and card.head.kind == "stack"
+    found = Predictor().probabilities(pictures())
+    assert np.isfinite(found).all()
+    assert found[:, 3:].std(axis=0) == pytest.approx(0, abs=1e-7)
+
+
+def test_a_plain_logistic_regression_lies_beside_the_classifier(
+    stacked: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(stacked)
+    place = saved_model.FOLDER / saved_model.VARIANTS
+    head, card = saved_model.load(place / saved_model.LOGISTIC)
+    assert card.head.kind == "linear"
+    store = FeatureStore("data/features")
+    table = read_clean("data/clean/labels.csv")
+    training = np.array(table.split) == "train"
+    rows = store.rows(table.images)
+    found = saved_model.probabilities(head, card, store, rows)[:, 2]
+    x = StandardScaler().fit(store.pooled(rows[training])).transform(store.pooled(rows))
+    known = training & ~np.isnan(table.values[:, 2])
+    peer = LogisticRegression(C=train.INVERSE_PENALTY, tol=1e-8)
+    peer.fit(x[known], table.values[known, 2])
+    np.testing.assert_allclose(found, peer.predict_proba(x)[:, 1], atol=5e-3)
 
 
 @pytest.fixture

@@ -1,0 +1,458 @@
+"""What pictures tell of all attributes, as one affine function of a picture's features.
+
+Logistic and ridge regressions on the principal components of each set of features, at the
+penalties that held-out labels favour, are combined by non-negative weights and calibrated. All of
+that is affine, so that the whole is one weight per feature and attribute.
+
+Unknown cells of the completed table join in with their probabilities as soft targets. These were
+made with the labels of all folds: a model without fold k that learns from them has seen fold k's
+labels after all (measured where labels are few: expected calibration error .05 instead of .01).
+`refit_targets` therefore makes them anew for each refit (see `pipeline.impute.cross_fitting`): the
+score that the picture has in that refit, plus what the row's other labels added to it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+import numpy.typing as npt
+from scipy.optimize import minimize
+from scipy.special import expit
+
+from pipeline.data.categories import binary_columns, truth
+from pipeline.impute import calibration
+from pipeline.impute.components import Matrix, Projection, in_blocks
+from pipeline.impute.cross_fitting import MOST_FITTED, fold_count, logit
+from pipeline.impute.image_scores import choose_penalties
+from pipeline.impute.linear_models import PENALTIES
+from pipeline.impute.stacking import BOUND, fit_stack, worth_it
+from pipeline.metrics.scores import log_loss
+from pipeline.training.targets import IMPUTE, MASK, NEGATIVE
+
+Floats = npt.NDArray[np.float64]
+SHRINKAGE, TOWARDS_EQUAL = 50.0, 100.0
+"""Of the weights, see `pipeline.impute.stacking`: stronger than there, since a handful of
+regressions on the same pictures differ by little more than noise."""
+OFFSET = 10.0
+"""Of the offsets: the regressions have prevalences of their own, and an offset learned without a
+fold errs the other way than the fold does."""
+ONE_SLOPE = 1e4
+"""Shrinkage that leaves all attributes the same weight."""
+AFFINE = ("none", "temperature", "platt")
+"""Calibration methods whose log-odds are affine in the logits."""
+STEPS = 60
+"""Of the optimiser of a logistic regression, at most."""
+
+
+@dataclass(frozen=True)
+class Fitted:
+    """A combination of regressions.
+
+    logits : float64 [N, A]; known training cells by models, weights and calibrators that have not
+        seen the labels of their fold, all others by those of all training labels.
+    weights : block -> [d, A] on its components; offsets : [A].
+    refits : [K + 1, N, A] before calibration, of the models without fold k, then of all; None where
+        not asked for.
+    calibration : the method chosen.
+    loss : [cells] held-out log-loss of each known training cell.
+    """
+
+    logits: Floats
+    weights: dict[str, Floats]
+    offsets: Floats
+    refits: npt.NDArray[np.float32] | None
+    calibration: str
+    loss: Floats
+
+
+@dataclass(frozen=True)
+class _Member:
+    """One regression of every attribute: logits [K + 1, N, A], weights [d, A] and offsets [A]."""
+
+    block: str
+    model: str
+    refits: npt.NDArray[np.float32]
+    weights: Floats
+    offsets: Floats
+
+
+def fit(
+    blocks: Mapping[str, Matrix],
+    labels: np.ndarray,
+    fold: np.ndarray,
+    targets: np.ndarray | None = None,
+    weights: np.ndarray | None = None,
+    keep_refits: bool = False,
+) -> Fitted:
+    """Fit all regressions, combine and calibrate them.
+
+    Parameters
+    ----------
+    blocks : name -> components [N, d] of a set of features.
+    labels, fold : [N, A] of 1, 0, NaN, and [N] from 0 on, -1 outside training. Penalties, weights
+        and calibration are chosen by these.
+    targets, weights
+        [N, A], or of each refit [K + 1, N, A], from 0 to 1, what the regressions learn; and how far
+        each is to be believed, [N, A], 0 for not at all. None learns the known labels alone.
+
+    Raises
+    ------
+    ValueError
+        If a target that counts is outside 0 to 1.
+    """
+    known = ~np.isnan(labels)
+    if targets is None or weights is None:
+        targets, weights = np.where(known, labels, 0.0), known.astype(np.float64)
+    if not np.all(((targets >= 0) & (targets <= 1)) | (weights == 0)):
+        raise ValueError("targets: expected 0 to 1 wherever their weight is above 0")
+    targets = np.where(weights > 0, targets, 0.0)
+    members = [
+        _member(name, model, block, labels, fold, targets, weights)
+        for name, block in blocks.items()
+        for model in PENALTIES
+    ]
+    return _combine(members, labels, fold, keep_refits)
+
+
+def refit_targets(
+    refits: np.ndarray, labels: np.ndarray, probability: np.ndarray, image_scores: np.ndarray
+) -> npt.NDArray[np.float32]:
+    """Targets float32 [K + 1, N, A] of every refit: labels where known, elsewhere the picture's
+    score in that refit and, on top, what the other labels of the row add to a picture's score.
+
+    Parameters
+    ----------
+    refits : [K + 1, N, A] of a `fit` to known labels.
+    probability, image_scores : [N, A] of the imputation: of 1, and logits from the picture alone.
+    """
+    added = logit(probability) - np.clip(image_scores, -BOUND, BOUND)
+    soft = expit(np.clip(refits + added, -BOUND, BOUND))
+    return np.where(np.isnan(labels), soft, labels).astype(np.float32)
+
+
+def choose(mask: Fitted, filled: Fitted, labels: np.ndarray) -> tuple[Fitted, float]:
+    """The fit to known labels, the one to the completed table, or the mean of both, and the share
+    that the second has in it: 0, 1 or, where they differ by less than a standard error, a half.
+
+    By log-loss on labels that neither has seen in any way. Held-out training labels won't do:
+    filled cells were made with them, and remember them a little even after `refit_targets`.
+
+    Parameters
+    ----------
+    labels : [N, A] of 1, 0 and NaN; known only outside the training of both, as of validation.
+    """
+    known = ~np.isnan(labels)
+    sign = np.where(labels[known] == 1, -1.0, 1.0)
+    gain = np.logaddexp(0, sign * mask.logits[known]) - np.logaddexp(0, sign * filled.logits[known])
+    if len(gain) > 1 and abs(gain.mean()) > gain.std(ddof=1) / np.sqrt(len(gain)):
+        share = float(gain.mean() > 0)
+    else:
+        share = 0.5
+
+    def mix(a: np.ndarray, b: np.ndarray) -> Floats:
+        return np.asarray((1 - share) * a + share * b, dtype=np.float64)
+
+    mixed = Fitted(
+        logits=mix(mask.logits, filled.logits),
+        weights={name: mix(mask.weights[name], filled.weights[name]) for name in mask.weights},
+        offsets=mix(mask.offsets, filled.offsets),
+        refits=None,
+        calibration=(filled if share else mask).calibration,
+        loss=mix(mask.loss, filled.loss),
+    )
+    return mixed, share
+
+
+def on_features(
+    fitted: Fitted, projections: Mapping[str, Projection | None]
+) -> tuple[dict[str, Floats], Floats]:
+    """Weights [D, A] on the features of each set, and offsets [A].
+
+    Parameters
+    ----------
+    projections : those that made the blocks' components; None where no channel varies.
+    """
+    weights, offsets = {}, fitted.offsets.copy()
+    for name, projection in projections.items():
+        if projection is not None:
+            weights[name], offset = projection.on_features(fitted.weights[name])
+            offsets = offsets + offset
+    return weights, offsets
+
+
+def guessing(
+    fitted: Fitted,
+    labels: np.ndarray,
+    fold: np.ndarray,
+    guess: np.ndarray,
+    softmax: Sequence[tuple[int, int]] = (),
+) -> Fitted:
+    """``fitted`` with the smoothed prevalence of known training labels for the attributes where
+    ``guess``, bool [A], holds: those that can't be told from chance."""
+    share = calibration.prevalence_logits(labels[fold >= 0], softmax)
+    return replace(
+        fitted,
+        logits=np.where(guess, share, fitted.logits),
+        weights={name: np.where(guess, 0.0, w) for name, w in fitted.weights.items()},
+        offsets=np.where(guess, share, fitted.offsets),
+    )
+
+
+def joined(
+    fitted: Fitted, labels: np.ndarray, fold: np.ndarray, softmax: Sequence[tuple[int, int]]
+) -> Fitted:
+    """``fitted`` with the logits of each categorical attribute as a softmax takes them.
+
+    Its columns were fitted as one value against the rest; times a factor of least log-loss the
+    softmax of their log-odds is calibrated (Guo et al. 2017, temperature scaling). Each training
+    cell's factor comes from the other folds.
+
+    Parameters
+    ----------
+    labels, fold : see `fit`; softmax : (start, stop) of each categorical attribute's columns.
+    """
+    logits, offsets = fitted.logits.copy(), fitted.offsets.copy()
+    weights = {name: own.copy() for name, own in fitted.weights.items()}
+    for a, b in softmax:
+        value = truth(labels[:, a:b])
+
+        def slope(rows: np.ndarray, a: int = a, b: int = b, value: np.ndarray = value) -> float:
+            return calibration.softmax_slope([(fitted.logits[rows, a:b], value[rows])])
+
+        whole = slope(fold >= 0)
+        logits[:, a:b] *= whole
+        for k in range(fold_count(fold)):
+            rows = np.flatnonzero((fold == k) & (value != -1))
+            logits[rows, a:b] = fitted.logits[rows, a:b] * slope((fold >= 0) & (fold != k))
+        offsets[a:b] *= whole
+        for own in weights.values():
+            own[:, a:b] *= whole
+    return replace(fitted, logits=logits, offsets=offsets, weights=weights)
+
+
+@dataclass(frozen=True)
+class Completed:
+    """What the imputation made of the unknown cells, [N, A] each: probability of 1, the logits that
+    the pictures alone have, and how far a cell is to be believed, 0 for not at all."""
+
+    probability: np.ndarray
+    image_scores: np.ndarray
+    weight: np.ndarray
+
+
+def treatments(
+    blocks: Mapping[str, Matrix],
+    labels: np.ndarray,
+    fold: np.ndarray,
+    completed: Completed,
+    validation: np.ndarray,
+    softmax: Sequence[tuple[int, int]] = (),
+    soft: bool = True,
+) -> tuple[dict[str, Fitted], float]:
+    """The classifier under each treatment of unknown cells, and the share that the fit to the
+    completed table has in the first, see `choose`.
+
+    Parameters
+    ----------
+    blocks, labels, fold : see `fit`.
+    validation : bool [N], the images whose labels choose.
+    softmax : (start, stop) of each categorical attribute's columns.
+    soft : whether an unknown cell's target is its probability rather than its likelier value.
+
+    Returns
+    -------
+    By the names of `pipeline.training.targets.VARIANTS`.
+    """
+    known = ~np.isnan(labels)
+    mask = fit(blocks, labels, fold, keep_refits=True)
+    assert mask.refits is not None
+    target = refit_targets(mask.refits, labels, completed.probability, completed.image_scores)
+    if not soft:
+        target = np.where(known, target, target >= 0.5).astype(np.float32)
+    filled = fit(blocks, labels, fold, target, np.where(known, 1.0, completed.weight))
+    chosen, share = choose(mask, filled, np.where(validation[:, None], labels, np.nan))
+    negative = np.zeros(labels.shape)
+    negative[:, binary_columns(labels.shape[1], softmax)] = 1.0
+    as_zero = fit(blocks, labels, fold, np.nan_to_num(labels), np.where(known, 1.0, negative))
+    found = {IMPUTE: chosen, MASK: mask, NEGATIVE: as_zero}
+    return {name: joined(one, labels, fold, softmax) for name, one in found.items()}, share
+
+
+def logistic(
+    x: np.ndarray,
+    targets: np.ndarray,
+    weights: np.ndarray,
+    inverse_penalty: float,
+    start: np.ndarray | None = None,
+) -> Floats:
+    """Weights and, last, offsets float64 [d + 1, A] of logistic regressions with soft targets.
+
+    All attributes at once, by L-BFGS in units in which every coefficient has about the same
+    curvature: components are uncorrelated, so that this is nearly Newton's method.
+
+    Parameters
+    ----------
+    x : [n, d]; targets, weights : [n, A], from 0 to 1.
+    inverse_penalty : C of scikit-learn's `LogisticRegression`.
+    start : [d + 1, A] to begin from, or None.
+    """
+    x, t, w = (np.asarray(part, dtype=np.float32) for part in (x, targets, weights))
+    share, mass = _shares(t, w)
+    bend = share * (1 - share) * mass + 1e-6
+    size = np.square(x, dtype=np.float64).mean(axis=0)[:, None]
+    unit = np.vstack([1 / np.sqrt(size * bend + 1 / inverse_penalty), 1 / np.sqrt(bend)])
+    if start is None:
+        start = np.zeros(unit.shape)
+        start[-1] = np.log(share) - np.log1p(-share)
+
+    def loss(point: np.ndarray) -> tuple[float, np.ndarray]:
+        theta = point.reshape(unit.shape) * unit
+        z = x @ theta[:-1].astype(np.float32) + theta[-1].astype(np.float32)
+        value = np.sum(w * (np.logaddexp(0, z) - t * z), dtype=np.float64)
+        residual = w * (expit(z) - t)
+        slope = np.vstack([x.T @ residual, residual.sum(axis=0)]).astype(np.float64)
+        slope[:-1] += theta[:-1] / inverse_penalty
+        value += 0.5 / inverse_penalty * np.square(theta[:-1]).sum()
+        return float(value), (slope * unit).ravel()
+
+    options = {"maxiter": STEPS, "ftol": 1e-7, "gtol": 1e-2}
+    found = minimize(loss, (start / unit).ravel(), jac=True, method="L-BFGS-B", options=options)
+    return np.asarray(found.x.reshape(unit.shape) * unit)
+
+
+def ridge(x: np.ndarray, targets: np.ndarray, weights: np.ndarray, alphas: np.ndarray) -> Floats:
+    """Weights and, last, offsets float64 [C, d + 1, A] of ridge regressions on a scale of log-odds.
+
+    A regression on shares is a linear discriminant: its distance from the mean share p, divided by
+    p (1 - p), is one in log-odds.
+
+    Parameters
+    ----------
+    x, targets, weights : as of `logistic`; alphas : [C] penalties.
+    """
+    share, _ = _shares(targets, weights)
+    out = np.zeros((len(alphas), x.shape[1] + 1, len(share)))
+    out[:, -1] = np.log(share) - np.log1p(-share)
+    for a, p in enumerate(share):
+        rows = np.flatnonzero(weights[:, a] > 0)
+        if not len(rows):
+            continue
+        w = weights[rows, a].astype(np.float32)
+        mean = w @ x[rows] / w.sum()
+        centred = x[rows] - mean
+        weighted = centred * w[:, None]
+        values, axes = np.linalg.eigh((weighted.T @ centred).astype(np.float64))
+        along = axes.T @ (weighted.T @ (targets[rows, a] - p)).astype(np.float64)
+        for c, alpha in enumerate(alphas):
+            slope = axes @ (along / (np.maximum(values, 0) + alpha)) / (p * (1 - p))
+            out[c, :-1, a] = slope
+            out[c, -1, a] -= mean @ slope
+    return out
+
+
+def _shares(targets: np.ndarray, weights: np.ndarray) -> tuple[Floats, Floats]:
+    """Share of positives among the targets of each attribute, one added to each class; its mass."""
+    mass = weights.sum(axis=0, dtype=np.float64)
+    return ((weights * targets).sum(axis=0, dtype=np.float64) + 1) / (mass + 2), mass
+
+
+def _member(
+    name: str,
+    model: str,
+    block: Matrix,
+    labels: np.ndarray,
+    fold: np.ndarray,
+    targets: np.ndarray,
+    weights: np.ndarray,
+) -> _Member:
+    folds, shape = fold_count(fold), (len(PENALTIES[model]), *labels.shape)
+    found, paths = [], np.empty((folds + 1, *shape), dtype=np.float32)
+    for refit in range(folds + 1):
+        rows = np.flatnonzero((fold >= 0) & (fold != refit))
+        if len(rows) > 2 * MOST_FITTED:
+            rng = np.random.default_rng([len(rows), refit])
+            rows = np.sort(rng.choice(rows, 2 * MOST_FITTED, replace=False))
+        x = block[rows]
+        y, w = (targets[refit] if targets.ndim == 3 else targets)[rows], weights[rows]
+        if model == "ridge":
+            theta = ridge(x, y, w, np.array(PENALTIES[model]))
+        else:
+            path: list[Floats] = []
+            for penalty in PENALTIES[model]:
+                path.append(logistic(x, y, w, penalty, path[-1] if path else None))
+            theta = np.stack(path)
+        flat = theta[:, :-1].transpose(1, 0, 2).reshape(theta.shape[1] - 1, -1).astype(np.float32)
+        scores = in_blocks(flat.__rmatmul__, block)
+        scores = scores.reshape(len(labels), shape[0], -1).transpose(1, 0, 2)
+        paths[refit] = scores + theta[:, -1][:, None]
+        found.append(theta)
+    own = np.where(fold >= 0, fold, folds)
+    out_of_fold = np.clip(paths[own, :, np.arange(len(labels))].transpose(1, 0, 2), -BOUND, BOUND)
+    chosen, _ = choose_penalties(out_of_fold, labels, fold, scaled=model != "logistic")
+    each = np.arange(labels.shape[1])
+    best = found[-1][chosen, :, each].T
+    in_refits = np.stack([paths[:, c, :, a] for a, c in enumerate(chosen)], axis=-1)
+    return _Member(name, model, in_refits, best[:-1], best[-1])
+
+
+def _combine(
+    members: list[_Member], labels: np.ndarray, fold: np.ndarray, keep_refits: bool
+) -> Fitted:
+    folds, images = fold_count(fold), np.arange(len(labels))
+    known = ~np.isnan(labels) & (fold >= 0)[:, None]
+    refits = np.stack([member.refits for member in members])
+    own = np.where(fold >= 0, fold, folds)
+    stacked, weight, offsets = _weighted(refits, labels, fold, SHRINKAGE, TOWARDS_EQUAL)
+    # Where pictures hardly tell, the weights are noise, and the mean of the logistic ones is safer.
+    share = np.array([member.model == "logistic" for member in members], dtype=np.float64)
+    share /= share.sum()
+    mean = np.tensordot(share, refits, axes=1)[None]
+    plain, slopes, shifts = _weighted(mean, labels, fold, ONE_SLOPE, TOWARDS_EQUAL)
+    if not worth_it(stacked[own, images], plain[own, images], labels, fold):
+        stacked, weight, offsets = plain, slopes * share, shifts
+    logits = stacked[own, images].astype(np.float64)
+    method, _ = calibration.select(logits, labels, fold, AFFINE)
+    slope, shift = np.ones(labels.shape[1]), np.zeros(labels.shape[1])
+    out, losses = logits.copy(), []
+    for a, cells in enumerate(known.T):
+        y = labels[cells, a]
+        if not len(y):
+            continue
+        # On all labels; of the affine methods two points tell slope and shift.
+        at_zero, at_one = logit(calibration.fit(method, logits[cells, a], y)(np.array([0.0, 1.0])))
+        slope[a], shift[a] = at_one - at_zero, at_zero
+        out[:, a] = slope[a] * logits[:, a] + shift[a]
+        held_out = calibration.cross_calibrate(logits[cells, a], y, fold[cells], method)
+        out[cells, a] = logit(held_out, bound=30.0)
+        losses.append(log_loss(held_out, y))
+    combined: dict[str, Floats] = {}
+    for number, member in enumerate(members):
+        share = weight[:, number] * slope
+        combined[member.block] = combined.get(member.block, 0.0) + member.weights * share
+        offsets = offsets + weight[:, number] * member.offsets
+    return Fitted(
+        logits=out,
+        weights=combined,
+        offsets=(offsets * slope) + shift,
+        refits=stacked.astype(np.float32) if keep_refits else None,
+        calibration=method,
+        loss=np.concatenate(losses) if losses else np.zeros(0),
+    )
+
+
+def _weighted(
+    refits: np.ndarray, labels: np.ndarray, fold: np.ndarray, shrinkage: float, equal: float
+) -> tuple[Floats, Floats, Floats]:
+    """Weighted sums [K + 1, N, A] of candidates [M, K + 1, N, A], the weights of refit k learned
+    without the labels of fold k; weights [A, M] and offsets [A] of the last."""
+    folds = fold_count(fold)
+    known = ~np.isnan(labels) & (fold >= 0)[:, None]
+    unseen = refits[:, np.where(fold >= 0, fold, folds), np.arange(len(labels))]
+    out = np.empty(refits.shape[1:])
+    for refit in range(folds + 1):
+        cells = known & (fold != refit)[:, None]
+        stack = fit_stack(unseen, labels, cells, shrinkage, equal, OFFSET)
+        out[refit] = np.einsum("mna,am->na", refits[:, refit], stack.weights) + stack.offsets
+    return out, stack.weights, stack.offsets
