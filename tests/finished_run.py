@@ -16,6 +16,7 @@ from pipeline.files import write_csv
 
 ROOT = Path(__file__).resolve().parent.parent
 IMAGES = 100
+DOUBTFUL, AUDITED = 40, 12
 COLOURS = ("red", "green", "blue")
 
 
@@ -52,7 +53,9 @@ def make(folder: Path, images: int = IMAGES, seed: int = 0) -> pd.DataFrame:
             value = written(filled[name])[i]
             rows.append((names[i], name, value, round(1 - sure, 6) if value == "0" else sure, sure))
     columns = ["image", "attribute", "value", "probability", "expected_correctness"]
-    provenance = pd.DataFrame(rows, columns=columns).sort_values(["image", "attribute"])
+    provenance = pd.DataFrame(rows, columns=columns).sort_values(
+        ["image", "attribute"], ignore_index=True
+    )
     provenance = provenance.assign(round=1, evidence="picture")
     shutil.rmtree(folder / "data", ignore_errors=True)
     for part in ("clean", "imputed", "images"):
@@ -60,9 +63,22 @@ def make(folder: Path, images: int = IMAGES, seed: int = 0) -> pd.DataFrame:
     write_clean(replace(table, cells=given), folder / "data/clean/labels.csv")
     write_clean(replace(table, cells=filled), folder / "data/imputed/labels.csv")
     write_csv(provenance, folder / "data/imputed/provenance.csv")
-    doubtful = provenance[provenance["attribute"].isin(["has_hat", "has_bag"])]
-    doubtful = doubtful.sort_values("expected_correctness").head(40).assign(reason="models waver")
-    write_csv(doubtful, folder / "data/imputed/review.csv")
+    lists = provenance.rename(columns={"value": "guess"}).assign(correct_value="")
+    hats = lists[lists["attribute"].isin(["has_hat", "has_bag"])]
+    doubtful = hats.sort_values("expected_correctness").head(DOUBTFUL)
+    doubtful = doubtful.assign(queue="doubtful", listed_probability=1, reason="not sure enough")
+    rest = lists.drop(index=doubtful.index)
+    audit = rest.sample(AUDITED, random_state=seed)
+    audit = audit.assign(
+        queue="audit", listed_probability=AUDITED / len(rest), reason="drawn by chance"
+    )
+    write_csv(pd.concat([doubtful, audit]), folder / "data/imputed/review.csv")
+    known = [(name, "has_hat", given["has_hat"][i]) for i, name in enumerate(names)]
+    suspects = pd.DataFrame(known, columns=["image", "attribute", "label"]).dropna().head(6)
+    suspects = suspects.assign(
+        label=suspects["label"].astype(int), wrong_probability=0.6, reason="contradicted"
+    )
+    write_csv(suspects, folder / "data/imputed/suspects.csv")
     (folder / "data/corrections.csv").write_text("image,attribute,value\n")
     text = (ROOT / "params.yaml").read_text(encoding="utf-8")
     text = text.replace("data/demo/images", "data/images")

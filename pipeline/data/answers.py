@@ -6,18 +6,22 @@ import csv
 import fcntl
 import io
 import os
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Collection, Container, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from pipeline.data import corrections
 from pipeline.data.read_table import read_rows
-from pipeline.errors import PipelineError
+from pipeline.errors import PipelineError, did_you_mean
 from pipeline.files import replace_file
 
 CANT_TELL = "?"
 """Looked at, and the picture does not say: read as unknown."""
+FURTHER = ("guess", "queue", "expected_correctness", "listed_probability")
+"""Columns that tell what was filled in, and how the cell came to be looked at."""
+VALUES = ("correct_value", "value")
+"""The column of the file that counts: the first of these that it has."""
 Cell = tuple[str, str]
 """Image and attribute."""
 
@@ -62,6 +66,28 @@ def read(path: Path = corrections.PATH, categorical: Collection[str] = ()) -> di
     }
 
 
+def from_file(path: Path, categorical: Collection[str] = ()) -> list[Answer]:
+    """The answers of another file of corrections, with its further columns among `FURTHER`.
+
+    Raises
+    ------
+    PipelineError
+        As `corrections.read`.
+    """
+    said = read(path, categorical)
+    if not said:
+        return []
+    (_, header), *rows = read_rows(path)
+    names = [name.strip().lower() for name in header]
+    image, attribute = names.index("image"), names.index("attribute")
+    own = [name for name in FURTHER if name in names]
+    further = {
+        (cells[image], cells[attribute]): {name: cells[names.index(name)] for name in own}
+        for _, cells in rows
+    }
+    return [Answer(*cell, value, further=further[cell]) for cell, value in said.items()]
+
+
 def put(
     answers: Sequence[Answer],
     path: Path = corrections.PATH,
@@ -102,25 +128,54 @@ def put(
     return said
 
 
+def check(
+    given: Iterable[Answer], images: Container[str], values: Mapping[str, Sequence[str]]
+) -> None:
+    """Refuse answers on cells that are not in the table, and values that are none.
+
+    Parameters
+    ----------
+    images : names; values : attribute -> what its cells may be.
+
+    Raises
+    ------
+    PipelineError
+        For the first one.
+    """
+    for one in given:
+        if one.image not in images:
+            raise PipelineError(f"no image {one.image[:60]!r} in the filled table")
+        if one.attribute not in values:
+            hint = did_you_mean(one.attribute, values) or f"expected one of {', '.join(values)}"
+            raise PipelineError(f"no attribute {one.attribute[:60]!r} in the filled table; {hint}")
+        allowed = [*values[one.attribute], CANT_TELL]
+        if one.value is not None and one.value not in allowed:
+            raise PipelineError(
+                f"image {one.image!r}, attribute {one.attribute!r}: got {one.value[:60]!r}, "
+                f"expected one of {', '.join(allowed)}"
+            )
+
+
 def _with(answers: Sequence[Answer], path: Path) -> bytes:
     """The content of the file once ``answers`` are in it."""
     rows = read_rows(path) if path.exists() and path.read_bytes().strip() else []
     header = list(rows[0][1]) if rows else list(corrections.COLUMNS)
-    names = [name.strip().lower() for name in header]
-    place = {name: names.index(name) for name in corrections.COLUMNS}
+    width, names = len(header), [name.strip().lower() for name in header]
+    value = next(name for name in VALUES if name in names)
+    image, attribute = names.index("image"), names.index("attribute")
     for name in dict.fromkeys(name for one in answers for name in one.further):
         if name not in names:
             header.append(name)
             names.append(name)
     replaced = {(one.image, one.attribute) for one in answers}
-    kept = [
-        cells + [""] * (len(header) - len(cells))
-        for _, cells in rows[1:]
-        if (cells[place["image"]], cells[place["attribute"]]) not in replaced
-    ]
+    kept = []
+    for _, cells in rows[1:]:
+        unseen = len(cells) > width and not cells[names.index(value)]  # a list's line, pasted
+        if not unseen and (cells[image], cells[attribute]) not in replaced:
+            kept.append(cells[:width] + [""] * (len(header) - width))
     for one in answers:
         if one.value is not None:
-            own = {"image": one.image, "attribute": one.attribute, "value": one.value}
+            own = {"image": one.image, "attribute": one.attribute, value: one.value}
             kept.append([{**one.further, **own}.get(name, "") for name in names])
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")

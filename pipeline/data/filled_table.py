@@ -13,6 +13,8 @@ from pipeline.data.labels import LabelTable, written
 from pipeline.errors import PipelineError, fail, one_line
 
 FOLDER = Path("data")
+NUMBERS = ("probability", "expected_correctness")
+"""How the names of columns of numbers end."""
 PROVENANCE = ("image", "attribute", "value", "probability", "evidence", "expected_correctness")
 
 
@@ -38,7 +40,12 @@ class FilledTable:
     @cached_property
     def known(self) -> pd.DataFrame:
         """Texts of the given cells: a column per attribute, empty where unknown."""
-        return pd.DataFrame({name: written(own) for name, own in self.given.cells.items()})
+        return _texts(self.given)
+
+    @cached_property
+    def all_filled(self) -> pd.DataFrame:
+        """Texts of all cells, the filled ones among them."""
+        return _texts(self.filled)
 
     @cached_property
     def values(self) -> dict[str, list[str]]:
@@ -70,7 +77,7 @@ def read(folder: Path = FOLDER) -> FilledTable:
 
 def read_cells(path: Path, columns: tuple[str, ...]) -> pd.DataFrame:
     """A table of cells of the pipeline's own with at least ``columns``, as text but for
-    probability and expected_correctness.
+    probabilities and expected_correctness.
 
     Raises
     ------
@@ -81,7 +88,12 @@ def read_cells(path: Path, columns: tuple[str, ...]) -> pd.DataFrame:
         frame = pd.read_csv(path, dtype=str, keep_default_na=False, encoding="utf-8")
         if lacking := [name for name in columns if name not in frame]:
             fail(path, f"no column {lacking[0]!r}; run `dvc repro`")
-        numbers = [n for n in ("probability", "expected_correctness") if n in frame]
-        return frame.assign(**{name: pd.to_numeric(frame[name]) for name in numbers})
+        for name in frame.columns[frame.columns.str.endswith(NUMBERS)]:
+            frame[name] = pd.to_numeric(frame[name])
+        return frame
     except (OSError, ValueError) as error:
         fail(path, f"can't be read ({one_line(error)}); run `dvc repro`")
+
+
+def _texts(table: LabelTable) -> pd.DataFrame:
+    return pd.DataFrame({name: written(own) for name, own in table.cells.items()})

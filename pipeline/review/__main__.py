@@ -11,12 +11,15 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from pipeline import params
+from pipeline.data import answers
 from pipeline.errors import PipelineError, one_line, run
-from pipeline.review import session
+from pipeline.files import replace_file
+from pipeline.review import one_file, page, session
 from pipeline.review.pictures import Pictures
 from pipeline.review.server import Server, is_loopback
 
 PORT = 8300
+CELLS = 200
 SHORTEST_TOKEN = 16
 
 
@@ -35,11 +38,31 @@ def main(arguments: Sequence[str] | None = None) -> None:
         "has to be given for a --host that other machines reach",
     )
     parser.add_argument("--open", action="store_true", help="open the page in your browser")
+    parser.add_argument(
+        "--export",
+        type=Path,
+        metavar="FILE",
+        help="write the page as one .html file instead, "
+        "with its pictures, that opens without a server and hands back a corrections.csv",
+    )
+    parser.add_argument(
+        "--cells", type=int, default=CELLS, help="of --export, at most (%(default)s)"
+    )
+    parser.add_argument(
+        "--merge",
+        type=Path,
+        metavar="FILE",
+        help="put such a corrections.csv into "
+        "data/corrections.csv instead; where they contradict one another, nothing is written",
+    )
     options = parser.parse_args(arguments)
+    if options.merge is not None:
+        return merge(options.merge, session.load())
+    if options.export is not None:
+        return export(options.export, options.cells, session.load())
     token = _token(options.host, options.token)
     reviewed = session.load()
-    folder = Path(params.load().data.images)
-    server = _server(reviewed, Pictures(folder, reviewed.table.given.images), token, options)
+    server = _server(reviewed, _pictures(reviewed), token, options)
     print(f"Review: {server.url}", "Ctrl-C ends it", sep="\n", flush=True)
     if options.open:
         webbrowser.open(server.url)
@@ -50,6 +73,59 @@ def main(arguments: Sequence[str] | None = None) -> None:
         print(f"\n{count} answers in {reviewed.path}; they count from the next `dvc repro` on")
     finally:
         server.server_close()
+
+
+def export(out: Path, most: int, reviewed: session.Session) -> None:
+    """Write the page of ``reviewed`` as one file with at most ``most`` cells.
+
+    Raises
+    ------
+    PipelineError
+        If it is no .html file in an existing folder, or there is nothing to show.
+    """
+    if out.suffix.lower() != ".html" or not out.absolute().parent.is_dir():
+        raise PipelineError(f"--export {out}: expected a name that ends in .html, in a folder")
+    if most < 1:
+        raise PipelineError(f"--cells {most}: expected 1 or more")
+    start = one_file.start(reviewed, _pictures(reviewed), most)
+    if not start["cells"]:
+        raise PipelineError(f"--export {out}: no cell without an answer; nothing to look at")
+    text = page.render(start, policy=page.OFFLINE)
+    with replace_file(out) as staging:
+        staging.write_text(text, encoding="utf-8")
+    print(
+        f"{out}: {len(start['cells'])} cells of {len(start['pictures'])} images, "
+        f"{len(text.encode()) / 1e6:.1f} MB; its corrections.csv comes back with "
+        "`python -m pipeline.review --merge corrections.csv`"
+    )
+
+
+def merge(path: Path, reviewed: session.Session) -> None:
+    """Put the answers of another file of corrections into that of ``reviewed``.
+
+    Raises
+    ------
+    PipelineError
+        If there is no such file, it is none of answers on this table, or it contradicts them.
+    """
+    if not path.is_file():
+        raise PipelineError(f"--merge {path}: no such file")
+    new = answers.from_file(path, reviewed.categorical)
+    before = reviewed.answered()
+    table = reviewed.lists.table
+    try:
+        answers.check(new, table.row, table.values)
+        said = answers.put(new, reviewed.path, reviewed.categorical)
+    except PipelineError as error:
+        raise PipelineError(f"--merge {path}: {error}; nothing was written") from error
+    print(
+        f"{path}: {len(said) - len(before)} new answers, {len(new) - len(said) + len(before)} that "
+        f"{reviewed.path} had; they count from the next `dvc repro` on"
+    )
+
+
+def _pictures(reviewed: session.Session) -> Pictures:
+    return Pictures(Path(params.load().data.images), reviewed.lists.table.given.images)
 
 
 def _token(host: str, given: str | None) -> str:

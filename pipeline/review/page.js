@@ -13,7 +13,7 @@ const EVIDENCE = {
 const $ = (id) => document.getElementById(id);
 
 // What outlasts a reload of this window: its place, what it skipped, what it can take back.
-const KEY = "review";
+const KEY = `review-${start.file ?? start.token}`;
 const kept = Object.assign(
   { queue: start.queues.find((one) => one.left)?.name ?? start.queues[0].name, attribute: "", value: "",
     image: "", mode: "single", skipped: {}, history: [], looks: [] },
@@ -56,7 +56,6 @@ const server = {
     return `/pictures/${cell.row}?${new URLSearchParams(large ? { token: start.token, large: 1 } : { token: start.token })}`;
   },
 };
-const source = server;
 
 const key = (cell) => `${cell.image}\n${cell.attribute}`;
 const skipped = () => new Set(kept.skipped[kept.queue] ?? []);
@@ -82,6 +81,102 @@ function picture(cell, large, alt) {
 
 const say = (text) => { $("said").textContent = text; };
 const trouble = (text) => { $("trouble").textContent = text; };
+
+// A page without a server keeps the answers in the browser and hands them back as a file.
+const FURTHER = ["guess", "queue", "expected_correctness", "listed_probability"];
+const file = {
+  said: start.file ? JSON.parse(localStorage.getItem(`review-${start.file}`) ?? "{}") : {},
+  async cells() {
+    const named = (cell) => ["attribute", "value", "image"].every((one) => !kept[one] || cell[one] === kept[one]);
+    const given = start.cells.some((cell) => cell.queue === kept.queue);
+    let own = start.cells.filter((cell) => (!given || cell.queue === kept.queue) && named(cell));
+    const unique = new Map(own.map((cell) => [key(cell), cell]));
+    own = [...unique.values()].filter((cell) => !(key(cell) in this.said));
+    if (kept.queue === "attribute") own.sort((a, b) => a.expected - b.expected);
+    if (kept.queue === "image") own.sort((a, b) => a.row - b.row || a.expected - b.expected);
+    // Sorted by another rule, it is no draw of that queue any more.
+    own = own.map((cell) => (given ? { ...cell } : { ...cell, queue: kept.queue, listed: null }));
+    return { cells: own, left: own.length, expected: this.expected() };
+  },
+  async put(answers) {
+    const cellOf = new Map(start.cells.map((cell) => [key(cell), cell]));
+    const before = JSON.stringify(this.said);
+    for (const one of answers) {
+      const name = key(one);
+      if (one.value === null) delete this.said[name];
+      else this.said[name] = { value: one.value, queue: one.queue, listed: one.queue === cellOf.get(name).queue };
+    }
+    try {
+      localStorage.setItem(`review-${start.file}`, JSON.stringify(this.said));
+    } catch {
+      this.said = JSON.parse(before);
+      throw { error: "this browser has no room for it" };
+    }
+    countLeft();
+    return { expected: this.expected() };
+  },
+  expected() {
+    if (start.expected === null) return null;
+    let gain = 0;
+    for (const [name, cell] of new Map(start.cells.map((one) => [key(one), one]))) {
+      const said = this.said[name];
+      if (said && said.value !== CANT_TELL && !cell.known) gain += 1 - cell.expected;
+    }
+    return start.expected + gain / start.filled;
+  },
+  picture(cell) {
+    return start.pictures[cell.row] || "data:,";
+  },
+  // The file of corrections: what it was, and the answers given here.
+  csv() {
+    const header = [...(start.earlier[0] ?? ["image", "attribute", "value"])];
+    const names = header.map((one) => one.toLowerCase());
+    const width = names.length;
+    for (const name of FURTHER) if (!names.includes(name)) { names.push(name); header.push(name); }
+    const value = names.includes("correct_value") ? "correct_value" : "value";
+    const at = (row, name) => row[names.indexOf(name)];
+    const rows = start.earlier.slice(1)
+      .filter((row) => row.length === width && !(key({ image: at(row, "image"), attribute: at(row, "attribute") }) in this.said))
+      .map((row) => [...row, ...Array(names.length - width).fill("")]);
+    const done = new Set();
+    for (const cell of start.cells) {
+      const said = this.said[key(cell)];
+      if (!said || done.has(key(cell))) continue;
+      done.add(key(cell));
+      const own = { image: cell.image, attribute: cell.attribute, [value]: said.value };
+      if (!cell.known) Object.assign(own, { guess: cell.value, queue: said.queue, expected_correctness: cell.expected,
+        listed_probability: said.listed ? cell.listed ?? "" : "" });
+      rows.push(names.map((name) => own[name] ?? ""));
+    }
+    const quoted = (text) => (/[",\n\r;\t ]/.test(text) ? `"${text.replaceAll('"', '""')}"` : text);
+    return [header, ...rows].map((row) => row.map((cell) => quoted(String(cell))).join(",") + "\n").join("");
+  },
+  save() {
+    const url = URL.createObjectURL(new Blob([this.csv()], { type: "text/csv" }));
+    const link = element("a", { href: url, download: "corrections.csv" });
+    document.body.append(link);
+    link.click();
+    link.remove();
+    setTimeout(() => URL.revokeObjectURL(url), 60000);
+    say("corrections.csv is where your browser keeps downloads; send it back");
+  },
+};
+const source = start.file ? file : server;
+if (start.file) {
+  $("save").hidden = false;
+  $("save").addEventListener("click", () => file.save());
+  countLeft();
+}
+
+function countLeft() {
+  for (const queue of start.queues) {
+    const given = start.cells.some((cell) => cell.queue === queue.name);
+    const own = start.cells.filter((cell) => !given || cell.queue === queue.name).map(key);
+    queue.left = [...new Set(own)].filter((name) => !(name in file.said)).length;
+  }
+  $("save").textContent = `Save corrections.csv (${Object.keys(file.said).length})`;
+}
+
 
 // ---- what is to be done
 
@@ -306,7 +401,7 @@ function single(cell) {
   const guess = cell.value === ""
     ? element("p", { className: "guess" }, "left empty")
     : element("p", { className: "guess" }, cell.known ? "labelled " : "filled with ", element("b", {}, cell.value),
-      `, ${pair ? "probability of 1:" : "probability"} ${probability(cell.probability)}`);
+      cell.known ? "" : `, ${pair ? "probability of 1:" : "probability"} ${probability(cell.probability)}`);
   const others = cell.others.map((one) => element("tr", {}, element("th", { scope: "row" }, one.attribute),
     element("td", {}, one.value || "unknown"), element("td", { className: "faint" }, one.known ? "known" : "filled in")));
   return element("div", { className: "cell" },
@@ -330,7 +425,7 @@ function sheet() {
     const button = element("button", { type: "button", className: "tile", aria: { pressed, keyshortcuts: LETTERS[i] } },
       picture(cell, false, ""),
       element("span", { className: "name", title: cell.image }, element("kbd", {}, LETTERS[i]),
-        `${probability(cell.probability)} ${cell.image}`));
+        `${probability(cell.known ? cell.expected : cell.probability)} ${cell.image}`));
     button.dataset.letter = LETTERS[i];
     button.addEventListener("click", () => mark(cell, button));
     return element("li", {}, button);
@@ -368,7 +463,9 @@ function end() {
     again.addEventListener("click", () => { kept.skipped[kept.queue] = []; choose({}); });
     parts.push(element("p", {}, again));
   }
-  parts.push(element("p", {}, "Your answers count from the next run on: ", element("code", {}, "dvc repro"), "."));
+  parts.push(element("p", {}, ...(start.file
+    ? ["Save corrections.csv above and send it back; it goes into the project with ", element("code", {}, "python -m pipeline.review --merge corrections.csv"), "."]
+    : ["Your answers count from the next run on: ", element("code", {}, "dvc repro"), "."])));
   const others = start.queues.filter((queue) => queue.left && queue.name !== kept.queue);
   if (others.length) parts.push(element("p", { className: "faint" }, "Other queues are above."));
   return element("section", { className: "end", aria: { label: "End" } }, ...parts, moves());

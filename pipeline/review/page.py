@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import base64
 import hashlib
-import html
 import json
 from collections.abc import Mapping
 from functools import lru_cache
 from importlib.resources import files
 from typing import Any
+
+from jinja2 import Environment, StrictUndefined
+from markupsafe import Markup
 
 OFFLINE = "default-src 'none'; img-src data:; base-uri 'none'; form-action 'none'"
 """Content security policy of a page without a server, but for its own style and script."""
@@ -28,23 +30,13 @@ def render(start: Mapping[str, Any], title: str = "Review", policy: str = "") ->
     """
     # "</script>" in a name would end the element.
     data = json.dumps(start, ensure_ascii=False, allow_nan=False).replace("<", "\\u003c")
-    meta = (
-        f'<meta http-equiv="Content-Security-Policy" content="{html.escape(allow(policy))}">'
-        if policy
-        else ""
-    )
-    parts = {
-        "policy": meta,
-        "title": html.escape(title),
-        "style": _asset("page.css"),
-        "script": _asset("page.js"),
-        "data": data,
-    }
-    page = _asset("page.html")
-    # One pass over the markup: a name in the data that looks like a place is left alone.
-    pieces = page.split("{{")
-    return pieces[0] + "".join(
-        parts[name] + rest for name, rest in (piece.split("}}", 1) for piece in pieces[1:])
+    environment = Environment(autoescape=True, undefined=StrictUndefined)
+    return environment.from_string(_asset("page.html")).render(
+        title=title,
+        policy=allow(policy) if policy else "",
+        style=Markup(_asset("page.css")),
+        script=Markup(_asset("page.js")),
+        data=Markup(data),
     )
 
 

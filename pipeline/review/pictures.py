@@ -37,6 +37,7 @@ class Pictures:
         """
         picture, _ = loading.read(images.resolve(self._folder, self._names[row]), (side, side))
         picture.thumbnail((side, side), Image.Resampling.LANCZOS)
+        picture.info.clear()  # what a camera wrote beside the pixels stays out
         out = io.BytesIO()
         picture.save(out, "JPEG", quality=85)
         return out.getvalue()

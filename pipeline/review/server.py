@@ -123,7 +123,7 @@ class _Handler(BaseHTTPRequestHandler):
             raise Refused(HTTPStatus.NOT_FOUND, "nothing here")
 
     def _jpeg(self, row: int, side: int) -> bytes:
-        if row >= len(self.server.session.table.given.images):
+        if row >= len(self.server.session.lists.table.given.images):
             raise Refused(HTTPStatus.NOT_FOUND, "no such row")
         try:
             return self.server.pictures.jpeg(row, side)

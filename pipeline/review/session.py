@@ -3,41 +3,36 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import pandas as pd
 
 from pipeline.data import answers, corrections, filled_table
 from pipeline.data.answers import Answer, Cell
-from pipeline.data.filled_table import FilledTable
 from pipeline.errors import PipelineError, did_you_mean
 from pipeline.review import queues
-from pipeline.review.queues import ALL, QUEUES, Choice
+from pipeline.review.queues import ALL, QUEUES, Choice, Lists
 
 AT_A_TIME = 240
 """Cells that the page gets at a time."""
 REVIEW = ("image", "attribute", "reason")
+SUSPECTS = ("image", "attribute", "label", "wrong_probability", "reason")
 
 
 @dataclass(frozen=True, eq=False)
 class Session:
-    """A finished run and its file of corrections.
+    """A finished run, with its lists, and its file of corrections."""
 
-    table : the run's; review : image, attribute, reason of the cells most worth a look, in order.
-    """
-
-    table: FilledTable
-    review: pd.DataFrame
+    lists: Lists
     path: Path = corrections.PATH
 
     @cached_property
     def categorical(self) -> frozenset[str]:
         """Names of the categorical attributes."""
-        return frozenset(self.table.given.vocabulary)
+        return frozenset(self.lists.table.given.vocabulary)
 
     def answered(self) -> dict[Cell, str]:
         """What the file of corrections says now."""
@@ -48,16 +43,15 @@ class Session:
         said = self.answered()
         listed = []
         for name, queue in QUEUES.items():
-            cells = queues.cells(self.table, self.review, name)
+            cells = queues.cells(self.lists, name)
             left = len(cells) - len(_done(cells, said))
             listed.append({"name": name, "title": queue.title, "about": queue.about, "left": left})
-        return {
-            "queues": listed,
-            "attributes": [
-                {"name": name, "values": values} for name, values in self.table.values.items()
-            ],
-            "expected": self.expected(said),
-        }
+        return {"queues": listed, "attributes": self.attributes(), "expected": self.expected(said)}
+
+    def attributes(self) -> list[dict[str, Any]]:
+        """Name and values of each attribute."""
+        values = self.lists.table.values
+        return [{"name": name, "values": own} for name, own in values.items()]
 
     def cells(self, name: str, choice: Choice = ALL, most: int = AT_A_TIME) -> dict[str, Any]:
         """The first cells of a queue without an answer, how many there are, and what to expect.
@@ -71,18 +65,19 @@ class Session:
             hint = did_you_mean(name, QUEUES, " ")
             raise PipelineError(f"no queue {name!r}; {hint}expected one of {', '.join(QUEUES)}")
         said = self.answered()
-        cells = queues.cells(self.table, self.review, name, choice)
+        cells = queues.cells(self.lists, name, choice)
         done = _done(cells, said)
         left = cells.drop(index=done)
         return {
-            "cells": [self._cell(one, said) for one in left.head(most).to_dict("records")],
+            "cells": [self._cell(one, name) for one in left.head(most).to_dict("records")],
             "left": len(left),
             "done": len(done),
             "expected": self.expected(said),
         }
 
     def put(self, given: Sequence[Answer]) -> dict[str, Any]:
-        """Write answers into the file of corrections.
+        """Write answers into the file of corrections, with what was filled in and how sure that
+        was. Their ``further`` names the queue that they came from.
 
         Raises
         ------
@@ -92,59 +87,79 @@ class Session:
         OSError
             As `answers.put`.
         """
-        for one in given:
-            self._check(one)
-        said = answers.put(given, self.path, self.categorical)
+        table = self.lists.table
+        answers.check(given, table.row, table.values)
+        said = answers.put([self._with_record(one) for one in given], self.path, self.categorical)
         return {"answers": len(said), "expected": self.expected(said)}
 
     def expected(self, said: Mapping[Cell, str]) -> float | None:
         """The share of right cells to expect among those that were filled in, once the answers
         count: an answered cell is right, another as likely as its expected correctness says."""
-        cells = self.table.provenance
-        cells = cells[cells["value"] != ""]
-        if cells.empty:
+        own = self.correctness
+        if not own:
             return None
-        sure = {cell for cell, value in said.items() if value != answers.CANT_TELL}
-        known = [cell in sure for cell in zip(cells["image"], cells["attribute"], strict=True)]
-        return float(np.where(known, 1, cells["expected_correctness"]).mean())
+        sure = [
+            own[one] for one, value in said.items() if one in own and value != answers.CANT_TELL
+        ]
+        return (sum(own.values()) + len(sure) - sum(sure)) / len(own)
 
-    def _check(self, one: Answer) -> None:
-        values = self.table.values
-        if one.image not in self.table.row:
-            raise PipelineError(f"no image {one.image[:60]!r} in the table; load the page again")
-        if one.attribute not in values:
-            raise PipelineError(f"no attribute {one.attribute[:60]!r}; load the page again")
-        allowed = [*values[one.attribute], answers.CANT_TELL]
-        if one.value is not None and one.value not in allowed:
-            raise PipelineError(
-                f"attribute {one.attribute!r}: got {one.value[:60]!r}, expected one of "
-                f"{', '.join(allowed)}"
-            )
+    @cached_property
+    def correctness(self) -> dict[Cell, float]:
+        """Expected correctness of each cell that was filled in."""
+        cells = self.lists.table.provenance
+        cells = cells[cells["value"] != ""]
+        names = zip(cells["image"], cells["attribute"], strict=True)
+        return dict(zip(names, cells["expected_correctness"].tolist(), strict=True))
 
-    def _cell(self, one: Mapping[Any, Any], said: Mapping[Cell, str]) -> dict[str, Any]:
-        row = self.table.row[one["image"]]
-        known = self.table.known.iloc[row]
-        filled = self._filled.iloc[row]
+    def _with_record(self, one: Answer) -> Answer:
+        found = self._provenance.get((one.image, one.attribute))
+        queue = one.further.get("queue", "")
+        if queue not in QUEUES:
+            queue = ""
+        if found is None:
+            return replace(one, further={"queue": queue})
+        listed = self._listed.get((one.image, one.attribute, queue), "")
+        record = {"guess": found[0], "queue": queue, "expected_correctness": found[1]}
+        return replace(one, further={**record, "listed_probability": listed})
+
+    @cached_property
+    def _provenance(self) -> dict[Cell, tuple[str, str]]:
+        cells = self.lists.table.provenance
+        names = zip(cells["image"], cells["attribute"], strict=True)
+        numbers = cells["expected_correctness"].map(lambda number: f"{number:.6g}")
+        return dict(zip(names, zip(cells["value"], numbers, strict=True), strict=True))
+
+    @cached_property
+    def _listed(self) -> dict[tuple[str, str, str], str]:
+        own = ("image", "attribute", "queue", "listed_probability")
+        if not {*own} <= {*self.lists.review}:
+            return {}
+        rows = self.lists.review[list(own)].itertuples(index=False)
+        return {(image, name, queue): f"{chance:.6g}" for image, name, queue, chance in rows}
+
+    def _cell(self, one: Mapping[Any, Any], queue: str) -> dict[str, Any]:
+        table = self.lists.table
+        row = table.row[one["image"]]
+        known, filled = table.known.iloc[row], table.all_filled.iloc[row]
         return {
             "row": row,
             "image": one["image"],
             "attribute": one["attribute"],
             "value": one["value"],
-            "probability": one["probability"],
-            "expected": one["expected_correctness"],
+            "known": bool(known[one["attribute"]]),
+            "probability": _number(one["probability"]),
+            "expected": _number(one["expected_correctness"]),
             "evidence": one["evidence"],
             "reason": one["reason"],
-            "answer": said.get((one["image"], one["attribute"])),
+            "queue": queue,
+            "listed": _number(one["listed_probability"]),
+            "answer": None,
             "others": [
                 {"attribute": name, "value": filled[name], "known": known[name] != ""}
-                for name in self.table.values
+                for name in table.values
                 if name != one["attribute"]
             ],
         }
-
-    @cached_property
-    def _filled(self) -> pd.DataFrame:
-        return FilledTable(self.table.filled, self.table.filled, self.table.provenance).known
 
 
 def load(folder: Path = filled_table.FOLDER, path: Path = corrections.PATH) -> Session:
@@ -156,9 +171,17 @@ def load(folder: Path = filled_table.FOLDER, path: Path = corrections.PATH) -> S
         If there is no finished run, or the corrections can't be read.
     """
     table = filled_table.read(folder)
-    session = Session(table, filled_table.read_cells(folder / "imputed/review.csv", REVIEW), path)
+    review = filled_table.read_cells(folder / "imputed/review.csv", REVIEW)
+    suspects = pd.DataFrame(columns=list(SUSPECTS))
+    if (folder / "imputed/suspects.csv").exists():
+        suspects = filled_table.read_cells(folder / "imputed/suspects.csv", SUSPECTS)
+    session = Session(Lists(table, review, suspects), path)
     session.answered()
     return session
+
+
+def _number(value: float) -> float | None:
+    return None if pd.isna(value) else float(value)
 
 
 def _done(cells: pd.DataFrame, said: Mapping[Cell, str]) -> list[Any]:

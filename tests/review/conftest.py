@@ -41,7 +41,7 @@ class Site:
 def site(tmp_path: Path) -> Iterator[Site]:
     truth = finished_run.make(tmp_path)
     reviewed = session.load(tmp_path / "data", tmp_path / "data/corrections.csv")
-    pictures = Pictures(tmp_path / "data/images", reviewed.table.given.images)
+    pictures = Pictures(tmp_path / "data/images", reviewed.lists.table.given.images)
     server = Server(reviewed, pictures, TOKEN, "127.0.0.1", 0)
     threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02}).start()
     yield Site(server.url, server.server_address[1], tmp_path, truth)

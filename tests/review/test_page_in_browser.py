@@ -48,7 +48,7 @@ def press(page: Any, key: str) -> None:
 
 
 def review(site: Site) -> list[tuple[str, str]]:
-    listed = pd.read_csv(site.folder / "data/imputed/review.csv")
+    listed = pd.read_csv(site.folder / "data/imputed/review.csv").query("queue == 'doubtful'")
     return list(zip(listed["image"], listed["attribute"], strict=True))
 
 

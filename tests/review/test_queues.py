@@ -21,7 +21,7 @@ def reviewed(tmp_path: Path) -> Session:
 
 
 def cells(reviewed: Session, name: str, choice: Choice = queues.ALL) -> pd.DataFrame:
-    return queues.cells(reviewed.table, reviewed.review, name, choice)
+    return queues.cells(reviewed.lists, name, choice)
 
 
 def names(frame: pd.DataFrame) -> list[tuple[str, str]]:
@@ -29,19 +29,20 @@ def names(frame: pd.DataFrame) -> list[tuple[str, str]]:
 
 
 @pytest.mark.parametrize("name", QUEUES)
-def test_every_queue_is_of_cells_that_were_filled_once_each_and_with_a_reason(
-    reviewed: Session, name: str
-) -> None:
+def test_every_queue_is_of_cells_once_each_and_with_a_reason(reviewed: Session, name: str) -> None:
     found = cells(reviewed, name)
     assert len(set(names(found))) == len(found) > 0
-    assert set(names(found)) <= set(names(reviewed.table.provenance))
+    filled = set(names(reviewed.lists.table.provenance))
+    assert filled.isdisjoint(names(found)) if name == "suspects" else filled >= set(names(found))
     assert (found["reason"] != "").all()
     narrowed = cells(reviewed, name, Choice(attribute="rare"))
     assert names(narrowed) == [cell for cell in names(found) if cell[1] == "rare"]
 
 
-def test_doubtful_ones_are_in_the_order_of_the_list(reviewed: Session) -> None:
-    assert names(cells(reviewed, "doubtful")) == names(reviewed.review)
+def test_listed_ones_are_in_the_order_of_the_list(reviewed: Session) -> None:
+    listed = names(reviewed.lists.review)
+    assert names(cells(reviewed, "doubtful")) == listed[: finished_run.DOUBTFUL]
+    assert names(cells(reviewed, "audit")) == listed[finished_run.DOUBTFUL :]
 
 
 def test_too_few_labels_are_of_the_attribute_that_lacks_them_likeliest_first(
@@ -53,16 +54,13 @@ def test_too_few_labels_are_of_the_attribute_that_lacks_them_likeliest_first(
     assert (np.diff(found["probability"]) <= 0).all()
 
 
-def test_the_random_sample_goes_on_with_the_same_cells_when_some_have_left(
-    reviewed: Session,
-) -> None:
-    found = names(cells(reviewed, "random"))
-    assert len(found) == queues.RANDOM
-    left = reviewed.table.provenance.drop(index=cells(reviewed, "random").index[:10])
-    after = Session(
-        session.FilledTable(reviewed.table.given, reviewed.table.filled, left), reviewed.review
-    )
-    assert names(cells(after, "random"))[: queues.RANDOM - 10] == found[10:]
+def test_suspects_are_known_labels(reviewed: Session) -> None:
+    found = reviewed.cells("suspects")["cells"]
+    assert len(found) == 6
+    for one in found:
+        assert (one["known"], one["expected"]) == (True, 0.4)
+        known = reviewed.lists.table.known.loc[one["row"], one["attribute"]]
+        assert one["value"] == known
 
 
 def test_by_image_all_cells_of_an_image_come_together(reviewed: Session) -> None:
@@ -74,7 +72,7 @@ def test_by_image_all_cells_of_an_image_come_together(reviewed: Session) -> None
 def test_answers_leave_the_queue_and_raise_what_is_expected(reviewed: Session) -> None:
     before = reviewed.cells("doubtful")
     first, second = before["cells"][:2]
-    filled = reviewed.table.provenance["expected_correctness"]
+    filled = reviewed.lists.table.provenance["expected_correctness"]
     assert before["expected"] == pytest.approx(filled.mean())
     given = [
         Answer(first["image"], first["attribute"], "1"),
@@ -92,3 +90,22 @@ def test_answers_leave_the_queue_and_raise_what_is_expected(reviewed: Session) -
 def test_a_queue_that_does_not_exist(reviewed: Session) -> None:
     with pytest.raises(PipelineError, match="no queue 'doubtfull'; did you mean 'doubtful'"):
         reviewed.cells("doubtfull")
+
+
+def test_an_answer_keeps_what_was_filled_in_and_how_the_cell_was_chosen(reviewed: Session) -> None:
+    drawn, doubtful = (reviewed.cells(name)["cells"][0] for name in ("audit", "doubtful"))
+    suspect = reviewed.cells("suspects")["cells"][0]
+    for one, queue in ((drawn, "audit"), (doubtful, "attribute"), (suspect, "suspects")):
+        reviewed.put([Answer(one["image"], one["attribute"], "?", further={"queue": queue})])
+    lines = pd.read_csv(reviewed.path, dtype=str, keep_default_na=False)
+    assert list(lines) == [
+        *("image", "attribute", "value", "guess", "queue", "expected_correctness"),
+        "listed_probability",
+    ]
+    first, second, third = lines.to_dict("records")
+    assert (first["guess"], first["queue"]) == (drawn["value"], "audit")
+    assert float(first["expected_correctness"]) == drawn["expected"]
+    assert float(first["listed_probability"]) == pytest.approx(drawn["listed"], abs=1e-6)
+    # Come upon by another way, it was not drawn.
+    assert (second["queue"], second["listed_probability"]) == ("attribute", "")
+    assert (third["guess"], third["queue"]) == ("", "suspects")
