@@ -217,6 +217,20 @@ def changed(folder: Path, names: Iterable[str], sums: str) -> str | None:
     return f"{other[0]} has other bytes than were written" if other else None
 
 
+NO_LINKS = frozenset({errno.EXDEV, errno.EPERM, errno.ENOTSUP, errno.EMLINK})
+"""How a file system says that it has no hard links, or none between two places."""
+
+
+def link(source: str | Path, target: str | Path) -> None:
+    """Make the file ``source`` appear as ``target``, too: by a hard link, or else by a copy."""
+    try:
+        os.link(source, target)
+    except OSError as error:
+        if error.errno not in NO_LINKS:
+            raise
+        shutil.copyfile(source, target)
+
+
 def write_csv(frame: pd.DataFrame, path: str | Path) -> None:
     """Write ``frame`` without its index, with ``\\n`` line ends on every platform."""
     with replace_file(path) as staging:

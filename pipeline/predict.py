@@ -49,6 +49,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument(
         "--out", type=Path, metavar="FILE", help="a .csv or .json file; without it CSV is printed"
     )
+    parser.add_argument(
+        "--model",
+        type=Path,
+        metavar="FOLDER",
+        help="a trained classifier, as models/multilabel is; by default the project's own",
+    )
     options = parser.parse_args(arguments)
     if options.out is not None and options.out.suffix.lower() not in (".csv", ".json"):
         raise PipelineError(f"--out {options.out}: expected a name that ends in .csv or .json")
@@ -61,7 +67,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
             f"{', '.join(sorted(images.SUFFIXES))}"
         )
     runtime.prepare(seed=0)
-    predictor = Predictor()
+    predictor = Predictor(options.model)
     names = [one.name for one in predictor.attributes]
     for line in guesses(predictor):
         print(line, file=sys.stderr)

@@ -47,7 +47,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     runtime.prepare(seed=0)
     from pipeline.predict import Predictor
 
-    predictor = Predictor()
+    predictor = Predictor(options.model)
     chosen = choose(options.attributes, predictor.card.attributes)
     options.out.mkdir(parents=True, exist_ok=True)
     if hasattr(sys.stdout, "reconfigure"):
@@ -79,6 +79,12 @@ def _parser() -> argparse.ArgumentParser:
         help=f"which to draw; by default the {MOST_PANELS} with the most extreme probabilities",
     )
     parser.add_argument("--out", type=Path, default=FOLDER, metavar="FOLDER", help=f"{FOLDER}")
+    parser.add_argument(
+        "--model",
+        type=Path,
+        metavar="FOLDER",
+        help="a trained classifier, as models/multilabel is; by default the project's own",
+    )
     parser.add_argument("--samples", type=int, default=500, help="perturbed pictures; 500")
     parser.add_argument("--segments", type=int, default=60, help="superpixels, about; 60")
     return parser

@@ -30,7 +30,7 @@ import pandas as pd
 from pipeline.data.loading import Request
 from pipeline.errors import PipelineError
 from pipeline.features.store import FeatureWriter
-from pipeline.files import changed, replace_file, to_disk, write_sums
+from pipeline.files import NO_LINKS, changed, replace_file, to_disk, write_sums
 from pipeline.npy import RowFile, save
 
 KEY = np.dtype("S40")
@@ -45,8 +45,6 @@ KEPT = 3
 """Folders that are kept: of so many backbones, sizes and precisions."""
 NO_LOCKS = frozenset({errno.ENOLCK, errno.ENOSYS, errno.ENOTSUP})
 """How a file system, of a network most often, says that it has no locks."""
-NO_LINKS = frozenset({errno.EXDEV, errno.EPERM, errno.ENOTSUP, errno.EMLINK})
-"""How a file system says that it has no hard links, or none between two places."""
 FILES = KEYS, MAPS, POOLED = "keys.npy", "map.npy", "pooled.npy"
 """The files of a shard: [n] of type `KEY`, float16 [n, h, w, C] and float32 [n, C]."""
 SUMS = "sha256.json"

@@ -17,11 +17,8 @@ import numpy as np
 from pipeline.errors import PipelineError
 from pipeline.features import backbones
 
-"""The backbone's weights in the folder that stage ``backbone`` writes."""
 DOWNLOAD_TIMEOUT = 20.0
 """Seconds without an answer after which the download of ImageNet weights counts as impossible."""
-
-
 FILE, ARCHITECTURE = "backbone.weights.h5", "backbone.architecture.json"
 """Files of `save`; the second where a name alone does not say how the network is built."""
 

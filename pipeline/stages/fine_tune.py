@@ -108,6 +108,7 @@ def main() -> None:
     )
     with replace_directory(saved_model.FINE_TUNED) as folder:
         network.save(branches, folder)
+        saved_model.keep_backbone(folder, trained=True)
         saved_model.write_card(card, folder)
         write_json({"epochs": p.fine_tune.epochs}, folder / "fine_tune.json")
         curves = [

@@ -104,6 +104,7 @@ def main() -> None:
     }
     kept = targets.keep(p.missing, losses_of)
     with replace_directory(saved_model.FOLDER) as folder:
+        saved_model.keep_backbone(folder)
         if store.meta["precision"] == int8.PRECISION:
             int8.copy(FEATURES, folder)
         for name, one in {**found, saved_model.LOGISTIC: logistic(inputs)}.items():

@@ -15,13 +15,18 @@ from scipy.special import expit
 from pipeline.data import categories
 from pipeline.data.categories import Attribute
 from pipeline.errors import fail
+from pipeline.features import weights
 from pipeline.features.store import FeatureStore
-from pipeline.files import write_json
+from pipeline.files import link, sha256, write_json
 from pipeline.training import heads
 
 FOLDER = Path("models/multilabel")
 FINE_TUNED = Path("models/fine_tuned")
 """The same with its backbone trained, too, where that was asked for."""
+BACKBONE = Path("models/backbone")
+"""Where stage ``backbone`` leaves the frozen one, and `keep_backbone` takes it from."""
+OWN_BACKBONE = "backbone"
+"""Folder inside a classifier's with what it needs of that."""
 VARIANTS = "variants"
 """Folder inside it with a model per treatment of unknown cells, and `LOGISTIC`, for comparison."""
 LOGISTIC = "logistic"
@@ -73,6 +78,44 @@ def write_card(card: Card, folder: Path) -> None:
     write_json(asdict(card), folder / "model.json")
 
 
+def keep_backbone(folder: Path, trained: bool = False) -> None:
+    """Put the frozen backbone into a classifier's ``folder``, which then stands on its own.
+
+    Parameters
+    ----------
+    trained : whether the classifier's network has weights of its own; what is known of those that
+        it began with is kept all the same.
+    """
+    own = folder / OWN_BACKBONE
+    own.mkdir()
+    names = ["backbone.json"] if trained else ["backbone.json", weights.FILE, weights.ARCHITECTURE]
+    for name in names:
+        if (BACKBONE / name).is_file() or name != weights.ARCHITECTURE:
+            link(BACKBONE / name, own / name)
+
+
+def backbone_of(folder: Path, card: Card) -> Path:
+    """The folder of the frozen backbone of the classifier in ``folder``.
+
+    Raises
+    ------
+    PipelineError
+        If its weights are not there, or others than the classifier was trained on.
+    """
+    file = folder / OWN_BACKBONE / weights.FILE
+    if not file.is_file():
+        fail(file, "no such file; train the classifier again with `dvc repro`, or copy all of it")
+    found = sha256(file)
+    if found != card.backbone["sha256"]:
+        fail(
+            file,
+            f"its SHA-256 {found[:12]} is not that of the backbone that the classifier was trained "
+            f"on, {card.backbone['name']} {card.backbone['sha256'][:12]}; run `dvc repro` or `dvc "
+            "checkout`, or copy all of it",
+        )
+    return file.parent
+
+
 def load(folder: Path = FOLDER) -> tuple[Any, Card]:
     """The head, a keras.Model from features to logits, and its card.
 
@@ -102,7 +145,11 @@ def read_card(folder: Path) -> Card:
     try:
         return TypeAdapter(Card).validate_json(path.read_bytes())
     except FileNotFoundError:
-        fail(path, "no such file; train the classifier first with `dvc repro`")
+        fail(
+            path,
+            "no such file; train the classifier first with `dvc repro`, or say where one is with "
+            "--model FOLDER",
+        )
     except ValidationError as error:
         first = error.errors()[0]
         where = ".".join(map(str, first["loc"]))

@@ -96,8 +96,10 @@ def test_writes_a_name_that_is_no_text(project: Path) -> None:
 
 @pytest.mark.slow
 def test_refuses_another_backbone(project: Path) -> None:
-    path = project / "models/backbone/backbone.json"
-    path.write_text(path.read_text().replace('"sha256": "', '"sha256": "ff'))
+    path = project / "models/multilabel/backbone/backbone.weights.h5"
+    content = path.read_bytes()
+    path.unlink()
+    path.write_bytes(content + b"0")
     done = predict(project, "mine/images/image_1.jpg")
     assert done.returncode == 2
-    assert "not the one that the classifier was trained on" in done.stderr
+    assert "not that of the backbone that the classifier was trained on" in done.stderr

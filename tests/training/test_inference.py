@@ -291,7 +291,7 @@ def test_a_second_run_writes_the_same_bytes(use: Callable[[str], Path]) -> None:
     write_params({"epochs": 2, "network": "shared", "start": "fresh"})
     fine_tune.main()
     files = [p.relative_to(before) for p in before.rglob("*") if p.is_file()]
-    assert len(files) == 8
+    assert len(files) == 9
     assert [f for f in files if (before / f).read_bytes() != (Path("again") / f).read_bytes()] == []
 
 
@@ -347,20 +347,51 @@ def test_a_fine_tuned_network_needs_no_other_file(
     assert (Predictor().probabilities(shown) == expected).all()
 
 
+@pytest.mark.parametrize("name", ["none", "shared"])
+def test_a_model_s_folder_stands_on_its_own(
+    use: Callable[[str], Path],
+    name: str,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    use(name)
+    shown = pictures()[:3]
+    expected = Predictor().probabilities(shown)
+    assert predict.main(["images/00.png"]) == 0
+    row = capsys.readouterr().out.splitlines()[1].partition(",")[2]
+    shutil.copytree(saved_model.current(), tmp_path / "mine")
+    Image.fromarray(shown[0]).save(tmp_path / "one.png")
+    monkeypatch.chdir(tmp_path)
+    assert (Predictor("mine").probabilities(shown) == expected).all()
+    assert predict.main(["one.png", "--model", "mine"]) == 0
+    assert capsys.readouterr().out.splitlines()[1] == f"one.png,{row}"
+    with pytest.raises(PipelineError, match=r"^gone/model\.json: no such file; .*--model FOLDER"):
+        predict.main(["one.png", "--model", "gone"])
+    with pytest.raises(PipelineError, match=r"^models/multilabel/model\.json: no such file"):
+        predict.main(["one.png"])
+
+
+def test_the_backbone_is_in_the_model_s_folder_by_a_link(use: Callable[[str], Path]) -> None:
+    use("none")
+    for own in Path("models/multilabel/backbone").iterdir():
+        assert own.samefile(Path("models/backbone") / own.name)
+    assert [p.name for p in Path("shared/backbone").iterdir()] == ["backbone.json"]
+
+
 def test_a_frozen_backbone_must_be_there_and_the_one_trained_on(
     use: Callable[[str], Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     use("none")
     shutil.copytree("models/multilabel", tmp_path / "models/multilabel")
-    shutil.copytree("models/backbone", tmp_path / "models/backbone")
     monkeypatch.chdir(tmp_path)
-    card = tmp_path / "models/backbone/backbone.json"
-    content = json.loads(card.read_text())
-    card.write_text(json.dumps(content | {"sha256": "0" * 64}))
-    with pytest.raises(PipelineError, match="cnn-4-8 000000000000 is not the one"):
+    file = tmp_path / "models/multilabel/backbone/backbone.weights.h5"
+    content = file.read_bytes()
+    file.write_bytes(content[:-1] + bytes([content[-1] ^ 1]))
+    with pytest.raises(PipelineError, match=r"is not that of the backbone .* cnn-4-8 "):
         Predictor()
-    card.unlink()
-    with pytest.raises(PipelineError, match=r"backbone\.json: no such file; run `dvc repro`"):
+    file.unlink()
+    with pytest.raises(PipelineError, match=r"weights\.h5: no such file; .* copy all of it"):
         Predictor()
     shutil.rmtree(tmp_path / "models/multilabel")
     with pytest.raises(PipelineError, match="train the classifier first"):
