@@ -79,6 +79,16 @@ def write(
     )
     (folder / "data/imputed").mkdir()
     write_csv(cells, folder / "data/imputed/provenance.csv")
+    known = pd.DataFrame(
+        {
+            "image": [table.images[i] for i in np.nonzero(~hole)[0]],
+            "attribute": [table.attributes[a] for a in np.nonzero(~hole)[1]],
+            "label": truth[~hole].astype(int),
+            "probability": probability[~hole].round(6),
+            "value": value[~hole],
+        }
+    )
+    write_csv(known, folder / "data/imputed/held_out.csv")
     write_clean(table.filled(value.astype(np.float32)), folder / "data/imputed/labels.csv")
     _reports(folder, table, probability, cells, signal)
     return table

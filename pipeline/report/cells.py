@@ -73,3 +73,38 @@ def pictured(cells: pd.DataFrame) -> pd.DataFrame:
         return ordered
     spread = DOUBTFUL + np.linspace(0, rest - 1, OTHERS).round().astype(int)
     return ordered.iloc[[*range(DOUBTFUL), *spread]]
+
+
+@dataclass(frozen=True)
+class Kept:
+    """Known cells of one degree of trust that were treated as unknown: how many, the mean
+    probability of the value that they were given, and how many were right."""
+
+    trust: str
+    cells: int
+    promised: float
+    right: int
+
+
+def kept(held_out: pd.DataFrame) -> list[Kept]:
+    """Whether probabilities are kept, by degree of trust; degrees without a cell are left out.
+
+    Parameters
+    ----------
+    held_out
+        Columns label, probability (of 1) and value of known cells, made without their label.
+    """
+    value = held_out["value"].to_numpy(dtype=float)
+    probability = held_out["probability"].to_numpy(dtype=float)
+    own = np.where(value == 1, probability, 1 - probability)
+    right = held_out["label"].to_numpy(dtype=float) == value
+    degrees = {
+        "safe": own >= SURE,
+        "likely": (own >= LIKELY) & (own < SURE),
+        "doubtful": own < LIKELY,
+    }
+    return [
+        Kept(name, int(chosen.sum()), float(own[chosen].mean()), int(right[chosen].sum()))
+        for name, chosen in degrees.items()
+        if chosen.any()
+    ]

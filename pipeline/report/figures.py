@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 
 import pandas as pd
@@ -102,6 +102,11 @@ class Interval:
     high: Figure
 
     @property
+    def start(self) -> Figure:
+        """The lower end without its unit, which the upper end has, too."""
+        return replace(self.low, text=self.low.text.removesuffix("\N{NO-BREAK SPACE}%"))
+
+    @property
     def defined(self) -> bool:
         """Whether there is an estimate and an interval."""
         return not any(math.isnan(one.value) for one in (self.value, self.low, self.high))
@@ -145,6 +150,11 @@ def about(number: float) -> str:
     if number < 0.5:
         return "fewer than one" if number else "none"
     return f"about {count(round(number))}"
+
+
+def few(number: float) -> str:
+    """An expected number of cells in a table."""
+    return "< 1" if 0 < number < 0.5 else count(number)
 
 
 def plural(number: int, one: str, many: str = "") -> str:

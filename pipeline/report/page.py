@@ -10,6 +10,7 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 
 from pipeline.report import cells, sections
+from pipeline.report.figures import few
 from pipeline.report.sections import REVIEW, REVIEWED, Content, Pictures
 
 FOLDER = Path(__file__).parent
@@ -59,4 +60,5 @@ def render(content: Content, pictures: Pictures) -> str:
         classifier=sections.classifier(content),
         all_cells=sections.all_cells(content),
         made=content.made,
+        few=few,
     )

@@ -9,6 +9,7 @@ from typing import Any
 
 import pandas as pd
 
+from pipeline.metrics.intervals import wilson_interval
 from pipeline.report import cells
 from pipeline.report.attributes import NOT_LEARNABLE, TOO_FEW, Sources, Summary
 from pipeline.report.cells import LIKELY, SURE
@@ -48,7 +49,8 @@ class Content:
 
     images : how many are in the table; splits : how many of them in each split.
     dropped, duplicates : of the clean stage; corrections : how many lines there are.
-    attributes : a summary each; filled, review : frames of provenance.csv and review.csv.
+    attributes : a summary each; filled, held_out, review : frames of provenance.csv,
+        held_out.csv and review.csv.
     metrics : of reports/metrics.json.
     """
 
@@ -59,6 +61,7 @@ class Content:
     corrections: int
     attributes: Sequence[Summary]
     filled: pd.DataFrame
+    held_out: pd.DataFrame
     review: pd.DataFrame
     sources: Sources
     metrics: Mapping[str, Any]
@@ -103,7 +106,9 @@ def answer(content: Content) -> dict[str, Any]:
         "empty": empty,
         "empty_text": count(empty),
         "images_text": plural(content.images, "image"),
-        "wrong": about(sum(wrong.values())),
+        "usable": count(number["safe"] + number["likely"]),
+        "usable_wrong": about(wrong["safe"] + wrong["likely"]),
+        "guessed": count(number["guess"]),
         "guesses": listed([one.name for one in guessed]),
         "parts": list(number.items()),
         "all": max(filled + empty, 1),
@@ -117,8 +122,26 @@ def answer(content: Content) -> dict[str, Any]:
         "not_learnable": listed([one.name for one in guessed if one.verdict == NOT_LEARNABLE]),
         "not_random": listed([one.name for one in attributes if not one.missing_at_random]),
         "accuracy": metric(content.metrics, "expected.accuracy"),
+        "kept": _kept(content.held_out[content.held_out["attribute"].isin(told)]),
         "pretrained": bool(content.metrics["backbone"]["pretrained"]),
     }
+
+
+def _kept(held_out: pd.DataFrame) -> list[dict[str, Any]]:
+    ranges = {"safe": "99 % or more", "likely": "90 to 99 %", "doubtful": "below 90 %"}
+    return [
+        {
+            "trust": one.trust,
+            "range": ranges[one.trust],
+            "cells": counted(one.cells),
+            "promised": counted(one.promised, "percent"),
+            "right": Interval(
+                counted(one.right / one.cells, "percent"),
+                *(counted(end, "percent") for end in wilson_interval(one.right, one.cells)),
+            ),
+        }
+        for one in cells.kept(held_out)
+    ]
 
 
 def came_in(content: Content) -> dict[str, Any]:

@@ -50,6 +50,7 @@ def main() -> None:
         corrections=len(corrections.read(categorical=p.categorical.columns)),
         attributes=summaries(table, filled, sources),
         filled=filled,
+        held_out=read_csv(imputed_arrays.FOLDER / "held_out.csv"),
         review=read_csv("reports/review.csv", (*TEXTS, "reason")),
         sources=sources,
         metrics=json.loads(Path("reports/metrics.json").read_text(encoding="utf-8")),

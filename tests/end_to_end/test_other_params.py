@@ -20,7 +20,10 @@ def test_another_policy_for_unknown_cells_fits_the_final_head_alone(
 ) -> None:
     edit_params(project, "missing: impute", f"missing: {policy}")
     # Where imputing brought nothing, masking was kept already and its model is the same.
-    assert repro(project) in (["check", "train", "fine_tune", "evaluate"], ["check", "train"])
+    assert repro(project) in (
+        ["check", "train", "fine_tune", "evaluate", "report"],
+        ["check", "train", "report"],
+    )
     card = json.loads((project / "models/multilabel/model.json").read_text())
     assert card["missing"] == policy
 
@@ -50,7 +53,15 @@ def test_corrections_override_and_re_embed_nothing(project: Path) -> None:
     turned = "0" if row["value"] == "1" else "1"
     lines = [f"{row['image']},{row['attribute']},{turned}", f"image_3.jpg,{KIND},capped"]
     path.write_text(header + "\n".join(lines) + "\n")
-    assert repro(project) == ["clean", "classify", "impute", "train", "fine_tune", "evaluate"]
+    assert repro(project) == [
+        "clean",
+        "classify",
+        "impute",
+        "train",
+        "fine_tune",
+        "evaluate",
+        "report",
+    ]
     filled = read(project / "data/imputed/labels.csv").set_index("image")
     assert filled.loc["image_3.jpg", KIND] == "capped"
     assert filled.loc[row["image"], row["attribute"]] == turned

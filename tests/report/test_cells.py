@@ -53,3 +53,18 @@ def test_pictured_cells_begin_with_the_least_trusted_and_end_with_the_most(
     assert own[: cells.DOUBTFUL] == sorted(right)[: cells.DOUBTFUL]
     assert own == sorted(own)
     assert not right or own[-1] == max(right)
+
+
+def test_whether_probabilities_are_kept() -> None:
+    held_out = pd.DataFrame(
+        {
+            "label": [1, 0, 1, 0, 1],
+            "probability": [0.995, 0.003, 0.95, 0.4, 0.4],
+            "value": [1, 0, 1, 1, 0],
+        }
+    )
+    found = {
+        one.trust: (one.cells, round(one.promised, 3), one.right) for one in cells.kept(held_out)
+    }
+    assert found == {"safe": (2, 0.996, 2), "likely": (1, 0.95, 1), "doubtful": (2, 0.5, 0)}
+    assert cells.kept(held_out.iloc[:0]) == []

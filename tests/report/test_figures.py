@@ -13,6 +13,7 @@ from pipeline.report.figures import (
     about,
     count,
     counted,
+    few,
     listed,
     percent,
     plural,
@@ -62,6 +63,7 @@ def test_other_texts() -> None:
     assert [about(n) for n in (0, 0.2, 3.4, 1200)] == [
         *("none", "fewer than one", "about 3", "about 1,200")
     ]
+    assert [few(n) for n in (0, 0.2, 0.6, 7)] == ["0", "< 1", "1", "7"]
     assert (plural(1, "cell"), plural(2, "cell"), plural(0, "cell")) == (
         *("1 cell", "2 cells", "0 cells"),
     )
@@ -86,3 +88,13 @@ def test_what_a_file_lacks_is_undefined() -> None:
         assert "<data" not in str(figure.__html__())
     assert not source.interval("a", "auc").defined
     assert source.text("a", "learnable") == ""
+
+
+def test_the_unit_stands_once_in_an_interval() -> None:
+    source = Source(
+        "a.csv", pd.DataFrame({"attribute": ["a"], "x": [0.9], "x_low": [0.85], "x_high": [1.0]})
+    )
+    found = source.interval("a", "x")
+    assert (found.start.text, found.high.text) == ("85", percent(1))
+    assert found.start.value == found.low.value
+    assert source.interval("a", "x", "score").start.text == "0.850"
