@@ -3,26 +3,27 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 
-import numpy as np
 import pandas as pd
 
 from pipeline.data.categories import Attribute
 from pipeline.data.labels import LabelTable
-from pipeline.impute.learnable import LEAST, lacking
+from pipeline.data.verdicts import IN_WORDS, LEARNABLE, TOO_FEW
+from pipeline.impute.learnable import LEAST
 from pipeline.report import cells
 from pipeline.report.cells import Trust
-from pipeline.report.figures import Figure, Interval, Source, counted
+from pipeline.report.figures import Figure, Interval, Source, counted, plural
 
-LEARNABLE, NOT_LEARNABLE, TOO_FEW = "learnable", "not learnable", "too few labels"
-"""The verdicts, in the words of the page."""
+NAMED = 3
+"""Images to look at first that a reason names."""
 
 
 @dataclass(frozen=True)
 class Sources:
     """The files that the page draws on: ``reports/`` attributes, categories, test, truth (of the
-    demo) and, by name, those that are not always there; and the clean stage's counts."""
+    demo); and the clean stage's counts."""
 
     counts: Source
     attributes: Source
@@ -39,8 +40,9 @@ class Summary:
     categorical : whether it has one of several values.
     counts : known cells as (value, how many): of 1 and 0, or of the values by frequency.
     unknown : cells without a label.
-    verdict : `LEARNABLE`, `NOT_LEARNABLE` or `TOO_FEW`.
-    reason : why, a sentence; empty for `LEARNABLE`.
+    verdict : of `pipeline.data.verdicts`.
+    reason : why, in sentences; empty where it is learnable.
+    sought : images that are likeliest to be of the class that too few labels are of.
     accuracy : expected of its filled cells.
     majority : share of the most frequent value among its known cells.
     true : accuracy against the labels that a demo holds back; undefined for any other data.
@@ -55,6 +57,7 @@ class Summary:
     trust: Trust
     verdict: str
     reason: str
+    sought: tuple[str, ...]
     accuracy: Interval
     majority: Figure
     true: Interval
@@ -67,23 +70,35 @@ class Summary:
         return sum(number for _, number in self.counts)
 
     @property
+    def verdict_in_words(self) -> str:
+        """The verdict as the page has it."""
+        return IN_WORDS[self.verdict]
+
+    @property
     def learnable(self) -> bool:
         """Whether its filled cells are more than a guess."""
         return self.verdict == LEARNABLE
 
 
-def summaries(table: LabelTable, filled: pd.DataFrame, sources: Sources) -> list[Summary]:
-    """A `Summary` of each attribute of the clean ``table``, in its order; ``filled`` has the
-    columns of `cells.COLUMNS`."""
+def summaries(
+    table: LabelTable, filled: pd.DataFrame, review: pd.DataFrame, sources: Sources
+) -> list[Summary]:
+    """A `Summary` of each attribute of the clean ``table``, in its order.
+
+    Parameters
+    ----------
+    filled : `cells.COLUMNS` of every cell that was unknown; review : the review list.
+    """
     by_name = {str(name): own for name, own in filled.groupby("attribute", sort=False)}
-    training = np.array(table.split) == "train"
+    listed = {str(name): own["image"].tolist() for name, own in review.groupby("attribute")}
     found = []
     for place, one in enumerate(table.layout):
         own = by_name.get(one.name, filled.iloc[:0])
         counts = _counts(table, one)
         known = sum(number for _, number in counts)
-        verdict, reason = _verdict(table, one, training, sources)
         source = sources.categories if one.values else sources.attributes
+        verdict = source.text(one.name, "learnable")
+        sought = tuple(listed.get(one.name, ())) if verdict == TOO_FEW else ()
         most = max((number for _, number in counts), default=0)
         found.append(
             Summary(
@@ -94,7 +109,8 @@ def summaries(table: LabelTable, filled: pd.DataFrame, sources: Sources) -> list
                 unknown=len(table.images) - known,
                 trust=cells.trust(own),
                 verdict=verdict,
-                reason=reason,
+                reason=_reason(one, verdict, sources, sought),
+                sought=sought,
                 accuracy=source.interval(one.name, "expected_accuracy"),
                 majority=counted(most / known if known else math.nan, "percent"),
                 true=sources.truth.interval(one.name, "accuracy"),
@@ -114,26 +130,32 @@ def _counts(table: LabelTable, one: Attribute) -> tuple[tuple[str, int], ...]:
     return tuple((str(value), int(number)) for value, number in ordered)
 
 
-def _verdict(
-    table: LabelTable, one: Attribute, training: np.ndarray, sources: Sources
-) -> tuple[str, str]:
+def _reason(one: Attribute, verdict: str, sources: Sources, sought: Sequence[str]) -> str:
+    if verdict == LEARNABLE:
+        return ""
+    look = f" Look first at {', '.join(sought[:NAMED])}." if sought else ""
+    if verdict == TOO_FEW and one.values:
+        return (
+            f"None of its values has {LEAST} known labels among the training images, which a test "
+            f"of whether anything tells it needs. Nothing is promised of its filled cells.{look}"
+        )
+    if verdict == TOO_FEW:
+        counts = {
+            what: sources.attributes.figure(one.name, what).value
+            for what in ("positive", "negative")
+        }
+        rarer = min(counts, key=lambda what: counts[what])
+        return (
+            f"{plural(int(counts[rarer]), f'known {rarer}')} among the training images, {LEAST} "
+            "needed to test whether anything tells it. Nothing is promised of its filled cells."
+            f"{look}"
+        )
     if one.values:
-        if sources.categories.text(one.name, "learnable") == "yes":
-            return LEARNABLE, ""
-        return NOT_LEARNABLE, (
+        return (
             "None of its values can be told from chance by the pictures or the other labels: the "
             "filled cells are the most frequent value."
         )
-    if sources.attributes.text(one.name, "learnable") == "yes":
-        return LEARNABLE, ""
-    if few := lacking(table.values[training, one.start]):
-        value, number = few
-        what = "positives" if value else "negatives"
-        return TOO_FEW, (
-            f"{number} known {what} among the training images, {LEAST} needed to test whether it "
-            "can be learned. Its filled cells follow the few labels that there are."
-        )
-    return NOT_LEARNABLE, (
+    return (
         "Neither the pictures nor the other labels tell it significantly better than chance: the "
         "filled cells are a guess at how frequent it is."
     )

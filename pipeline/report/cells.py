@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -64,15 +65,20 @@ def rows_shown(cells: pd.DataFrame, most: int = MOST_ROWS) -> pd.DataFrame:
     return by_doubt(kept.drop(columns="_place"))
 
 
-def pictured(cells: pd.DataFrame) -> pd.DataFrame:
-    """The filled cells of one attribute whose pictures are shown, the least trusted first: the
-    `DOUBTFUL` least trusted and, of the rest, `OTHERS` spread evenly over the order of trust."""
+def pictured(cells: pd.DataFrame, first: Sequence[str] = ()) -> pd.DataFrame:
+    """The filled cells of one attribute whose pictures are shown: at most `DOUBTFUL`, those of the
+    images ``first`` and then the least trusted; and, of the rest, `OTHERS` spread evenly over the
+    order of trust."""
+    place = {image: i for i, image in enumerate(first)}
     ordered = by_doubt(cells)
-    rest = len(ordered) - DOUBTFUL
-    if rest <= OTHERS:
+    ordered = ordered.iloc[
+        np.argsort([place.get(image, len(place)) for image in ordered["image"]], kind="stable")
+    ]
+    rest = ordered.iloc[DOUBTFUL:]
+    if len(rest) <= OTHERS:
         return ordered
-    spread = DOUBTFUL + np.linspace(0, rest - 1, OTHERS).round().astype(int)
-    return ordered.iloc[[*range(DOUBTFUL), *spread]]
+    spread = np.linspace(0, len(rest) - 1, OTHERS).round().astype(int)
+    return pd.concat([ordered.iloc[:DOUBTFUL], by_doubt(rest).iloc[spread]])
 
 
 @dataclass(frozen=True)

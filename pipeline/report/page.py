@@ -22,7 +22,7 @@ def wanted(content: Content) -> dict[str, list[str]]:
     own = dict(iter(content.filled.groupby("attribute", sort=False)))
     for one in content.attributes:
         if one.name in own:
-            groups[one.anchor] = cells.pictured(own[one.name])["image"].tolist()
+            groups[one.anchor] = cells.pictured(own[one.name], one.sought)["image"].tolist()
     return groups
 
 

@@ -9,9 +9,10 @@ from typing import Any
 
 import pandas as pd
 
+from pipeline.data.verdicts import NOT_LEARNABLE, TOO_FEW
 from pipeline.metrics.intervals import wilson_interval
 from pipeline.report import cells
-from pipeline.report.attributes import NOT_LEARNABLE, TOO_FEW, Sources, Summary
+from pipeline.report.attributes import Sources, Summary
 from pipeline.report.cells import LIKELY, SURE
 from pipeline.report.figures import (
     Figure,
@@ -199,7 +200,7 @@ def gallery(
             "right": counted(right, "promise"),
             "trust": trust_of(right, one),
         }
-        for image, value, right in _columns(cells.pictured(filled), *names)
+        for image, value, right in _columns(cells.pictured(filled, one.sought), *names)
         if image in pictures
     ]
 

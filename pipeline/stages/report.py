@@ -34,6 +34,7 @@ def main() -> None:
     logging.basicConfig(level="INFO", format="%(name)s: %(message)s")
     table = read_clean("data/clean/labels.csv")
     filled = read_csv(imputed_arrays.FOLDER / "provenance.csv", TEXTS)
+    review = read_csv("reports/review.csv", (*TEXTS, "reason"))
     sources = Sources(
         counts=_source("data/clean/attributes.csv"),
         attributes=_source("reports/attributes.csv"),
@@ -48,10 +49,10 @@ def main() -> None:
         dropped=read_csv("data/clean/dropped.csv"),
         duplicates=read_csv("data/clean/duplicates.csv", ("image", "conflicting")),
         corrections=len(corrections.read(categorical=p.categorical.columns)),
-        attributes=summaries(table, filled, sources),
+        attributes=summaries(table, filled, review, sources),
         filled=filled,
         held_out=read_csv(imputed_arrays.FOLDER / "held_out.csv"),
-        review=read_csv("reports/review.csv", (*TEXTS, "reason")),
+        review=review,
         sources=sources,
         metrics=json.loads(Path("reports/metrics.json").read_text(encoding="utf-8")),
         made=sections.Made(

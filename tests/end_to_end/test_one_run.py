@@ -112,7 +112,7 @@ def test_the_report_tells_what_the_files_hold(reproduced: Path) -> None:
     assert check_figures(html, reproduced) > 20
     headings = [one.text for one in parse(html).all("h3")]
     assert [one.split()[0] for one in headings] == [*ATTRIBUTES, KIND]
-    assert headings[2] == "always too few labels"
+    assert headings[2] == "always too few labels to tell"
 
 
 def test_three_treatments_of_unknown_cells_are_compared(reproduced: Path) -> None:

@@ -1,7 +1,7 @@
 from __future__ import annotations
 
 import pandas as pd
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from pipeline.report import cells
@@ -26,6 +26,7 @@ def test_trust_counts_every_cell_once() -> None:
     assert abs(found.wrong - (0.5 + 0.1001 + 0.1 + 0.02 + 0.01)) < 1e-9
 
 
+@settings(max_examples=30)
 @given(RIGHT, RIGHT, st.integers(0, 50))
 def test_no_attribute_crowds_out_another(a: list[float], b: list[float], most: int) -> None:
     whole = frame({"a": a, "b": b}, empty=1)
@@ -41,6 +42,7 @@ def test_no_attribute_crowds_out_another(a: list[float], b: list[float], most: i
         assert own == sorted(values)[: len(own)], "the least trusted of each"
 
 
+@settings(max_examples=30)
 @given(RIGHT)
 def test_pictured_cells_begin_with_the_least_trusted_and_end_with_the_most(
     right: list[float],
@@ -68,3 +70,11 @@ def test_whether_probabilities_are_kept() -> None:
     }
     assert found == {"safe": (2, 0.996, 2), "likely": (1, 0.95, 1), "doubtful": (2, 0.5, 0)}
     assert cells.kept(held_out.iloc[:0]) == []
+
+
+def test_pictures_that_are_asked_for_come_first() -> None:
+    right = [0.5 + i / 100 for i in range(40)]
+    shown = cells.pictured(frame({"a": right}), ["030.jpg", "020.jpg", "away.jpg"])
+    assert shown["image"].tolist()[:4] == ["030.jpg", "020.jpg", "000.jpg", "001.jpg"]
+    assert shown["image"].is_unique
+    assert len(shown) == cells.DOUBTFUL + cells.OTHERS

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import subprocess
-from collections.abc import Callable
 from itertools import pairwise
 from pathlib import Path
 
@@ -11,6 +9,7 @@ import pandas as pd
 import pytest
 
 from benchmarks import finished
+from pipeline.errors import PipelineError
 from pipeline.stages import report
 from tests.report.html import check_addresses, check_figures, parse
 
@@ -120,12 +119,30 @@ def test_cells_that_were_left_empty(run_folder: Path) -> None:
     assert next(tree.all("h1")).text.startswith(f"{len(cells) - left} unknown cells")
 
 
-def test_a_missing_file_ends_in_one_line(
-    run_folder: Path, run_module: Callable[..., subprocess.CompletedProcess[str]], tmp_path: Path
-) -> None:
-    (tmp_path / "params.yaml").write_bytes((run_folder / "params.yaml").read_bytes())
-    (tmp_path / "data").symlink_to(run_folder / "data")
-    done = run_module("pipeline.stages.report")
-    assert done.returncode == 2
-    assert done.stderr.startswith("error: reports/attributes.csv: can't be read as a table")
-    assert "Traceback" not in done.stderr
+def test_too_few_labels_name_what_is_needed_and_the_likeliest_images(run_folder: Path) -> None:
+    path = Path("reports/attributes.csv")
+    table = pd.read_csv(path).set_index("attribute")
+    table.loc["coin", ["learnable", "positive"]] = "too few labels", 2
+    table.loc["coin", table.columns.str.startswith("expected_")] = float("nan")
+    table.to_csv(path)
+    cells = pd.read_csv("data/imputed/provenance.csv")
+    sought = cells.loc[cells["attribute"] == "coin"].iloc[[5, 2, 7]].assign(reason="likely")
+    sought.drop(columns="round").to_csv("reports/review.csv", index=False)
+    tree = parse(page())
+    wanted = ", ".join(sought["image"])
+    (said,) = [one.text for one in tree.all("li") if one.text.startswith("Label more of coin.")]
+    assert "2 known positives among the training images, 5 needed" in said
+    assert said.endswith(f"Look first at {wanted}.")
+    (article,) = [one for one in tree.all("article") if "coin" in next(one.all("h3")).text]
+    assert "too few labels" in next(article.all("h3")).text
+    shown = [one.text for one in article.all("span") if one.attributes.get("class") == "file"]
+    assert shown[:3] == sought["image"].tolist()
+
+
+@pytest.mark.parametrize("name", ["reports/review.csv", "reports/test.csv"])
+def test_a_missing_file_is_named_and_leaves_the_earlier_page(run_folder: Path, name: str) -> None:
+    before = page()
+    Path(name).unlink()
+    with pytest.raises(PipelineError, match=f"{name}: can't be read as a table .*run `dvc repro`"):
+        report.main()
+    assert Path("reports/report.html").read_text(encoding="utf-8") == before
