@@ -14,7 +14,7 @@ from typing import IO, Any
 
 import numpy as np
 
-from pipeline import runtime
+from pipeline import progress, runtime
 from pipeline.data import images
 from pipeline.data.loading import ahead, read
 from pipeline.data.verdicts import IN_WORDS, LEARNABLE
@@ -73,7 +73,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
         print(line, file=sys.stderr)
     if others := left_out(options.paths):
         print(f"{others} other files in the folders are no pictures: left out", file=sys.stderr)
-    failed = write(predictions(predictor, files), names, options.out)
+    rows = predictions(predictor, files)
+    if options.out is not None or not sys.stdout.isatty():  # a bar would cut through the rows
+        rows = progress.track(rows, "predict", "picture", len(files))
+    failed = write(rows, names, options.out)
     if failed:
         print(f"{failed} of {len(files)} pictures could not be read", file=sys.stderr)
     return EXIT_SOME_FAILED if failed else 0

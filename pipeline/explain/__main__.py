@@ -20,7 +20,7 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-from pipeline import runtime
+from pipeline import progress, runtime
 from pipeline.data import images
 from pipeline.data.categories import SEPARATOR
 from pipeline.data.loading import read
@@ -53,7 +53,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     if hasattr(sys.stdout, "reconfigure"):
         sys.stdout.reconfigure(errors="backslashreplace")
     failed = 0
-    for file in options.images:
+    for file in progress.track(options.images, "explain", "picture"):
         try:
             picture, content = read(file, predictor.card.image_size)
         except images.ImageError as error:
@@ -223,13 +223,15 @@ def _explain(
     with replace_file(png) as staging:
         figure.draw(shown, segments, panels, f"Why: {_text(Path(file.name))}", staging)
     write_csv(table(found, card.attributes, listed), csv)
-    print(f"{_text(file)}: {len(found.areas)} superpixels, {options.samples} perturbed pictures")
+    progress.say(
+        f"{_text(file)}: {len(found.areas)} superpixels, {options.samples} perturbed pictures"
+    )
     for i in listed:
         p, doubt = found.probabilities[i], figure.verdict(found.r2[i])
         r2 = "undefined" if math.isnan(found.r2[i]) else f"{found.r2[i]:.2f}"
         line = f"  {card.attributes[i]}: probability {p:.3f}, so {said[i]}; R² {r2}"
-        print(f"{line} ({doubt})" if doubt else line)
-    print(f"  written: {_text(png)}, {_text(csv)}")
+        progress.say(f"{line} ({doubt})" if doubt else line)
+    progress.say(f"  written: {_text(png)}, {_text(csv)}")
 
 
 def _text(path: Path) -> str:

@@ -19,6 +19,8 @@ import numpy.typing as npt
 from scipy import ndimage
 from sklearn.linear_model import Ridge
 
+from pipeline import progress
+
 KERNEL_WIDTH = 0.25
 """Of the distance at which a perturbed picture counts 1/e, as the paper's authors have it."""
 PENALTY = 1.0
@@ -156,11 +158,11 @@ def explain(
     if samples < FOLDS:
         raise ValueError(f"samples: got {samples}, expected {FOLDS} or more")
     shown = masks(samples, int(segments.max()) + 1, np.random.default_rng(seed))
-    off = hidden(picture)
+    off, parts = hidden(picture), np.split(shown, range(CHUNK, samples, CHUNK))
     answers = np.concatenate(
         [
             probabilities(np.where(part[:, segments][..., None], picture, off))
-            for part in np.split(shown, range(CHUNK, samples, CHUNK))
+            for part in progress.track(parts, "perturbed pictures", "batch")
         ]
     )
     weights, r2 = fit(shown, answers, nearness(shown))

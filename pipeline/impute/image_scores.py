@@ -150,7 +150,7 @@ def _linear(model: str, inputs: Inputs) -> Scores:
     components, labels, fold = inputs.components, inputs.labels, inputs.fold
     work = 10.0 * np.prod(components.shape) * labels.shape[1]
     tasks = [(model, components, column, fold) for column in labels.T]
-    paths = each(linear_models.path, tasks, work)
+    paths = each(linear_models.path, tasks, work, f"{model}, penalties")
     # A choice among four, made by all labels: what it tells of any one of them is nothing.
     out_of_fold = np.stack([_out_of_fold(path, fold) for path in paths], axis=2)
     chosen, losses = choose_penalties(out_of_fold, labels, fold, scaled=model != ALONE)
@@ -159,7 +159,7 @@ def _linear(model: str, inputs: Inputs) -> Scores:
         (model, components, labels[:, a], fold, penalties[a], paths[a][c])
         for a, c in enumerate(chosen)
     ]
-    logits = np.stack(each(linear_models.refits, best, work), axis=2)
+    logits = np.stack(each(linear_models.refits, best, work, f"{model}, refits"), axis=2)
     return Scores(logits, penalties, losses)
 
 
@@ -234,7 +234,7 @@ def self_trained(
         block = sets[name] if name and rounds else None
         tasks.append((block, labels[:, a], fold, penalty, rounds, confidence, duplicates))
     work = 5.0 * sum(np.prod(task[0].shape) for task in tasks if task[0] is not None)
-    return each(_self_train, tasks, work)
+    return each(_self_train, tasks, work, "self-training")
 
 
 def _self_train(

@@ -17,6 +17,7 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
+from pipeline import progress
 from pipeline.data import splits
 from pipeline.data.categories import Attribute
 from pipeline.data.categories import attributes as attributes_of
@@ -161,10 +162,16 @@ class Imputer:
             If the labels are too few for what is promised of an attribute.
         """
         known = self._with_folds(table)
-        images = self._score_images(table, known)
-        by_labels = self._score_labels(known, images)
-        stacked = self._stack(known, images.candidates, by_labels)
-        return self._audit(known, images, stacked, *self._fill_cells(known, images, stacked))
+        with progress.task("image models"):
+            images = self._score_images(table, known)
+        with progress.task("label models"):
+            by_labels = self._score_labels(known, images)
+        with progress.task("stacking"):
+            stacked = self._stack(known, images.candidates, by_labels)
+        with progress.task("calibration"):
+            filled = self._fill_cells(known, images, stacked)
+        with progress.task("audit"):
+            return self._audit(known, images, stacked, *filled)
 
     def _with_folds(self, table: Table) -> _Known:
         labels, s = np.asarray(table.labels, dtype=np.float32), self.settings

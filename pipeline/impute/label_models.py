@@ -148,7 +148,8 @@ class ClassModels:
             self._prior[refit] = logit(prevalence)
             evidence = self._evidence(inputs, refit, inputs.labels)[rows]
             tasks.append((evidence, prevalence, classes, (*inputs.seed, classes, refit)))
-        self._models = each(latent_classes.fit, tasks, 50.0 * inputs.labels.size * classes)
+        work = 50.0 * inputs.labels.size * classes
+        self._models = each(latent_classes.fit, tasks, work, f"{classes} latent classes")
         self._context_of_all = self._models[folds].context(
             self._evidence(inputs, folds, inputs.labels)
         )
@@ -199,7 +200,7 @@ def score(inputs: Inputs, categories: Sequence[Attribute] = ()) -> dict[str, Log
     models = {name: make(inputs) for name, make in LABEL_MODELS.items()}
     columns = range(inputs.labels.shape[1])
     tasks = [(inputs, models, a, categories) for a in columns]
-    found = each(_of_target, tasks, WORK * inputs.labels.size)
+    found = each(_of_target, tasks, WORK * inputs.labels.size, "attribute by attribute")
     return {name: np.stack([scores[name] for scores in found], axis=1) for name in models}
 
 

@@ -11,12 +11,19 @@ from joblib import Parallel, delayed
 from sklearn.exceptions import ConvergenceWarning
 from threadpoolctl import threadpool_limits
 
+from pipeline import progress
+
 T = TypeVar("T")
 SMALL = 5e6
 """Below this many numbers to work through, starting processes costs more than they save."""
 
 
-def each(function: Callable[..., T], arguments: Iterable[tuple[Any, ...]], work: float) -> list[T]:
+def each(
+    function: Callable[..., T],
+    arguments: Iterable[tuple[Any, ...]],
+    work: float,
+    name: str = "models",
+) -> list[T]:
     """``function(*a)`` for each of ``arguments``, in order.
 
     The matrices are small: linear algebra on several threads is slower here than on one, so that
@@ -25,14 +32,15 @@ def each(function: Callable[..., T], arguments: Iterable[tuple[Any, ...]], work:
     Parameters
     ----------
     work : roughly how many numbers all calls together read.
+    name : of what is computed, see `pipeline.progress`.
     """
     calls = list(arguments)
     processors = min(len(os.sched_getaffinity(0)), len(calls))
     if work < SMALL or processors < 2:
-        return [_alone(function, one) for one in calls]
-    with Parallel(n_jobs=processors, backend="loky") as pool:
-        results: list[T] = pool(delayed(_alone)(function, one) for one in calls)
-    return results
+        return [_alone(function, one) for one in progress.track(calls, name, "attribute")]
+    with Parallel(n_jobs=processors, backend="loky", return_as="generator") as pool:
+        results = pool(delayed(_alone)(function, one) for one in calls)
+        return list(progress.track(results, name, "attribute", len(calls)))
 
 
 def _alone(function: Callable[..., T], arguments: tuple[Any, ...]) -> T:

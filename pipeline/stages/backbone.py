@@ -6,7 +6,7 @@ import hashlib
 import logging
 from pathlib import Path
 
-from pipeline import params, runtime
+from pipeline import params, progress, runtime
 from pipeline.demo import paths
 from pipeline.errors import PipelineError, run
 from pipeline.features import backbones, weights
@@ -16,6 +16,7 @@ OUTPUT = "models/backbone"
 log = logging.getLogger("backbone")
 
 
+@progress.task("backbone")
 def main() -> None:
     p = params.load()
     logging.basicConfig(level="INFO", format="%(name)s: %(message)s")

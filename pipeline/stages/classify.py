@@ -4,13 +4,11 @@ from __future__ import annotations
 
 import logging
 import re
-import sys
 
 import numpy as np
 import pandas as pd
-from tqdm import tqdm
 
-from pipeline import npy, params, runtime
+from pipeline import npy, params, progress, runtime
 from pipeline.data import splits
 from pipeline.data.clean_table import read_clean, read_hashes
 from pipeline.data.labels import LabelTable
@@ -24,6 +22,7 @@ from pipeline.training import attribute_heads, heads
 log = logging.getLogger("classify")
 
 
+@progress.task("classify")
 def main() -> None:
     p = params.load()
     logging.basicConfig(level="INFO", format="%(name)s: %(message)s")
@@ -47,10 +46,7 @@ def main() -> None:
     logits = np.empty((len(table.attributes), p.impute.folds, len(fold)), dtype=np.float32)
     places: dict[str, str] = {}
     with replace_directory(splits.FOLDS) as folder:
-        progress = tqdm(
-            table.attributes, desc="classify", unit="attribute", disable=not sys.stderr.isatty()
-        )
-        for number, attribute in enumerate(progress):
+        for number, attribute in enumerate(progress.track(table.attributes, "heads", "attribute")):
             fitted = ensemble.fit(attribute)
             logits[number] = fitted.logits
             slug = re.sub(r"[^A-Za-z0-9_-]+", "_", attribute)[:40]

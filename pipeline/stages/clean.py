@@ -5,7 +5,6 @@ from __future__ import annotations
 import hashlib
 import logging
 import os
-import sys
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -13,9 +12,8 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-from tqdm import tqdm
 
-from pipeline import params
+from pipeline import params, progress
 from pipeline.data import cleaning, corrections, read_table
 from pipeline.data.clean_table import write_clean
 from pipeline.data.cleaning import Cleaned, Unusable
@@ -34,6 +32,7 @@ CHUNK = 256  # images handed to the threads at once
 log = logging.getLogger("clean")
 
 
+@progress.task("clean")
 def main() -> None:
     p = params.load()
     logging.basicConfig(level="INFO", format="%(name)s: %(message)s")
@@ -56,13 +55,7 @@ def main() -> None:
     resolved = _resolved(names)
     _check_any_found(p.data.labels, names, table.images)
     results = list(
-        tqdm(
-            _examine_all(names, table.images),
-            total=len(table.images),
-            unit="image",
-            desc="clean",
-            disable=not sys.stderr.isatty(),
-        )
+        progress.track(_examine_all(names, table.images), "pictures", "image", len(table.images))
     )
     cleaned = cleaning.clean(
         *(table, results, p.split.test, p.split.val, p.seed),

@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 import logging
-import sys
 
 import numpy as np
 import numpy.typing as npt
 import pandas as pd
-from tqdm import tqdm
 
-from pipeline import params
+from pipeline import params, progress
 from pipeline.demo import generate, paths
 from pipeline.errors import run
 from pipeline.files import replace_directory, write_csv
@@ -18,14 +16,13 @@ from pipeline.files import replace_directory, write_csv
 log = logging.getLogger("demo")
 
 
+@progress.task("demo")
 def main() -> None:
     p = params.load()
     logging.basicConfig(level="INFO", format="%(name)s: %(message)s")
     table = generate.generate(p.demo.rows, p.seed)
     with replace_directory(paths.IMAGES) as folder:
-        for i, name in enumerate(
-            tqdm(table.images, unit="image", desc="demo", disable=not sys.stderr.isatty())
-        ):
+        for i, name in enumerate(progress.track(table.images, "pictures", "image")):
             if name not in table.missing:
                 image = generate.picture(table.truth[i].tolist(), p.seed, i)
                 (folder / name).write_bytes(generate.jpeg(image))

@@ -9,7 +9,6 @@ from __future__ import annotations
 import hashlib
 import json
 import logging
-import sys
 import time
 from collections.abc import Sequence
 from functools import partial
@@ -20,9 +19,8 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-from tqdm import tqdm
 
-from pipeline import params, runtime
+from pipeline import params, progress, runtime
 from pipeline.data import augment, images, loading
 from pipeline.data.loading import Request
 from pipeline.errors import run
@@ -38,6 +36,7 @@ NETWORK = "network"
 log = logging.getLogger("embed")
 
 
+@progress.task("embed")
 def main() -> None:
     p = params.load()
     logging.basicConfig(level="INFO", format="%(name)s: %(message)s")
@@ -107,7 +106,7 @@ def _compute(
 ) -> None:
     images_folder = Path(p.data.images)
     due = sum(len(one.keys) for one in work)
-    with tqdm(total=due, unit="image", desc="embed", disable=not sys.stderr.isatty()) as bar:
+    with progress.task("pictures", due, "pass") as advance:
         if p.compute.engine == "ray":
             job = ray_engine.Job(
                 backbone=name,
@@ -120,7 +119,7 @@ def _compute(
                 device=runtime.device(),
                 cache=folder.absolute(),
             )
-            ray_engine.compute(job, work, bar.update, p.compute.address)
+            ray_engine.compute(job, work, advance, p.compute.address)
             return
         encoder: extract.Network
         if precision == int8.PRECISION:
@@ -130,7 +129,7 @@ def _compute(
             encoder = extract.Encoder(model, p.image_size)
         load = loading.loader(images_folder, p.image_size, p.seed)
         write = partial(cache.put, folder)
-        extract.compute(encoder, work, load, write, bar.update, p.features.grid)
+        extract.compute(encoder, work, load, write, advance, p.features.grid)
 
 
 def _quantized(p: params.Params, name: str, sample: pd.DataFrame, folder: Path) -> None:

@@ -11,7 +11,7 @@ from typing import Any, cast
 import numpy as np
 import pandas as pd
 
-from pipeline import params, runtime
+from pipeline import params, progress, runtime
 from pipeline.data import categories, imputed_arrays
 from pipeline.data.clean_table import read_clean, read_hashes
 from pipeline.data.labels import LabelTable
@@ -39,6 +39,7 @@ FINE_TUNED = "fine_tuned"
 log = logging.getLogger("evaluate")
 
 
+@progress.task("evaluate")
 def main() -> None:
     p = params.load()
     logging.basicConfig(level="INFO", format="%(name)s: %(message)s")

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import numpy as np
 
-from pipeline import params, runtime
+from pipeline import params, progress, runtime
 from pipeline.data import categories, imputed_arrays
 from pipeline.data.clean_table import read_clean, read_hashes
 from pipeline.data.labels import LabelTable
@@ -28,12 +28,14 @@ BACKBONE = Path("models/backbone")
 log = logging.getLogger("fine_tune")
 
 
+@progress.task("fine_tune")
 def main() -> None:
     p = params.load()
     logging.basicConfig(level="INFO", format="%(name)s: %(message)s")
     if not p.fine_tune.epochs:
         with replace_directory(saved_model.FINE_TUNED) as folder:
             write_json({"epochs": 0}, folder / "fine_tune.json")
+        log.info("off")
         return
     runtime.prepare(p.seed, to_train=True)
     clean = read_clean(CLEAN / "labels.csv")

@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 from scipy.special import expit
 
-from pipeline import params
+from pipeline import params, progress
 from pipeline.data import categories, imputed_arrays, splits, verdicts
 from pipeline.data.categories import Attribute
 from pipeline.data.clean_table import read_clean, read_hashes, write_clean
@@ -29,6 +29,7 @@ SHOWN = 3
 """Images that are named where an attribute has too few labels."""
 
 
+@progress.task("impute")
 def main() -> None:
     p = params.load()
     logging.basicConfig(level="INFO", format="%(name)s: %(message)s")

@@ -9,7 +9,7 @@ from collections import Counter
 from pathlib import Path
 from typing import Any
 
-from pipeline import params
+from pipeline import params, progress
 from pipeline.data import corrections, imputed_arrays
 from pipeline.data.clean_table import read_clean
 from pipeline.data.labels import SPLITS
@@ -29,6 +29,7 @@ PACKAGES = ("dvc", "keras", "numpy", "pandas", "pillow", "scikit-learn", "scipy"
 log = logging.getLogger("report")
 
 
+@progress.task("report")
 def main() -> None:
     p = params.load()
     logging.basicConfig(level="INFO", format="%(name)s: %(message)s")

@@ -14,7 +14,7 @@ import numpy.typing as npt
 import pandas as pd
 from threadpoolctl import threadpool_limits
 
-from pipeline import params, runtime
+from pipeline import params, progress, runtime
 from pipeline.data import categories, imputed_arrays, splits
 from pipeline.data.clean_table import read_clean
 from pipeline.data.imputed_arrays import ImputedArrays
@@ -74,6 +74,7 @@ class Trained:
     fit: Fit
 
 
+@progress.task("train")
 def main() -> None:
     p = params.load()
     logging.basicConfig(level="INFO", format="%(name)s: %(message)s")

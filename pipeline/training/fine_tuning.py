@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from pipeline import progress
 from pipeline.data.loading import Pictures
 from pipeline.features import weights as backbone_weights
 from pipeline.training import fitting, heads, network
@@ -143,7 +144,9 @@ class BranchOnPictures:
         chosen = np.take(self._order.permutation(n), np.arange(-(-n // size) * size), mode="wrap")
         view = epoch if self._views else 0
         done = []
-        for number, batch in enumerate(self._pictures.batches(task.rows[chosen], size, view)):
+        batches = self._pictures.batches(task.rows[chosen], size, view)
+        told = progress.track(batches, f"epoch {epoch + 1}", "step", len(chosen) // size)
+        for number, batch in enumerate(told):
             at = chosen[number * size : (number + 1) * size]
             y = task.targets[at]
             weights = np.ones_like(y) if task.weights is None else task.weights[at]

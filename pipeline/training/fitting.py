@@ -17,6 +17,7 @@ from typing import Protocol
 import numpy as np
 import pandas as pd
 
+from pipeline import progress
 from pipeline.data import categories
 from pipeline.data.categories import Attribute
 from pipeline.errors import PipelineError
@@ -318,7 +319,7 @@ def fit(
         if not len(task.rows):
             stop.begin(NOTHING_TO_FIT)
     running = [i for i, task in enumerate(tasks) if len(task.rows)]
-    for epoch in range(settings.epochs):
+    for epoch in progress.track(range(settings.epochs), "epochs", "epoch"):
         running = [i for i in running if not stops[i].ended(epoch)]
         if not running:
             break

@@ -13,7 +13,7 @@ import sys
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
-from pipeline import params, runtime
+from pipeline import params, progress, runtime
 from pipeline.errors import EXIT_INTERRUPTED, PipelineError, require_extra, run
 from pipeline.files import replace_file, write_csv
 from pipeline.training.fitting import FitSettings
@@ -47,7 +47,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     results: list[Result] = []
     interrupted = False
     try:
-        for result in search(train, options.trials, blocks, p.image_size, seed):
+        trials = search(train, options.trials, blocks, p.image_size, seed)
+        for result in progress.track(trials, "tune", "trial", options.trials):
             results.append(result)
             # After each trial, so that nothing that ends the search takes the others along.
             write_csv(search_space.table(results), options.out)
