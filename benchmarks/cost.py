@@ -44,7 +44,7 @@ def project(folder: Path, images: int, attributes: int, seed: int = 0) -> None:
         names, [f"attribute_{a:02d}" for a in range(attributes)], values, split
     )
     write_clean(table, folder / "data/clean/labels.csv")
-    index = pd.DataFrame({"image": names, "sha256": names})
+    index = pd.DataFrame({"image": names, "sha256": names, "group": range(images)})
     write_csv(index, folder / "data/clean/images.csv")
     weights = rng.normal(size=(SIGNALS, int(np.prod(MAP)))).astype(np.float32)
     with FeatureWriter(folder / "data/features", images, 1, MAP) as writer:

@@ -8,7 +8,8 @@ import numpy as np
 import pandas as pd
 
 from pipeline.data.labels import CELLS, LabelTable
-from pipeline.data.read_table import read_rows, read_table
+from pipeline.data.read_table import read_table
+from pipeline.data.table_files import read_rows
 from pipeline.errors import fail
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import difflib
 import errno
+import heapq
 import importlib.util
 import os
 import re
@@ -18,6 +19,10 @@ import pipeline
 EXIT_BAD_INPUT = 2
 EXIT_INTERRUPTED = 130
 EXIT_BROKEN_PIPE = 141
+LONGEST = 200
+"""Characters of a list of names in a message."""
+COMPARED = 200
+"""Names that a mistyped one is compared with character by character."""
 
 
 class PipelineError(Exception):
@@ -38,10 +43,27 @@ def one_line(error: BaseException) -> str:
     return " ".join(str(error).split())
 
 
+def listed(names: Iterable[str], most: int = 20) -> str:
+    """Names in quotes, joined by commas; of more than ``most`` the number of the others."""
+    quoted = [repr(name if len(name) <= 60 else f"{name[:57]}...") for name in names]
+    more = f" and {len(quoted) - most} more" if len(quoted) > most else ""
+    shown, length = quoted[:most], LONGEST
+    while len(shown) > 1 and len(", ".join(shown)) > length:
+        shown.pop()
+        more = f" and {len(quoted) - len(shown)} more"
+    return ", ".join(shown) + more
+
+
 def did_you_mean(name: str, known: Iterable[str], end: str = "") -> str:
     """A question after the one of ``known`` that is most like a mistyped ``name``, then ``end``;
     nothing at all where none is alike."""
-    close = difflib.get_close_matches(name, list(known), n=1)
+    candidates = list(known)
+    if len(candidates) > COMPARED:  # difflib takes seconds for as many as a table has images
+        pairs = {name[i : i + 2] for i in range(len(name) - 1)}
+        candidates = heapq.nlargest(
+            COMPARED, candidates, key=lambda one: sum(pair in one for pair in pairs) - len(one) / 99
+        )
+    close = difflib.get_close_matches(name, candidates, n=1)
     return f"did you mean {close[0]!r}?{end}" if close else ""
 
 

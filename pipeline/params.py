@@ -7,7 +7,15 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any, Literal, get_args
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, Strict, ValidationError
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    Strict,
+    ValidationError,
+)
 from ruamel.yaml import YAML
 
 from pipeline.errors import PipelineError, fail, one_line
@@ -66,9 +74,36 @@ class _Section(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
 
 
+def _codec(name: str | None) -> str | None:
+    if name is not None:
+        try:
+            "a".encode(name)
+        except (LookupError, ValueError):  # rot13 and the like are no encodings of texts
+            raise ValueError("unknown encoding") from None
+    return name
+
+
+def _column() -> Any:
+    return Field(description="null or the name of a column")
+
+
+Columns = Annotated[
+    tuple[Text, ...],
+    Strict(False),
+    BeforeValidator(_none),
+    Field(description="null (none) or a list of column names"),
+]
+
+
 class Data(_Section):
     labels: Text = _text()
     images: Text = _text()
+    image_column: Text | None = _column()
+    blank: Literal["unknown", "negative"]
+    minus_one: Literal["error", "negative", "unknown"]
+    encoding: Annotated[Text | None, AfterValidator(_codec)] = Field(
+        description="null (UTF-8) or an encoding of texts that Python knows, as latin-1"
+    )
 
 
 class Demo(_Section):
@@ -79,6 +114,8 @@ class Split(_Section):
     test: float = _number(0, 0.9, above=True)
     val: float = _number(0, 0.9, above=True)
     fold: int | None = _whole(0, 1_000, "null or ")
+    column: Text | None = _column()
+    group_column: Text | None = _column()
 
 
 class Backbone(_Section):
@@ -88,12 +125,7 @@ class Backbone(_Section):
 
 
 class Categorical(_Section):
-    columns: Annotated[
-        tuple[Text, ...],
-        Strict(False),
-        BeforeValidator(_none),
-        Field(description="null (none) or a list of column names"),
-    ]
+    columns: Columns
     min_count: int = _whole(1, 1_000_000)
 
 
@@ -138,8 +170,9 @@ class Params(_Section):
     seed: int = _whole(0, 2**31 - 1)
     data: Data
     attributes: Names | None = Field(
-        description="null (every column but the first) or a list of column names"
+        description="null (every column but the image column) or a list of column names"
     )
+    exclude: Columns
     categorical: Categorical
     image_size: Annotated[
         tuple[Side, Side],
@@ -255,6 +288,11 @@ def _check_together(p: Params, path: str | Path) -> None:
         raise PipelineError(
             f"{path}: impute.threshold: got {threshold}, but one threshold can't be chosen for two "
             "scores; expected recall or precision"
+        )
+    if p.split.column is not None and p.split.fold is not None:
+        raise PipelineError(
+            f"{path}: split.fold: got {p.split.fold} with split.column {p.split.column!r}, which "
+            "says the test images; expected null, or split.column null"
         )
     if p.categorical.columns and p.loss not in get_args(CategoricalLoss):
         raise PipelineError(

@@ -42,6 +42,13 @@ def test_the_projects_own_file_is_valid(root: Path) -> None:
         ("attributes", [], "attributes: got [], expected null"),
         ("attributes", "a", "attributes: got 'a'"),
         ("data.labels", "", "data.labels: got '', expected a text"),
+        ("data.image_column", 3, "data.image_column: got 3, expected null or the name of a column"),
+        ("data.blank", "no", "data.blank: got 'no', expected one of unknown, negative"),
+        ("data.minus_one", 0, "data.minus_one: got 0, expected one of error, negative, unknown"),
+        ("data.encoding", "utf-9", "data.encoding: got 'utf-9', expected null (UTF-8) or an enc"),
+        ("data.encoding", "base64", "data.encoding: got 'base64', expected null (UTF-8) or an enc"),
+        ("exclude", "a", "exclude: got 'a', expected null (none) or a list of column names"),
+        ("split.column", "", "split.column: got '', expected null or the name of a column"),
         ("backbone.precision", "half", "backbone.precision: got 'half'"),
         ("features.views", 0, "features.views: got 0"),
         ("impute.folds", 1, "impute.folds: got 1, expected a whole number from 2 to 20"),
@@ -157,6 +164,10 @@ COLOUR = {"categorical.columns": ["colour", "shape"]}
         (
             {"split.fold": 0, "split.test": 0.8},
             ["split.fold: got 0 with", "makes 1 fold;", "null or split.test up to"],
+        ),
+        (
+            {"split.fold": 0, "split.column": "part"},
+            ["split.fold: got 0 with split.column 'part'", "expected null, or split.column null"],
         ),
         ({"split.fold": 5}, ["split.fold: got 5 with split.test 0.2", "number from 0 to 4"]),
         (

@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from pipeline.data import corrections
-from pipeline.data.read_table import read_rows
+from pipeline.data.table_files import read_rows
 from pipeline.errors import PipelineError, did_you_mean
 from pipeline.files import replace_file
 

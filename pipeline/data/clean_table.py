@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
+import numpy.typing as npt
 import pandas as pd
 
 from pipeline.data.labels import SPLITS, LabelTable, binary_cells, written
@@ -15,7 +16,7 @@ from pipeline.files import write_csv
 RESERVED = ("image", "split")
 """Columns of its own, before the attributes."""
 HASHES = "images.csv"
-"""Beside it: the hash of each image's bytes."""
+"""Beside it: the hash of each image's bytes, and its group."""
 VALUES = "values.csv"
 """Beside it: which values of categorical attributes have a column."""
 
@@ -47,6 +48,14 @@ def read_hashes(folder: str | Path, images: Sequence[str]) -> list[str]:
     frame = pd.read_csv(Path(folder) / HASHES, dtype=str, keep_default_na=False)
     sha256 = dict(zip(frame["image"], frame["sha256"], strict=True))
     return [sha256[image] for image in images]
+
+
+def read_groups(folder: str | Path, images: Sequence[str]) -> npt.NDArray[np.int64]:
+    """int64 [N], the same number for ``images`` that belong in one split and fold: byte-identical
+    ones, and those of one group of the user's; from ``images.csv`` as `read_hashes`."""
+    frame = pd.read_csv(Path(folder) / HASHES, dtype={"image": str}, keep_default_na=False)
+    group = dict(zip(frame["image"], frame["group"], strict=True))
+    return np.array([group[image] for image in images], dtype=np.int64)
 
 
 def write_clean(table: LabelTable, path: str | Path) -> None:

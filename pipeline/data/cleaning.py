@@ -9,8 +9,8 @@ import numpy as np
 import pandas as pd
 
 from pipeline.data.labels import SPLITS, LabelTable
-from pipeline.data.splits import Indices, duplicate_groups, iterative_split
-from pipeline.errors import PipelineError
+from pipeline.data.splits import Indices, duplicate_groups, iterative_split, linked_groups
+from pipeline.errors import PipelineError, listed
 
 MIN_IMAGES = 10
 
@@ -27,7 +27,8 @@ class Unusable:
 class Cleaned:
     """The usable rows, sorted by image name, and the account of all others.
 
-    ``table`` has the split; ``images`` one row per image: image, sha256; ``dropped`` one per image
+    ``table`` has the split; ``images`` one row per image: image, sha256, group (equal numbers stay
+    in one split and fold); ``dropped`` one per image
     left out: image, reason, detail; ``duplicates`` one per image whose file another image repeats
     byte by byte: group, image, sha256, conflicting (attributes that the group's known labels
     disagree about, joined by "; "); ``attributes`` one per attribute: rows, known, positive,
@@ -51,7 +52,9 @@ def clean(
     fold: int | None = None,
     source: str = "the label table",
 ) -> Cleaned:
-    """Keep the usable rows, find duplicates and split.
+    """Keep the usable rows, find duplicates and split, or keep the split that the table has.
+
+    Where the table has one without images for validation, these are drawn among those for training.
 
     Parameters
     ----------
@@ -71,7 +74,7 @@ def clean(
     ------
     PipelineError
         If fewer than `MIN_IMAGES` images are usable, if no label of an attribute is known for
-        them, or if a split would have no image.
+        them, if a split would have no image, or if a group of the table is in two of its splits.
     """
     order = sorted(range(len(table.images)), key=table.images.__getitem__)
     drops, kept, hashes = [], [], []
@@ -95,16 +98,20 @@ def clean(
         )
     if empty := without_labels(usable):
         raise PipelineError(
-            f"{source}: no label of {', '.join(empty)} is known among the {len(kept)} usable "
+            f"{source}: no label of {listed(empty)} is known among the {len(kept)} usable "
             "images, so there is nothing to learn or to fill it from; label some images with 1 "
             "and 0, or leave it out with the param attributes"
         )
-    groups = duplicate_groups(hashes)
-    subset = _subsets(usable.values, groups, test, val, fold, np.random.default_rng(seed))
-    _check_sizes(subset, groups, test, val)
+    groups = linked_groups(hashes, usable.group)
+    rng = np.random.default_rng(seed)
+    if usable.split is None:
+        subset = _subsets(usable.values, groups, test, val, fold, rng)
+        _check_sizes(subset, groups, test, val)
+    else:
+        subset = _given(usable, groups, val, rng, source)
     return Cleaned(
         table=replace(usable, split=[SPLITS[number] for number in subset]),
-        images=pd.DataFrame({"image": usable.images, "sha256": hashes}),
+        images=pd.DataFrame({"image": usable.images, "sha256": hashes, "group": groups}),
         dropped=pd.DataFrame(drops, columns=["image", "reason", "detail"]),
         duplicates=find_duplicates(usable, hashes),
         attributes=count_labels(usable, subset),
@@ -121,7 +128,7 @@ def with_labels(cleaned: Cleaned, table: LabelTable) -> Cleaned:
     """
     if empty := without_labels(table):
         raise PipelineError(
-            f"data/corrections.csv: it leaves no known label of {', '.join(empty)}; remove the "
+            f"data/corrections.csv: it leaves no known label of {listed(empty)}; remove the "
             "rows that make its last labels unknown, or leave it out with the param attributes"
         )
     subset = np.array([SPLITS.index(split) for split in table.split or []], dtype=np.int64)
@@ -188,12 +195,44 @@ def class_counts(attributes: pd.DataFrame) -> pd.DataFrame:
     return long.sort_index(kind="stable").reset_index(drop=True)
 
 
-def one_class(attributes: pd.DataFrame) -> list[str]:
-    """Attributes whose known labels are all alike: nothing to learn a difference from."""
+def one_class(attributes: pd.DataFrame) -> dict[str, int]:
+    """Attributes whose known labels are all alike, and that label: nothing to learn a difference
+    from."""
     alike = (attributes["known"] > 0) & (
         (attributes["positive"] == 0) | (attributes["negative"] == 0)
     )
-    return attributes.loc[alike, "attribute"].tolist()
+    found = attributes[alike]
+    return dict(zip(found["attribute"], (found["positive"] > 0).astype(int), strict=True))
+
+
+def about_one_class(attributes: pd.DataFrame, source: str) -> list[str]:
+    """A line for each label that is the only one of some attributes.
+
+    Parameters
+    ----------
+    attributes : counts, see `count_labels`; source : the table's name, for messages.
+
+    Raises
+    ------
+    PipelineError
+        If all attributes are such: there is nothing to learn at all.
+    """
+    alike = one_class(attributes)
+    told = []
+    for value, absent in ((1, "absent"), (0, "present")):
+        names = [name for name, only in alike.items() if only == value]
+        if not names:
+            continue
+        advice = f"write {1 - value} where it is {absent}"
+        if value and attributes.set_index("attribute").loc[names, "unknown"].any():
+            advice += ", or set data.blank in params.yaml to negative if empty cells mean that"
+        told.append(
+            f"{listed(names, 5)}: only {value}s are known, an empty cell is unknown, and nothing "
+            f"tells the classes apart; {advice}"
+        )
+    if told and len(alike) == len(attributes):
+        raise PipelineError(f"{source}: every attribute has one class only: {told[0]}")
+    return told
 
 
 def without_labels(table: LabelTable) -> list[str]:
@@ -219,6 +258,33 @@ def _subsets(
     subset = np.full(len(values), SPLITS.index("test"), dtype=np.int64)
     share = val / (1 - test)
     subset[~tested] = iterative_split(values[~tested], groups[~tested], [1 - share, share], rng)
+    return subset
+
+
+def _given(
+    table: LabelTable, groups: Indices, val: float, rng: np.random.Generator, source: str
+) -> Indices:
+    """int64 [N]: the index in SPLITS of each row, as the table's own split has it."""
+    subset = np.array([SPLITS.index(split) for split in table.split or []], dtype=np.int64)
+    if table.group is not None:
+        splits = pd.Series(table.split).groupby(np.array(table.group, dtype=object)).unique()
+        for group, found in splits.items():
+            if group and len(found) > 1:
+                raise PipelineError(
+                    f"{source}: group {group!r} is in {' and '.join(sorted(found))}, expected one "
+                    "split for each group; correct the columns that split.column and "
+                    "split.group_column in params.yaml name"
+                )
+    training = subset == SPLITS.index("train")
+    if "val" not in (table.split or []) and training.any():
+        inner = iterative_split(table.values[training], groups[training], [1 - val, val], rng)
+        subset[training] = inner
+    for number, split in enumerate(SPLITS):
+        if not (subset == number).any():
+            raise PipelineError(
+                f"{source}: no usable image for {split} by the column that split.column in "
+                "params.yaml names, expected at least one; add some, or set it to null"
+            )
     return subset
 
 

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 from pipeline.data.labels import ALLOWED, CELLS, UNKNOWN, LabelTable, written
-from pipeline.data.read_table import read_rows
+from pipeline.data.table_files import read_rows
 from pipeline.errors import did_you_mean, fail
 
 PATH = Path("data/corrections.csv")
@@ -30,11 +30,12 @@ def read(
     path: str | Path = PATH,
     categorical: Collection[str] = (),
     image_of: Callable[[str], str] = lambda name: name,
+    meaning: Mapping[str, float] = CELLS,
 ) -> list[Correction]:
     """The corrections of a file with the columns image, attribute, value; further ones are ignored,
     so that lines of reports/review.csv can be pasted. ``categorical`` names the attributes whose
-    values may be any text, ``image_of`` gives the image that a name stands for. A file that is
-    empty or not there has none.
+    values may be any text, ``image_of`` gives the image that a name stands for, ``meaning`` the
+    number of a binary cell's text. A file that is empty or not there has none.
 
     Raises
     ------
@@ -62,7 +63,7 @@ def read(
             )
         image, attribute, text = (cells[place] for place in places)
         image = image_of(image)
-        value: float | str | None = CELLS.get(text.strip().lower())
+        value: float | str | None = meaning.get(text.strip().lower())
         if attribute in categorical:
             value = "" if text.strip().lower() in UNKNOWN else text.strip()
         if value is None:

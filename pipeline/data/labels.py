@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections import Counter
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
@@ -11,7 +12,7 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-from pipeline.data import categories
+from pipeline.data import advice, categories
 from pipeline.data.categories import Attribute, Texts
 from pipeline.errors import fail
 
@@ -28,6 +29,8 @@ CELLS = (
     | dict.fromkeys(UNKNOWN, float("nan"))
 )
 """The number of a binary cell's text, in lower case."""
+MINUS_ONE = ("-1", "-1.0", "-1,0")
+"""What stands for -1, which means no in CelebA and PASCAL VOC, and uncertain in CheXpert."""
 ALLOWED = "1, 0 or unknown (empty, NA, NaN or ?), or True, False, yes or no"
 
 
@@ -38,7 +41,10 @@ class LabelTable:
     images : N names.
     cells : of each attribute, in the user's order, its column [N]: float32 of 1, 0 and NaN
         (unknown); of a categorical one object of its values as text, empty where unknown.
-    split : train, val or test of each image, once the table is clean.
+    split : train, val or test of each image, once the table is clean or where it says so itself.
+    group : a text for each image, equal where two belong together and may not be in two splits,
+        empty where an image belongs to none; None where the table has no such column.
+    notes : what was taken for what, where a person may want to know, one line each.
     merged : how many rows repeated an image and went into its first one.
     vocabulary : of each categorical attribute the values that get a column of their own among
         ``values``, the most frequent first; one that too few images have gets none.
@@ -52,6 +58,8 @@ class LabelTable:
     split: list[str] | None = None
     merged: int = 0
     vocabulary: dict[str, tuple[str, ...]] = field(default_factory=dict)
+    group: list[str] | None = None
+    notes: tuple[str, ...] = ()
 
     @classmethod
     def binary(
@@ -109,6 +117,7 @@ class LabelTable:
             images=[self.images[row] for row in kept],
             cells={name: own[kept] for name, own in self.cells.items()},
             split=None if self.split is None else [self.split[row] for row in kept],
+            group=None if self.group is None else [self.group[row] for row in kept],
         )
 
     def filled(self, values: np.ndarray) -> LabelTable:
@@ -139,14 +148,25 @@ def written(cells: np.ndarray) -> Texts:
     return np.where(np.isnan(cells), "", np.where(cells == 1, "1", "0")).astype(object)
 
 
+def meanings(minus_one: str = "error") -> dict[str, float]:
+    """`CELLS`, with `MINUS_ONE` if it means ``negative`` or ``unknown`` and is no ``error``."""
+    number = {"error": None, "negative": 0.0, "unknown": float("nan")}[minus_one]
+    return CELLS if number is None else CELLS | dict.fromkeys(MINUS_ONE, number)
+
+
 def binary_cells(
-    path: str | Path, grid: npt.NDArray[np.object_], lines: npt.NDArray[np.int_], names: list[str]
+    path: str | Path,
+    grid: npt.NDArray[np.object_],
+    lines: npt.NDArray[np.int_],
+    names: list[str],
+    cells: Mapping[str, float] = CELLS,
 ) -> npt.NDArray[np.float32]:
     """Cells of binary columns as float32 [N, columns] of 1, 0 and NaN.
 
     Parameters
     ----------
-    grid : texts [N, columns]; lines : [N] of the file, for the message.
+    grid : texts [N, columns]; lines : [N] of the file, for the message; cells : the number of each
+        text, in lower case.
 
     Raises
     ------
@@ -155,21 +175,27 @@ def binary_cells(
     """
     values = np.empty(grid.shape, dtype=np.float32)
     wrong: list[tuple[int, int]] = []
+    count = 0
     for column in range(len(names)):
         codes, found = pd.factorize(grid[:, column])
-        known = [CELLS.get(text.strip().lower()) for text in found]
+        known = [cells.get(text.strip().lower()) for text in found]
         if None in known:
             bad = np.isin(codes, [code for code, value in enumerate(known) if value is None])
-            wrong.extend((int(row), column) for row in np.flatnonzero(bad))
+            wrong.append((int(np.argmax(bad)), column))
+            count += int(bad.sum())
             continue
         values[:, column] = np.array(known, dtype=np.float32)[codes]
     if wrong:
         row, column = min(wrong)
-        more = f" ({len(wrong) - 1} more such cells follow)" if len(wrong) > 1 else ""
+        odd = {
+            text: n
+            for text, n in Counter(grid[:, column].tolist()).items()
+            if text.strip().lower() not in cells
+        }
+        more = f" ({count - 1} more such cells follow)" if count > 1 else ""
         fail(
             path,
             f"row {lines[row]}, column {names[column]!r}: got {grid[row, column][:60]!r}, expected "
-            f"{ALLOWED}{more}; correct it, or choose the columns with attributes in params.yaml; a "
-            "column of one of several values goes into categorical.columns",
+            f"{ALLOWED}{more}; {advice.on_odd_cells(odd, len(grid), MINUS_ONE)}",
         )
     return values

@@ -9,6 +9,8 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 import pandas as pd
+from scipy.sparse import coo_array
+from scipy.sparse.csgraph import connected_components
 
 from pipeline.data.labels import LabelTable
 from pipeline.errors import PipelineError
@@ -24,6 +26,21 @@ DRAWS = 200
 def duplicate_groups(hashes: Sequence[str]) -> Indices:
     """int64 [N]: the same number for the same hash, counted from 0 in order of appearance."""
     codes, _ = pd.factorize(np.array(hashes, dtype=object))
+    return codes.astype(np.int64)
+
+
+def linked_groups(hashes: Sequence[str], names: Sequence[str] | None = None) -> Indices:
+    """int64 [N]: the same number for images that share a hash or a name that is not empty, directly
+    or by way of others; counted from 0 in order of appearance."""
+    twins = duplicate_groups(hashes)
+    if names is None:
+        return twins
+    named = [name or f"\0{twin}" for name, twin in zip(names, twins, strict=True)]
+    group, _ = pd.factorize(np.array(named, dtype=object))
+    size = len(named) + 1
+    links = coo_array((np.ones(len(named)), (twins, group + size)), shape=(2 * size, 2 * size))
+    _, component = connected_components(links, directed=False)
+    codes, _ = pd.factorize(component[twins])
     return codes.astype(np.int64)
 
 

@@ -14,7 +14,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from pipeline.data.labels import UNKNOWN
-from pipeline.data.read_table import Row
+from pipeline.data.table_files import Row
 from pipeline.errors import PipelineError, did_you_mean, fail, one_line, run
 from pipeline.readers import table
 

@@ -8,7 +8,7 @@ import json
 from typing import Any
 
 from pipeline.data.images import ImageError
-from pipeline.data.read_table import read_rows
+from pipeline.data.table_files import read_rows
 from pipeline.review.pictures import Pictures
 from pipeline.review.queues import QUEUES
 from pipeline.review.session import Session

@@ -10,7 +10,7 @@ import pandas as pd
 
 from pipeline import npy, params, progress, runtime
 from pipeline.data import splits
-from pipeline.data.clean_table import read_clean, read_hashes
+from pipeline.data.clean_table import read_clean, read_groups
 from pipeline.data.labels import LabelTable
 from pipeline.data.splits import out_of_fold
 from pipeline.errors import run
@@ -74,8 +74,7 @@ def main() -> None:
 def _folds(table: LabelTable, p: params.Params) -> np.ndarray:
     """Fold of each training image, -1 for the others; identical images share one."""
     training = np.flatnonzero(np.array(table.split) == "train")
-    hashes = read_hashes("data/clean", [table.images[i] for i in training])
-    groups = splits.duplicate_groups(hashes)
+    groups = read_groups("data/clean", [table.images[i] for i in training])
     fold = np.full(len(table.images), -1, dtype=int)
     rng = np.random.default_rng([p.seed, p.impute.folds])
     fold[training] = splits.balanced_folds(table.values[training], groups, p.impute.folds, rng)

@@ -19,12 +19,11 @@ from pipeline.data.clean_table import write_clean
 from pipeline.data.cleaning import Cleaned, Unusable
 from pipeline.data.image_names import ImageNames
 from pipeline.data.images import ImageError, decode, read_file
-from pipeline.data.labels import SPLITS, LabelTable
+from pipeline.data.labels import SPLITS, LabelTable, meanings
 from pipeline.errors import PipelineError, run
 from pipeline.files import replace_directory, write_csv
 from pipeline.metrics import risk_control, thresholds
 from pipeline.metrics.risk_control import UnkeptError, is_target
-from pipeline.plots import evaluation
 
 OUTPUT = "data/clean"
 NAMED = 5  # images or attributes that a line of the log names
@@ -45,7 +44,15 @@ def main() -> None:
         )
     names = ImageNames(folder)
     table = read_table.read_table(
-        p.data.labels, p.attributes, p.categorical.columns, p.categorical.min_count, names
+        *(p.data.labels, p.attributes, p.categorical.columns, p.categorical.min_count),
+        names=names,
+        exclude=p.exclude,
+        image_column=p.data.image_column,
+        split_column=p.split.column,
+        group_column=p.split.group_column,
+        encoding=p.data.encoding,
+        blank=p.data.blank,
+        minus_one=p.data.minus_one,
     )
     binary = [name for name in table.cells if name not in table.vocabulary]
     _check_names("impute.prior", p.impute.prior or {}, binary)
@@ -67,10 +74,14 @@ def main() -> None:
     given = corrections.read(
         categorical=p.categorical.columns,
         image_of=lambda name: name if name in known else names.locate([name])[name].file,
+        meaning=meanings(p.data.minus_one),
     )
     corrected, changed = corrections.apply(cleaned.table, given)
     cleaned = cleaning.with_labels(cleaned, corrected)
+    alike = cleaning.about_one_class(cleaned.attributes, p.data.labels)
     _check_promises(p.impute.threshold, p.impute.prior or {}, cleaned.table)
+    from pipeline.plots import evaluation  # here, so that an error does not wait for Matplotlib
+
     with replace_directory(OUTPUT) as staging:
         write_clean(cleaned.table, staging / "labels.csv")
         for name in ("images", "dropped", "duplicates", "attributes"):
@@ -82,6 +93,8 @@ def main() -> None:
         if cleaned.table.categories:
             evaluation.pies(cleaned.table, staging / "pies.png")
     _report(table, cleaned, resolved)
+    for line in alike:
+        log.warning("%s", line)
     if changed:
         log.info("%d cells changed by %s", changed, corrections.PATH)
 
@@ -172,6 +185,10 @@ def _report(table: LabelTable, cleaned: Cleaned, resolved: pd.DataFrame) -> None
         "%d rows read (%d of them merged into another row of their image), %d attributes",
         *(len(table.images) + table.merged, table.merged, len(table.attributes)),
     )
+    for line in table.notes:
+        log.info("%s", line)
+    if table.split is not None and "val" not in table.split:
+        log.info("the table's split has no images for validation: split.val of those for training")
     for how, count in resolved["how"].value_counts().items():
         log.info(
             "%d images named in another way than their file, which alone fits: %s (as %s)",
@@ -184,12 +201,17 @@ def _report(table: LabelTable, cleaned: Cleaned, resolved: pd.DataFrame) -> None
     if groups := cleaned.duplicates["group"].nunique():
         conflicts = cleaned.duplicates.loc[cleaned.duplicates["conflicting"] != "", "group"]
         log.info(
-            "groups of byte-identical images: %d (%d images; each group is in one split); groups "
-            "whose labels disagree: %d",
+            "groups of byte-identical images: %d (%d images); groups whose labels disagree: %d",
             *(groups, len(cleaned.duplicates), conflicts.nunique()),
         )
-    if alike := cleaning.one_class(cleaned.attributes):
-        log.warning("attributes with one known class only: %d (%s)", len(alike), _first(alike))
+        of = dict(zip(kept.images, split, strict=True))
+        splits = cleaned.duplicates["image"].map(of).groupby(cleaned.duplicates["group"]).nunique()
+        if (splits > 1).any():  # never in a split that is drawn here
+            log.warning(
+                "%d of these groups are in two splits of the table's own: scores of test images "
+                "whose twins were learned from say too much",
+                (splits > 1).sum(),
+            )
 
 
 def _renaming(rows: pd.DataFrame) -> str:

@@ -13,7 +13,7 @@ from scipy.special import expit
 from pipeline import params, progress
 from pipeline.data import categories, imputed_arrays, splits, verdicts
 from pipeline.data.categories import Attribute
-from pipeline.data.clean_table import read_clean, read_hashes, write_clean
+from pipeline.data.clean_table import read_clean, read_groups, write_clean
 from pipeline.data.imputed_arrays import ImputedArrays
 from pipeline.data.labels import LabelTable
 from pipeline.errors import run
@@ -52,7 +52,7 @@ def main() -> None:
                 table.values,
                 table.attributes,
                 fold=splits.read_folds(),
-                groups=splits.duplicate_groups(read_hashes("data/clean", table.images)),
+                groups=read_groups("data/clean", table.images),
                 spatial=Grid(store, rows),
                 heads=np.nanmean(np.load(splits.FOLDS / "logits.npy"), axis=1),
                 categories=table.categories,

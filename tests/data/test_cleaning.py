@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import dataclasses
+
 import numpy as np
 import pytest
 
@@ -115,7 +117,7 @@ def test_counts_per_attribute_and_split() -> None:
     assert first == ["x", 4, 3, 2, 1, 1, 0.666667, 0.25, 1, 1, 0, 0, 0, 1, 1, 0, 0]
     assert np.isnan(frame["prevalence"][2])
     assert frame["missing_rate"].tolist() == [0.25, 0.25, 1.0]
-    assert cleaning.one_class(frame) == ["same"]
+    assert cleaning.one_class(frame) == {"same": 1}
     assert cleaning.without_labels(table) == ["empty"]
     long = cleaning.class_counts(frame)
     head = long.head(3)
@@ -156,3 +158,64 @@ def test_a_split_without_images(test: float, val: float, key: str) -> None:
     table = label_table(12)
     with pytest.raises(PipelineError, match=rf"^params\.yaml: {key}: got 0\.01, .*raise it"):
         cleaning.clean(table, hashes(table), test, val, seed=0)
+
+
+def test_groups_stay_in_one_split_and_so_do_those_that_a_twin_links() -> None:
+    table = label_table(40)
+    who = [f"p{row // 4}" if row < 36 else "" for row in range(40)]
+    found = hashes(table)
+    found[0] = found[39]
+    table = dataclasses.replace(table, group=who)
+    cleaned = cleaning.clean(table, found, 0.2, 0.2, seed=0)
+    of = dict(zip(cleaned.table.images, cleaned.table.split or [], strict=True))
+    for start in range(0, 36, 4):
+        assert len({of[table.images[row]] for row in range(start, start + 4)}) == 1
+    assert of[table.images[0]] == of[table.images[39]]
+    group = cleaned.images["group"].to_numpy()
+    assert group[0] == group[3] == group[39]
+    assert len({*group}) == 9 + 3
+
+
+def own_split(test: int = 8, val: int = 6) -> LabelTable:
+    split = ["train"] * (40 - test - val) + ["val"] * val + ["test"] * test
+    return dataclasses.replace(label_table(40), split=split)
+
+
+def test_a_split_of_the_tables_own_is_kept() -> None:
+    table = own_split()
+    cleaned = cleaning.clean(table, hashes(table), 0.5, 0.3, seed=0)
+    assert cleaned.table.split == table.split
+    without = own_split(val=0)
+    drawn = cleaning.clean(without, hashes(table), 0.5, 0.25, seed=0).table.split or []
+    assert drawn[32:] == ["test"] * 8
+    assert drawn.count("val") == 8
+
+
+def test_refuses_a_split_that_is_none() -> None:
+    table = own_split(test=0)
+    with pytest.raises(PipelineError, match="no usable image for test by the column that split"):
+        cleaning.clean(table, hashes(table), 0.2, 0.2, seed=0)
+    torn = dataclasses.replace(own_split(), group=["p", *[""] * 38, "p"])
+    with pytest.raises(PipelineError, match="group 'p' is in test and train, expected one split"):
+        cleaning.clean(torn, hashes(torn), 0.2, 0.2, seed=0)
+
+
+def test_one_class_is_told_and_nothing_but_one_class_refused() -> None:
+    values = np.array([[1, 1, 0, 1], [NAN, 1, 0, 0], [1, 1, NAN, 1]], dtype=np.float32)
+    table = LabelTable.binary(["a", "b", "c"], ["blank", "all", "none", "both"], values)
+    frame = cleaning.count_labels(table, np.array([0, 1, 2]))
+    ones, zeros = cleaning.about_one_class(frame, "t.csv")
+    assert ones.startswith("'blank', 'all': only 1s are known, an empty cell is unknown")
+    assert ones.endswith(
+        "write 0 where it is absent, or set data.blank in params.yaml to "
+        "negative if empty cells mean that"
+    )
+    assert zeros.endswith(
+        "'none': only 0s are known, an empty cell is unknown, and nothing tells "
+        "the classes apart; write 1 where it is present"
+    )
+    with pytest.raises(
+        PipelineError, match=r"^t\.csv: every attribute has one class only: 'blank'"
+    ):
+        cleaning.about_one_class(frame[:3], "t.csv")
+    assert cleaning.about_one_class(frame[3:], "t.csv") == []

@@ -151,14 +151,13 @@ def test_keeps_an_attribute_without_a_known_label(tmp_path: Path) -> None:
 
 
 REFUSED = {
-    "spreadsheet": (b"PK\x03\x04\0\0", ["not a text file", "export it as CSV"]),
+    "binary": (b"\x7fELF\0\0", ["not a text file", "export it as CSV"]),
     "latin-1": (b"image,a\nx.jpg,1\nm\xfcller.jpg,1\n", ["row 3", "0xfc", "UTF-8"]),
     "empty": ("", ["empty table"]),
     "only blank lines": ("\n  \n\r\n", ["empty table"]),
     "only a header": ("image,a\n", ["header", "no row"]),
     "one column": ("image\nx.jpg\n", ["row 1", "one column", "no attribute column"]),
     "no image column": ("a,b\n1,0\n", ["row 1", "no image column", "'a'", "filename", "rename"]),
-    "image column not first": ("n,image,a\n0,x.jpg,1\n", ["no image column", "'image'", "front"]),
     "bad value in the first row of a table without header": (
         "x.jpg 1 maybe\ny.jpg 0 1\n",
         ["row 1", "no image column", "'x.jpg'", "'maybe'", "put one above it"],
@@ -181,7 +180,7 @@ REFUSED = {
         "image,a,b\nx.jpg,1,1\n\ny.jpg,1,1\nx.jpg,1,0\n",
         ["'x.jpg'", "column 'b'", "1 in row 2", "0 in row 5", "keep"],
     ),
-    "nothing known": ("image,a,b\nx.jpg,,\ny.jpg,NA,?\n", ["every cell of a, b is unknown"]),
+    "nothing known": ("image,a,b\nx.jpg,,\ny.jpg,NA,?\n", ["every cell of 'a', 'b' is unknown"]),
     "quote never closed": ('image,a\nx.jpg,1\n"y.jpg,0\nz.jpg,1\n', ["row 3", "quotes"]),
     "control character": ("image,a\nx\x07.jpg,1\n", ["row 2", "control character"]),
 }
@@ -202,8 +201,8 @@ def test_refuses(tmp_path: Path, content: str | bytes, parts: list[str]) -> None
 @pytest.mark.parametrize(
     ("attributes", "parts"),
     [
-        (["a", "blakc"], ["'blakc'", "did you mean 'black'", "a, black"]),
-        (["image"], ["'image'", "a, black"]),
+        (["a", "blakc"], ["'blakc'", "did you mean 'black'", "'a', 'black'"]),
+        (["image"], ["'image'", "'a', 'black'"]),
         (["a", "black", "a"], ["'a' twice"]),
     ],
 )
@@ -334,7 +333,7 @@ REFUSED_CATEGORICAL = {
         "image,colour,a\nx.jpg,red,1\ny.jpg,blue,some\n",
         ["row 3, column 'a': got 'some', expected 1, 0 or unknown"],
     ),
-    "nothing known": ("image,a,colour\nx.jpg,,\n", ["every cell of a, colour is unknown"]),
+    "nothing known": ("image,a,colour\nx.jpg,,\n", ["every cell of 'a', 'colour' is unknown"]),
     "no such column": ("image,a,color\nx.jpg,1,0\n", ["'colour'", "did you mean 'color'?"]),
     "a column named like a value": (
         "image,colour,colour=red\nx.jpg,red,1\ny.jpg,blue,0\n",
@@ -366,5 +365,50 @@ def test_refuses_values_that_are_all_rare(tmp_path: Path) -> None:
 
 def test_refuses_a_categorical_column_that_is_not_chosen(tmp_path: Path) -> None:
     path = write(tmp_path, "t.csv", MIXED)
-    with pytest.raises(PipelineError, match=r"'colour'.*categorical\.columns.*some of hat, size"):
+    with pytest.raises(PipelineError, match=r"'colour'.*categorical\.columns.*'hat', 'size'"):
         read_table(path, ["hat", "size"], ["colour"])
+
+
+POSITIVES = "image,a,b,c\nx.jpg,1,,0\ny.jpg,,1,NA\nx.jpg,,,\nz.jpg,,,\nz.jpg,,1,\n"
+
+
+def test_blank_means_no_where_params_say_so(tmp_path: Path) -> None:
+    path = write(tmp_path, "t.csv", POSITIVES)
+    unknown = [[1, NAN, 0], [NAN, 1, NAN], [NAN, 1, NAN]]
+    np.testing.assert_array_equal(read_table(path).values, unknown)
+    table = read_table(path, blank="negative")
+    np.testing.assert_array_equal(table.values, [[1, 0, 0], [0, 1, NAN], [0, 1, 0]])
+    assert table.values.dtype == np.float32
+    assert "4 empty cells are taken for 0 (data.blank: negative)" in table.notes
+
+
+@pytest.mark.parametrize(("meaning", "value"), [("negative", 0), ("unknown", NAN)])
+def test_minus_one_means_what_params_say(tmp_path: Path, meaning: str, value: float) -> None:
+    path = write(tmp_path, "t.csv", "image,a,b\nx.jpg,-1,1\ny.jpg,1,-1.0\nz.jpg,0,\n")
+    table = read_table(path, minus_one=meaning)
+    np.testing.assert_array_equal(table.values, [[value, 1], [1, value], [0, NAN]])
+    assert f"2 cells of -1 are taken for {meaning} (data.minus_one)" in table.notes
+
+
+def test_a_split_and_groups_of_the_tables_own(tmp_path: Path) -> None:
+    text = (
+        "image,a,part,who\nx.jpg,1,Train,p\ny.jpg,0,VALIDATION,\nz.jpg,0,test,q\nx.jpg,1,train,p\n"
+    )
+    path = write(tmp_path, "t.csv", text)
+    table = read_table(path, split_column="part", group_column="who")
+    assert (table.attributes, table.split) == (["a"], ["train", "val", "test"])
+    assert (table.group, table.merged) == (["p", "", "q"], 1)
+    assert table.take([2]).group == ["q"]
+    bad = write(tmp_path, "bad.csv", text.replace("test", "holdout"))
+    with pytest.raises(PipelineError, match=r"row 4, column 'part': got 'holdout', expected"):
+        read_table(bad, split_column="part", group_column="who")
+    moved = write(tmp_path, "moved.csv", text.replace("1,train", "1,test"))
+    with pytest.raises(PipelineError, match=r"got split 'train' in row 2 and 'test' in row 5"):
+        read_table(moved, split_column="part", group_column="who")
+
+
+def test_values_of_a_category_that_may_be_a_slip_are_told(tmp_path: Path) -> None:
+    path = write(tmp_path, "t.csv", "image,c\nx.jpg,Red\ny.jpg,red\nz.jpg,-\n")
+    table = read_table(path, categorical=["c"])
+    assert [note.split(":")[0] for note in table.notes] == ["column 'c'", "column 'c'"]
+    assert table.cells["c"].tolist() == ["Red", "red", "-"], "and nothing else happens"

@@ -12,7 +12,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from pipeline.data.labels import UNKNOWN
-from pipeline.data.read_table import read_rows
+from pipeline.data.table_files import read_rows
 from pipeline.errors import PipelineError
 from pipeline.readers import styles, table
 

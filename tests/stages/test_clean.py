@@ -65,9 +65,11 @@ def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 def set_params(folder: Path, **changes: object) -> None:
     content = yaml.safe_load((ROOT / "params.yaml").read_text(encoding="utf-8"))
-    content["data"] = {"labels": "labels.csv", "images": "pictures"}
+    content["data"] |= {"labels": "labels.csv", "images": "pictures"}
     content["attributes"] = ["a", "b", "same"]
-    (folder / "params.yaml").write_text(yaml.safe_dump(content | changes), encoding="utf-8")
+    for key, value in changes.items():
+        content[key] = content[key] | value if isinstance(value, dict) else value
+    (folder / "params.yaml").write_text(yaml.safe_dump(content), encoding="utf-8")
 
 
 def run_stage(folder: Path) -> subprocess.CompletedProcess[str]:
@@ -109,9 +111,9 @@ def test_stage_accounts_for_every_row(project: Path, caplog: pytest.LogCaptureFi
         "16 images kept: train ",
         "1 dropped, truncated: 002.jpg",
         "1 dropped, outside_folder: ../outside.jpg",
-        "groups of byte-identical images: 1 (2 images",
+        "groups of byte-identical images: 1 (2 images)",
         "groups whose labels disagree: 1",
-        "attributes with one known class only: 1 (same)",
+        "'same': only 1s are known, an empty cell is unknown",
     ):
         assert part in caplog.text
 
@@ -146,9 +148,9 @@ def test_command_line(project: Path) -> None:
             {"data": {"labels": "labels.csv", "images": "elsewhere"}},
             ["elsewhere: none of the 21 images", "elsewhere/000.jpg", "it holds no image"],
         ),
-        ({"attributes": None}, ["no label of empty is known", "leave it out"]),
-        ({"attributes": ["a", "bb"]}, ["no column 'bb'", "a, b, same, empty"]),
-        ({"split": {"test": 0.2, "val": 0.01, "fold": None}}, ["split.val: got 0.01"]),
+        ({"attributes": None}, ["no label of 'empty' is known", "leave it out"]),
+        ({"attributes": ["a", "bb"]}, ["no column 'bb'", "'a', 'b', 'same', 'empty'"]),
+        ({"split": {"val": 0.01}}, ["split.val: got 0.01"]),
     ],
 )
 def test_bad_input_is_one_line_and_the_earlier_output_stays(

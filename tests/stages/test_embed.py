@@ -32,7 +32,7 @@ def base(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A folder as the stages before leave it, two of the images being identical."""
     folder = tmp_path_factory.mktemp("embed")
     content = yaml.safe_load((ROOT / "params.yaml").read_text())
-    content["data"] = {"labels": "images.csv", "images": "images"}
+    content["data"] |= {"labels": "images.csv", "images": "images"}
     content["backbone"] = {"name": "mobilenet_v2", "weights": "random", "precision": "float32"}
     content["image_size"] = [64, 64]
     content["features"]["views"] = VIEWS
