@@ -20,6 +20,11 @@ log = logging.getLogger("demo")
 def main() -> None:
     p = params.load()
     logging.basicConfig(level="INFO", format="%(name)s: %(message)s")
+    if not paths.is_needed(p.data.labels, p.data.images):
+        with replace_directory(paths.FOLDER) as folder:  # DVC warns of one that is empty
+            (folder / "off.txt").write_text("The data is your own.\n", encoding="utf-8")
+        log.info("off: the data is your own")
+        return
     table = generate.generate(p.demo.rows, p.seed)
     with replace_directory(paths.IMAGES) as folder:
         for i, name in enumerate(progress.track(table.images, "pictures", "image")):

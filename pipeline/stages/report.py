@@ -15,12 +15,13 @@ from pipeline.data.clean_table import read_clean
 from pipeline.data.labels import SPLITS
 from pipeline.errors import run
 from pipeline.files import read_csv, replace_file
-from pipeline.report import page, sections, thumbnails
+from pipeline.report import ending, page, sections, thumbnails
 from pipeline.report.attributes import Sources, summaries
 from pipeline.report.figures import Source
 from pipeline.report.machine import machine, versions
 
 OUTPUT = Path("reports/report.html")
+TABLE = imputed_arrays.FOLDER / "labels.csv"
 TEXTS = ("image", "attribute", "value")
 MOST_BYTES = 5_000_000
 """Of the page: what goes by mail."""
@@ -29,8 +30,13 @@ PACKAGES = ("dvc", "keras", "numpy", "pandas", "pillow", "scikit-learn", "scipy"
 log = logging.getLogger("report")
 
 
-@progress.task("report")
 def main() -> None:
+    print("\n".join(write()))
+
+
+@progress.task("report")
+def write() -> list[str]:
+    """Write the page; returns what a run says at its end."""
     p = params.load()
     logging.basicConfig(level="INFO", format="%(name)s: %(message)s")
     table = read_clean("data/clean/labels.csv")
@@ -70,6 +76,7 @@ def main() -> None:
     with replace_file(OUTPUT) as staging:
         staging.write_text(html, encoding="utf-8")
     log.info("%s: %.1f MB, opens without a network", OUTPUT, len(html.encode("utf-8")) / 1e6)
+    return ["", *ending.lines(content.attributes, str(TABLE), str(OUTPUT))]
 
 
 def _source(path: str) -> Source:
@@ -83,7 +90,7 @@ def _files(p: params.Params) -> list[tuple[Path, str]]:
         (corrections.PATH, "labels corrected by hand"),
         (Path("data/clean/images.csv"), "the hash of every image"),
         (Path("models/backbone/backbone.weights.h5"), "the frozen backbone"),
-        (Path("data/imputed/labels.csv"), "the filled table"),
+        (TABLE, "the filled table"),
         (Path("data/imputed/provenance.csv"), "the evidence of each filled cell"),
         (Path("models/multilabel/model.json"), "the classifier"),
         (Path("models/multilabel/head.weights.h5"), "its weights"),

@@ -1,0 +1,59 @@
+"""What a run says at its end: which cells to trust, what is a guess, where all is, what next."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from pipeline.data.verdicts import TOO_FEW
+from pipeline.report.attributes import NAMED, Summary
+from pipeline.report.figures import plural
+
+MOST = 8
+"""Attributes that are named; the report has all."""
+REVIEW = "python -m pipeline.review"
+PREDICT = "python -m pipeline.predict FOLDER --out predictions.csv"
+
+
+def lines(attributes: Sequence[Summary], table: str, report: str) -> list[str]:
+    """Short lines for a terminal.
+
+    Parameters
+    ----------
+    table, report : paths of the filled table and of the page.
+    """
+    safe = sum(one.trust.safe for one in attributes)
+    likely = sum(one.trust.likely for one in attributes)
+    doubtful = sum(one.trust.doubtful for one in attributes)
+    filled, empty = safe + likely + doubtful, sum(one.trust.empty for one in attributes)
+    width = len(str(max(safe, likely, doubtful)))
+    said = [f"{filled} of {plural(filled + empty, 'unknown cell')} filled"]
+    if filled:
+        said += [
+            f"  {safe:>{width}} to use: expected right with at least 99 %",
+            f"  {likely:>{width}} likely: 90 to 99 %",
+            f"  {doubtful:>{width}} to look at: below 90 %",
+        ]
+    reasons = [reason for one in attributes if (reason := _unfilled(one))]
+    said += [f"  {line}" for reason in reasons[:MOST] for line in reason]
+    if len(reasons) > MOST:
+        said.append(f"  {len(reasons) - MOST} more such attributes: see the report")
+    said += [f"table:  {table}", f"report: {report}"]
+    look = doubtful + empty
+    said.append(f"next:   {REVIEW if look else PREDICT}")
+    if look:
+        said.append("        then dvc repro: answers are learned from")
+    return said
+
+
+def _unfilled(one: Summary) -> list[str]:
+    """Why an attribute has cells that are guesses or were left empty; nothing where it has none."""
+    cells = plural(one.unknown, "cell")
+    if not one.unknown or (one.learnable and not one.trust.empty):
+        return []
+    if one.learnable:
+        return [f"{one.name}: {one.trust.empty} of {cells} left empty, too doubtful"]
+    what = "left empty" if one.trust.empty == one.unknown else "guessed"
+    why = [f"{one.name}: {cells} {what}: {one.verdict_in_words}"]
+    if one.verdict == TOO_FEW and one.sought:
+        why.append(f"  look first at {', '.join(one.sought[:NAMED])}")
+    return why
