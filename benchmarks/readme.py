@@ -25,6 +25,7 @@ from pipeline.errors import PipelineError, run
 from pipeline.features import backbones
 from pipeline.metrics import scores
 from pipeline.readers.registry import READERS
+from pipeline.writers.registry import WRITERS
 
 PAGES = (Path("README.md"), *sorted(Path("docs").glob("*.md")), Path("benchmarks/README.md"))
 RESULTS = Path("benchmarks/results")
@@ -360,6 +361,12 @@ def readers() -> pd.DataFrame:
     return pd.DataFrame(shown, columns=["layout", "command"])
 
 
+def writers() -> pd.DataFrame:
+    """Every tool that a filled table can be given to, and what it carries."""
+    shown = [(f"`{name}`", own.layout, own.carries, own.back) for name, own in WRITERS.items()]
+    return pd.DataFrame(shown, columns=["NAME", "layout", "what it carries", "what comes back"])
+
+
 def backbone_table() -> pd.DataFrame:
     """Every backbone that has a name of its own."""
     shown = [
@@ -378,6 +385,7 @@ OF_THE_PROJECT: Parts = {
     "params": lambda: table(params_table(PARAMS.read_text(encoding="utf-8"))),
     "backbones": lambda: table(backbone_table()),
     "readers": lambda: table(readers()),
+    "writers": lambda: table(writers()),
     "metrics": lambda: table(metrics()),
     "metrics of all": lambda: table(metrics_of_all()),
     "recipe lines": lambda: table(recipe_lines()),

@@ -24,6 +24,7 @@ WHOLE = {"check", "report"}
 COMMAND_LINES = {
     "pipeline/predict.py",
     "pipeline/review/__main__.py",
+    "pipeline/writers/__main__.py",
     "pipeline/explain/__main__.py",
     "pipeline/tune/__main__.py",
 }

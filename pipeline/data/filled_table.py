@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
 
 import pandas as pd
 
+from pipeline.data.answers import Answer
 from pipeline.data.clean_table import read_clean
 from pipeline.data.labels import LabelTable, written
 from pipeline.errors import PipelineError, fail, one_line
@@ -53,6 +54,22 @@ class FilledTable:
         return {
             name: sorted({*own} - {""}) if name in self.given.vocabulary else ["1", "0"]
             for name, own in self.given.cells.items()
+        }
+
+    def recorded(self, one: Answer) -> Answer:
+        """An answer with what had been filled into its cell, and how sure that was."""
+        found = self._records.get((one.image, one.attribute))
+        return one if found is None else replace(one, further={**found, **one.further})
+
+    @cached_property
+    def _records(self) -> dict[tuple[str, str], dict[str, str]]:
+        cells = self.provenance
+        numbers = cells["expected_correctness"].map(lambda number: f"{number:.6g}")
+        return {
+            (image, name): {"guess": value, "expected_correctness": number}
+            for image, name, value, number in zip(
+                cells["image"], cells["attribute"], cells["value"], numbers, strict=True
+            )
         }
 
 

@@ -112,22 +112,12 @@ class Session:
         return dict(zip(names, cells["expected_correctness"].tolist(), strict=True))
 
     def _with_record(self, one: Answer) -> Answer:
-        found = self._provenance.get((one.image, one.attribute))
         queue = one.further.get("queue", "")
         if queue not in QUEUES:
             queue = ""
-        if found is None:
-            return replace(one, further={"queue": queue})
-        listed = self._listed.get((one.image, one.attribute, queue), "")
-        record = {"guess": found[0], "queue": queue, "expected_correctness": found[1]}
-        return replace(one, further={**record, "listed_probability": listed})
-
-    @cached_property
-    def _provenance(self) -> dict[Cell, tuple[str, str]]:
-        cells = self.lists.table.provenance
-        names = zip(cells["image"], cells["attribute"], strict=True)
-        numbers = cells["expected_correctness"].map(lambda number: f"{number:.6g}")
-        return dict(zip(names, zip(cells["value"], numbers, strict=True), strict=True))
+        listed = self._listed.get((one.image, one.attribute, queue))
+        further = {"queue": queue} | ({"listed_probability": listed} if listed else {})
+        return self.lists.table.recorded(replace(one, further=further))
 
     @cached_property
     def _listed(self) -> dict[tuple[str, str, str], str]:
