@@ -56,6 +56,7 @@ hooks: $(VENV)/.dev  ## Install the pre-commit hooks into this clone
 readme: $(VENV)/.runtime  ## Measure the stages, put the figures of the reports into README and docs
 	python -m benchmarks.stage_times
 	python -m benchmarks.readme
+	-python -m benchmarks.screenshot
 
 metrics: $(VENV)/.runtime  ## Show the metrics and what changed since the last commit
 	dvc metrics show

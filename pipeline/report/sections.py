@@ -108,7 +108,10 @@ def answer(content: Content) -> dict[str, Any]:
         "empty_text": count(empty),
         "images_text": plural(content.images, "image"),
         "usable": count(number["safe"] + number["likely"]),
-        "usable_wrong": about(wrong["safe"] + wrong["likely"]),
+        # The sum of what the tiles say, so that a reader who adds them up is not puzzled.
+        "usable_wrong": about(
+            round(wrong["safe"]) + round(wrong["likely"]) or wrong["safe"] + wrong["likely"]
+        ),
         "guessed": count(number["guess"]),
         "guesses": listed([one.name for one in guessed]),
         "parts": list(number.items()),
