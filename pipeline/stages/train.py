@@ -258,6 +258,7 @@ def stack(inputs: Inputs) -> dict[str, Trained]:
         kernel = stacked.kernel(store.map_shape, weights.get("pooled"), weights.get("map"))
         head = stacked.build(config, kernel, offsets)
         held_out = saved_model.of_logits(fitted.logits, inputs.clean.categories)
+        held_out[inputs.of("test")] = np.nan  # whose labels are evaluate's alone
         found[name] = Trained(head, config, held_out, _scored(inputs, fitted))
     return found
 
