@@ -45,7 +45,9 @@ LFS_POINTER = b"version https://git-lfs.github.com/spec/"
 """How a file begins that Git LFS has not fetched yet."""
 
 
-def read_rows(path: str | Path, encoding: str | None = None) -> list[Row]:
+def read_rows(
+    path: str | Path, encoding: str | None = None, named_by: str = "data.labels in params.yaml"
+) -> list[Row]:
     """Read a table's rows, the header among them if it has one; rows without any text are left
     out.
 
@@ -56,13 +58,14 @@ def read_rows(path: str | Path, encoding: str | None = None) -> list[Row]:
     Parameters
     ----------
     encoding : of a text; None is UTF-8, or UTF-16 or UTF-32 where it begins with a byte-order mark.
+    named_by : what names the file, for messages.
 
     Raises
     ------
     PipelineError
         If the file is missing, a folder, not readable, no such table, wrongly quoted or empty.
     """
-    content = _content(path)
+    content = _content(path, named_by)
     suffix = Path(path).suffix.lower()
     if content.startswith(b"PK\x03\x04"):
         rows = _spreadsheet(path)
@@ -72,7 +75,7 @@ def read_rows(path: str | Path, encoding: str | None = None) -> list[Row]:
         text = _text(path, content, encoding)
         rows = _json(path, text) if suffix in _JSON else _delimited(path, text, suffix)
     if not rows:
-        fail(path, "an empty table, expected one row per image; check data.labels in params.yaml")
+        fail(path, f"an empty table, expected one row per image; check {named_by}")
     return rows
 
 
@@ -86,15 +89,15 @@ def squeezed(title: str) -> str:
     return re.sub(r"[\s_-]", "", title).lower()
 
 
-def _content(path: str | Path) -> bytes:
+def _content(path: str | Path, named_by: str) -> bytes:
     try:
         content = Path(path).read_bytes()
     except FileNotFoundError:
-        fail(path, "no such file; set data.labels in params.yaml to the label table")
+        fail(path, f"no such file; set {named_by} to the label table")
     except IsADirectoryError:
-        fail(path, "a folder, expected a label table; set data.labels in params.yaml to the file")
+        fail(path, f"a folder, expected a label table; set {named_by} to the file")
     except OSError as error:
-        fail(path, f"can't be read ({error.strerror}); check data.labels in params.yaml")
+        fail(path, f"can't be read ({error.strerror}); check {named_by}")
     if content.startswith(LFS_POINTER):
         fail(path, "a pointer of Git LFS, not the table itself; fetch it with `git lfs pull`")
     if content.startswith(b"\xd0\xcf\x11\xe0"):

@@ -14,7 +14,7 @@ from pipeline.readers.registry import READERS
 
 def main(arguments: Sequence[str] | None = None) -> None:
     """The command line."""
-    listed = "\n".join(f"  {name:<8} {reader.layout}" for name, reader in READERS.items())
+    listed = "\n".join(f"  {name:<12} {reader.layout}" for name, reader in READERS.items())
     parser = argparse.ArgumentParser(
         prog="python -m pipeline.readers",
         description="Write the label table of another layout.",

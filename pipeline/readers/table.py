@@ -2,19 +2,21 @@
 
 from __future__ import annotations
 
+import argparse
 import csv
 import io
 import re
 import shlex
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from pipeline.data.clean_table import RESERVED
 from pipeline.data.labels import CELLS
-from pipeline.errors import PipelineError, fail
+from pipeline.data.table_files import Row, read_rows
+from pipeline.errors import PipelineError, did_you_mean, fail, listed
 from pipeline.files import replace_file
 
 _PLAIN = re.compile(r"[A-Za-z0-9_./+-]+")
@@ -24,11 +26,16 @@ _PLAIN = re.compile(r"[A-Za-z0-9_./+-]+")
 class Table:
     """A label table as text: ``columns`` has A names, ``rows`` N lists of image name and A cells.
 
-    An empty cell is unknown.
+    An empty cell is unknown. ``params`` are what params.yaml has to say of the table; columns that
+    these name beside the attributes are among ``beside``, name -> N texts. ``notes`` are lines on
+    what was taken for what.
     """
 
     columns: list[str]
     rows: list[list[str]]
+    beside: dict[str, list[str]] = field(default_factory=dict)
+    params: dict[str, str | list[str]] = field(default_factory=dict)
+    notes: tuple[str, ...] = ()
 
     def summary(self) -> str:
         """How many images, columns, known and unknown cells."""
@@ -157,8 +164,92 @@ def write(table: Table, out: Path) -> None:
     """Write ``table`` as CSV in UTF-8, ``\\n`` ending lines; earlier ``out`` is replaced last."""
     with replace_file(out) as partial, partial.open("w", encoding="utf-8", newline="") as stream:
         writer = csv.writer(stream, lineterminator="\n")
-        writer.writerow(["image", *table.columns])
-        writer.writerows(table.rows)
+        writer.writerow(["image", *table.columns, *table.beside])
+        if table.beside:
+            beside = zip(*table.beside.values(), strict=True)
+            writer.writerows([*row, *own] for row, own in zip(table.rows, beside, strict=True))
+        else:
+            writer.writerows(table.rows)
+
+
+def arguments(name: str, description: str, source: str) -> argparse.ArgumentParser:
+    """The parser of a reader of one file, ``source``: that, --out and --images."""
+    parser = argparse.ArgumentParser(
+        prog=f"python -m pipeline.readers {name}", description=description
+    )
+    parser.add_argument("source", metavar=source, type=Path)
+    parser.add_argument("--out", type=Path, metavar="FILE", required=True, help="a .csv file")
+    parser.add_argument(
+        "--images", type=Path, metavar="FOLDER", help="of the images, for the line to go on with"
+    )
+    return parser
+
+
+def deliver(table: Table, source: Path, out: Path, images: Path) -> None:
+    """Write ``table``, say what it holds and the line to go on with.
+
+    Raises
+    ------
+    PipelineError
+        If it has no column or no row, or a name that can't be written or be an attribute's.
+    """
+    if not table.rows:
+        fail(source, "no image in it, expected at least one; check the file")
+    check_columns(source, table.columns)
+    for row in table.rows:
+        odd = any(ord(character) < 32 or 0xD800 <= ord(character) < 0xE000 for character in row[0])
+        if odd or not row[0] or row[0] != row[0].strip():
+            fail(
+                source,
+                f"got {row[0][:60]!r} as an image, expected a path without control chara"
+                "cters and outer spaces; correct it",
+            )
+    write(table, out)
+    params = {"data.labels": out, "data.images": images, **table.params}
+    for note in table.notes:
+        say(f"{source}: {note}")
+    say(f"{out}: {table.summary()}; next: {experiment(params)}")
+
+
+def cells_of(path: Path, needed: Sequence[str]) -> tuple[list[str], list[Row]]:
+    """The header and the rows of a table with the columns ``needed``, all rows as wide as it.
+
+    Raises
+    ------
+    PipelineError
+        If it can't be read, lacks a column or has a row of another width.
+    """
+    (_, header), *rows = read_rows(path, named_by="the path")
+    for name in needed:
+        if name not in header:
+            fail(path, f"no column {name!r}: got {listed(header, 8)}; expected another file")
+    for line, cells in rows:
+        if len(cells) != len(header):
+            fail(path, f"row {line}: got {len(cells)} cells, expected {len(header)} as in row 1")
+    return header, rows
+
+
+def check_columns_asked(source: Path, asked: Sequence[str], there: Collection[str]) -> None:
+    """Refuse names given with --columns that are not there.
+
+    Raises
+    ------
+    PipelineError
+        Naming the first.
+    """
+    for name in asked:
+        if name not in there:
+            hint = did_you_mean(name, there, " ")
+            fail(
+                source,
+                f"no {name!r}, which --columns names; {hint}expected some of "
+                f"{listed(sorted(there))}",
+            )
+
+
+def names(text: str | None) -> list[str]:
+    """The names in a list that is separated by commas; none of None."""
+    return [name.strip() for name in (text or "").split(",") if name.strip()]
 
 
 def experiment(params: Mapping[str, str | Path | list[str]]) -> str:

@@ -64,6 +64,22 @@ def test_lines_of_the_review_list_can_be_pasted(write: Write) -> None:
     ]
 
 
+def test_three_cells_typed_under_a_longer_header_are_the_first_three(write: Write) -> None:
+    path = write("image,attribute,value,probability,reason\na.jpg,hat,0,.4,doubtful\nb.jpg,hat,1\n")
+    assert [(c.image, c.value) for c in corrections.read(path)] == [("a.jpg", 0.0), ("b.jpg", 1.0)]
+    with pytest.raises(PipelineError, match="row 2: got 3 cells, expected 5 as in the header"):
+        corrections.read(write("image,p,attribute,value,reason\na.jpg,hat,1\n"))
+
+
+def test_messages_name_the_file_of_corrections(write: Write) -> None:
+    path = write("image,attribute,value\n")
+    path.write_bytes(b"\xff\0")
+    with pytest.raises(PipelineError) as error:
+        corrections.read(path)
+    assert str(path) in str(error.value)
+    assert "data.labels" not in str(error.value)
+
+
 def test_a_line_may_be_repeated(write: Write) -> None:
     path = write("image,attribute,value\na.jpg,hat,1\na.jpg,hat,1.0\nb.jpg,hat,\nb.jpg,hat,?\n")
     assert len(corrections.read(path)) == 2
