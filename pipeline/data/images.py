@@ -6,15 +6,21 @@ be called from many threads at once.
 
 from __future__ import annotations
 
+import hashlib
 import io
 import os
+import stat
+import threading
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager, nullcontext, suppress
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-from PIL import Image, ImageOps
+from PIL import ExifTags, Image
+
+from pipeline.files import readable
 
 SUFFIXES = frozenset(
     {".avif", ".bmp", ".gif", ".heic", ".heif", ".jfif", ".jp2", ".jpe", ".jpeg", ".jpg", ".jxl"}
@@ -29,7 +35,20 @@ REASONS = (
 )
 """Why an image can't be used."""
 MAX_PIXELS = 100_000_000
-"""Width times height above which an image is refused (300 MB as RGB)."""
+"""Width times height above which an image is refused."""
+MAX_BYTES = 1_000_000_000
+"""Memory that all threads together take for files and pixels while they decode; an image that takes
+more by itself is refused. A palette or 32-bit samples make few bytes of file many of pixels."""
+MAX_FILE = 500_000_000
+"""Bytes above which a file is refused unread."""
+SMALL_FILE = 8_000_000
+"""Bytes up to which a file does not count towards `MAX_BYTES`."""
+LARGE = 2**22
+"""Pixels above which an image is made smaller while it is decoded, if no more is asked for."""
+MOST_SMALLER = 16
+"""Times, in width and in height, that `decode` makes an image smaller at most."""
+TILE = 512
+"""Pixels in width and in height that are converted at a time; a multiple of `MOST_SMALLER`."""
 
 # Pillow knows some forty formats. These have a signature, so random bytes don't pass for one, and
 # none of them starts another program, as EPS does.
@@ -37,10 +56,25 @@ _FORMATS = ("JPEG", "PNG", "WEBP", "GIF", "BMP", "TIFF", "AVIF", "JPEG2000", "PP
 # With a signature this long, an unreadable header means a damaged image, not some other file.
 _LONG_SIGNATURE = frozenset(_FORMATS) - {"BMP", "PPM"}
 
+_START = 16  # bytes that tell a format
+_BYTES_PER_PIXEL = {"1": 1, "L": 1, "P": 1, "I;16": 2, "I;16B": 2, "I;16L": 2, "I;16N": 2}  # else 4
+_TURNS = {
+    2: Image.Transpose.FLIP_LEFT_RIGHT,
+    3: Image.Transpose.ROTATE_180,
+    4: Image.Transpose.FLIP_TOP_BOTTOM,
+    5: Image.Transpose.TRANSPOSE,
+    6: Image.Transpose.ROTATE_270,
+    7: Image.Transpose.TRANSVERSE,
+    8: Image.Transpose.ROTATE_90,
+}  # by EXIF's orientation
+
 # Once, at import: plugins must not be registered while other threads look for one, and between its
 # own limit and ours Pillow would warn about images that are accepted here.
 Image.init()
 Image.MAX_IMAGE_PIXELS = MAX_PIXELS
+# Pillow takes memory in blocks. The C library keeps freed ones of up to 32 MB for its threads, each
+# its own; larger ones go back to the system at once.
+Image.core.set_block_size(2**26)  # type: ignore[attr-defined]
 
 
 class ImageError(Exception):
@@ -109,19 +143,38 @@ def _why_missing(path: Path) -> str:
     return "no such file"
 
 
-def read_file(folder: Path, name: str) -> bytes:
-    """The bytes of an image file.
+def read(path: Path, at_least: int | None = None) -> tuple[Image.Image, str]:
+    """A picture as of `decode`, and the SHA-256 of its file's bytes in hexadecimal.
+
+    A file that is no image is not read whole to say so.
 
     Raises
     ------
     ImageError
-        As `resolve`; ``missing`` also where the file may not be read.
+        As `decode`; ``unreadable`` for what is no regular file.
+    OSError
+        If the file can't be read.
     """
-    path = resolve(folder, name)
-    try:
-        return path.read_bytes()
-    except (FileNotFoundError, PermissionError) as error:
-        raise ImageError("missing", f"{name!r}: {error.strerror}") from error
+    # Not to wait for the other end of a pipe.
+    descriptor = os.open(path, os.O_RDONLY | getattr(os, "O_NONBLOCK", 0))
+    with open(descriptor, "rb") as stream:
+        status = os.fstat(descriptor)
+        if not stat.S_ISREG(status.st_mode):
+            raise ImageError("unreadable", "not a regular file")
+        start = stream.read(_START)
+        if start:
+            _formats_of(start)
+        size = status.st_size
+        if size > MAX_FILE:
+            raise ImageError(
+                "too_large", f"{readable(size)} in the file; at most {readable(MAX_FILE)} allowed"
+            )
+        # One large file at a time: what holds one part of the memory and waits for another must
+        # not wait for its like.
+        large = size > SMALL_FILE
+        with _large_file if large else nullcontext(), _memory.hold(size if large else 0):
+            data = start + stream.read(MAX_FILE)
+            return decode(data, at_least), hashlib.sha256(data).hexdigest()
 
 
 def list_images(folder: Path) -> list[Path]:
@@ -160,19 +213,22 @@ def list_files(folder: Path) -> list[Path]:
 def decode(data: bytes, at_least: int | None = None) -> Image.Image:
     """Decode an image file to 8-bit RGB, at its full size or, if asked, at a smaller one.
 
-    A JPEG decodes at 1/2, 1/4 or 1/8 of its size for a fraction of the work, each pixel the mean of
-    a block. ``at_least`` pixels remain in height and in width; a picture that is then resized to at
-    most half of that differs by less than its noise.
+    A JPEG decodes at 1/2, 1/4 or 1/8 of its size for a fraction of the work, and what has more than
+    `LARGE` pixels is made smaller after, each pixel the mean of a block. ``at_least`` pixels remain
+    in height and in width, or all; a picture that is then resized to at most half of that differs
+    by less than its noise.
 
     The EXIF orientation is applied, transparency is composited on white, 16-bit samples are
     divided by 257, CMYK, greyscale, palette and 1-bit images are converted, and of an animation
-    the first frame is taken. For 32-bit samples see `_rescaled`. Colour profiles are not applied.
+    the first frame is taken. Of 32-bit samples the white is 1, 255 or 65535, the first that none is
+    above, or else the largest. Colour profiles are not applied.
 
     Raises
     ------
     ImageError
         ``empty_file``, ``not_an_image``, ``truncated`` (cut off or damaged) or ``too_large`` (more
-        than `MAX_PIXELS`, known from the header, before any pixel is decoded).
+        than `MAX_PIXELS`, or than `MAX_BYTES` to decode; known from the header, before any pixel
+        is decoded).
     """
     if not data:
         raise ImageError("empty_file", "the file has no bytes")
@@ -185,14 +241,28 @@ def decode(data: bytes, at_least: int | None = None) -> Image.Image:
         raise ImageError(
             "too_large", f"{name} of {width} x {height} pixels; at most {MAX_PIXELS} are allowed"
         )
-    with _pillow_at_work(f"{name} pixels", "truncated"):
-        if at_least is not None:
+    if at_least is not None:
+        with _pillow_at_work(f"{name} header", "truncated"):
             image.draft(None, (at_least, at_least))  # nothing, but for a JPEG
-        image.load()
-    # Damaged metadata says nothing about the pixels, which are sound.
-    with suppress(ImageError), _pillow_at_work("EXIF", "truncated"):
-        ImageOps.exif_transpose(image, in_place=True)
-    return _to_rgb(image)
+    factors = _factors(image.size, at_least)
+    needed = _bytes_to_decode(image, (width, height), factors)
+    if needed + (len(data) if len(data) > SMALL_FILE else 0) > MAX_BYTES:
+        raise ImageError(
+            "too_large",
+            f"{name} of {width} x {height} pixels, which takes {readable(needed)} to decode; at "
+            f"most {readable(MAX_BYTES)} are allowed",
+        )
+    with _memory.hold(needed):
+        with _pillow_at_work(f"{name} pixels", "truncated"):
+            image.load()
+        orientation = 1
+        # Damaged metadata says nothing about the pixels, which are sound.
+        with suppress(ImageError), _pillow_at_work("EXIF", "truncated"):
+            orientation = image.getexif().get(ExifTags.Base.Orientation, 1)
+        picture = _to_rgb(image, factors)
+        del image
+        turn = _TURNS.get(orientation)
+        return picture if turn is None else picture.transpose(turn)
 
 
 def resize(image: Image.Image, size: tuple[int, int]) -> npt.NDArray[np.uint8]:
@@ -221,18 +291,28 @@ def _open(data: bytes) -> Image.Image:
     Not `PIL.Image.open`, because that warns about a large image before its size can be looked at,
     and silencing a warning is not thread-safe.
     """
+    for name, factory in _formats_of(data[:_START]):
+        reason = "truncated" if name in _LONG_SIGNATURE else "not_an_image"
+        with _pillow_at_work(f"{name} header", reason):
+            return factory(io.BytesIO(data), "")
+    raise AssertionError("there is one, or an error")
+
+
+def _formats_of(start: bytes) -> list[tuple[str, Any]]:
+    """Names and readers of the formats that a file's first bytes may be of, one at least."""
+    found = []
     for name in _FORMATS:
         if name not in Image.OPEN:
             continue
         factory, accept = Image.OPEN[name]
-        accepted = accept is None or accept(data[:16])
+        accepted = accept is None or accept(start)
         if isinstance(accepted, str):  # Pillow was built without the decoder
             raise ImageError("not_an_image", accepted)
         if accepted:
-            reason = "truncated" if name in _LONG_SIGNATURE else "not_an_image"
-            with _pillow_at_work(f"{name} header", reason):
-                return factory(io.BytesIO(data), "")
-    raise ImageError("not_an_image", f"unknown format; the file begins with {data[:8]!r}")
+            found.append((name, factory))
+    if not found:
+        raise ImageError("not_an_image", "the file's first bytes are those of no known format")
+    return found
 
 
 @contextmanager
@@ -252,36 +332,125 @@ def _pillow_at_work(what: str, reason: str) -> Iterator[None]:
         raise ImageError(reason, f"{what}: {str(error)[:200] or type(error).__name__}") from error
 
 
-def _to_rgb(image: Image.Image) -> Image.Image:
-    if image.mode.startswith("I;16") or image.mode in ("I", "F"):
-        return Image.fromarray(_rescaled(image)).convert("RGB")
-    with _pillow_at_work(f"{image.mode} pixels", "truncated"):
-        if image.has_transparency_data:
-            rgba = image.convert("RGBA")
-            white = Image.new("RGBA", rgba.size, (255, 255, 255, 255))
-            return Image.alpha_composite(white, rgba).convert("RGB")
-        return image.convert("RGB")
+class _Memory:
+    """Bytes that threads share: whoever needs more than is free waits until others are done."""
+
+    def __init__(self, size: int):
+        self._free, self._changed = size, threading.Condition()
+
+    @contextmanager
+    def hold(self, size: int) -> Iterator[None]:
+        with self._changed:
+            self._changed.wait_for(lambda: self._free >= size)
+            self._free -= size
+        try:
+            yield
+        finally:
+            with self._changed:
+                self._free += size
+                self._changed.notify_all()
 
 
-def _rescaled(image: Image.Image) -> npt.NDArray[np.uint8]:
-    """Greyscale of more than 8 bits per sample as uint8 [height, width].
+_memory, _large_file = _Memory(MAX_BYTES), threading.Lock()
 
-    16-bit samples are divided by 257, so that 65535 becomes 255. 32-bit samples have no agreed
-    white: they are taken as 0-1 (floating point only), 0-255 or 0-65535, the first of these that
-    holds all of them, and else stretched from the smallest to the largest. Not-a-number
-    and infinity are black.
+
+def _factors(size: tuple[int, int], at_least: int | None) -> tuple[int, int]:
+    """By how much a picture is made smaller in width and in height, each a power of 2."""
+    if at_least is None or size[0] * size[1] <= LARGE:
+        return 1, 1
+    fitting = (min(max(side // at_least, 1), MOST_SMALLER) for side in size)
+    across, down = (1 << (factor.bit_length() - 1) for factor in fitting)
+    return across, down
+
+
+def _bytes_to_decode(image: Image.Image, whole: tuple[int, int], factors: tuple[int, int]) -> int:
+    """Memory at most for an image whose header has been read, as measured for each format.
+
+    Parameters
+    ----------
+    whole : (width, height) before a JPEG was asked to be smaller.
     """
-    values = np.asarray(image)
-    if image.mode != "F" and (image.mode != "I" or image.format == "PPM"):
+    pixels = image.width * image.height
+    bands = len(image.getbands())
+    loaded = pixels * _BYTES_PER_PIXEL.get(image.mode, 4)
+    own = 0  # of the format's library, until the image is loaded
+    if image.format in ("JPEG", "MPO") and image.info.get("progressive"):
+        own = 2 * bands * whole[0] * whole[1]
+    elif image.format in ("WEBP", "AVIF"):
+        own = 12 * pixels
+    elif image.format == "JPEG2000":
+        own = 8 * bands * pixels
+    elif image.format == "TIFF" and image.info.get("compression") != "raw":
+        own = 4 * pixels  # where one strip holds all
+    result = 4 * pixels // (factors[0] * factors[1])
+    return loaded + max(own, result)
+
+
+def _to_rgb(image: Image.Image, factors: tuple[int, int]) -> Image.Image:
+    """Convert and make smaller, a tile at a time: there is never a second copy of a large image."""
+    white = _white(image) if image.mode in ("I", "F") else None
+    if image.mode == "RGB" and factors == (1, 1) and not image.has_transparency_data:
+        return image
+    width, height = image.size
+    across, down = factors
+    with _pillow_at_work(f"{image.mode} pixels", "truncated"):
+        out = Image.new("RGB", (-(-width // across), -(-height // down)))
+        for box in _tiles(image.size):
+            tile = _tile_to_rgb(image.crop(box), white)
+            if factors != (1, 1):
+                tile = tile.reduce(factors)
+            out.paste(tile, (box[0] // across, box[1] // down))
+    return out
+
+
+def _tiles(size: tuple[int, int]) -> Iterator[tuple[int, int, int, int]]:
+    """(left, upper, right, lower) of squares of `TILE` pixels, those at the end smaller."""
+    width, height = size
+    for top in range(0, height, TILE):
+        for left in range(0, width, TILE):
+            yield left, top, min(left + TILE, width), min(top + TILE, height)
+
+
+def _tile_to_rgb(image: Image.Image, white: tuple[float, float] | None) -> Image.Image:
+    if white is not None:
+        return Image.fromarray(_rescaled(np.asarray(image), *white)).convert("RGB")
+    if image.mode.startswith("I;16"):
+        values = np.asarray(image)
         scaled = (values.astype(np.uint32) + 128) // 257
         # A 16-bit PNG may name one grey as transparent; as elsewhere, white shows through.
         transparent = image.info.get("transparency", -1)
-        return np.where(values == transparent, 255, scaled).astype(np.uint8)
-    finite = np.isfinite(values)
-    kept = np.where(finite, values, 0).astype(np.float64)
-    low, high = kept.min(where=finite, initial=np.inf), kept.max(where=finite, initial=-np.inf)
+        grey = np.where(values == transparent, 255, scaled).astype(np.uint8)
+        return Image.fromarray(grey).convert("RGB")
+    if image.has_transparency_data:
+        rgba = image.convert("RGBA")
+        under = Image.new("RGBA", rgba.size, (255, 255, 255, 255))
+        return Image.alpha_composite(under, rgba).convert("RGB")
+    return image.convert("RGB")
+
+
+def _white(image: Image.Image) -> tuple[float, float]:
+    """The samples that become 0 and 255 in greyscale of 32 bits per sample.
+
+    They have no agreed white: they are taken as 0-1 (floating point only), 0-255 or 0-65535, the
+    first of these that holds all of them, and else stretched from the smallest to the largest. A
+    PGM file of 16 bits says itself what is white.
+    """
+    if image.format == "PPM":
+        return 0.0, 65535.0
+    low, high = np.inf, -np.inf
+    for box in _tiles(image.size):
+        values = np.asarray(image.crop(box))
+        finite = values[np.isfinite(values)]
+        if finite.size:
+            low, high = min(low, float(finite.min())), max(high, float(finite.max()))
     whites = (1.0, 255.0, 65535.0) if image.mode == "F" else (255.0, 65535.0)
-    white = next((white for white in whites if low >= 0 and high <= white), None)
-    if white is None:
-        kept, white = np.where(finite, kept - low, 0), high - low or 1.0
-    return np.rint(kept * 255 / white).astype(np.uint8)
+    for white in whites:
+        if low >= 0 and high <= white:
+            return 0.0, white
+    return float(low), float(high)
+
+
+def _rescaled(values: np.ndarray, low: float, high: float) -> npt.NDArray[np.uint8]:
+    """uint8 [h, w] of samples from ``low`` to ``high``; not-a-number and infinity are black."""
+    kept = np.where(np.isfinite(values), values, low).astype(np.float64) - low
+    return np.rint(kept * 255 / ((high - low) or 1.0)).astype(np.uint8)

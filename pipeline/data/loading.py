@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import os
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -55,8 +54,8 @@ def ahead(
                 future.cancel()
 
 
-def read(file: Path, size: tuple[int, int] | None = None) -> tuple[Image.Image, bytes]:
-    """A picture, upright and in RGB, and the bytes of its file.
+def read(file: Path, size: tuple[int, int] | None = None) -> tuple[Image.Image, str]:
+    """A picture, upright and in RGB, and the SHA-256 of its file's bytes in hexadecimal.
 
     Parameters
     ----------
@@ -69,10 +68,9 @@ def read(file: Path, size: tuple[int, int] | None = None) -> tuple[Image.Image, 
         As `images.decode`; ``unreadable`` where the file can't be read.
     """
     try:
-        content = file.read_bytes()
+        return images.read(file, images.enough_for(size) if size else None)
     except OSError as error:
         raise images.ImageError("unreadable", error.strerror or str(error)) from error
-    return images.decode(content, images.enough_for(size) if size else None), content
 
 
 def loader(folder: Path, size: tuple[int, int], seed: int) -> Callable[[Request], np.ndarray]:
@@ -84,13 +82,13 @@ def loader(folder: Path, size: tuple[int, int], seed: int) -> Callable[[Request]
 
     def load(request: Request) -> np.ndarray:
         try:
-            picture, content = read(images.resolve(folder, request.image), size)
+            picture, sha256 = read(images.resolve(folder, request.image), size)
         except images.ImageError as error:
             raise PipelineError(
                 f"{folder / request.image}: {error.reason} ({error.detail}), although the clean "
                 "stage could read it; run `dvc repro` again to clean the table anew"
             ) from error
-        if hashlib.sha256(content).hexdigest() != request.sha256:
+        if sha256 != request.sha256:
             raise PipelineError(
                 f"{folder / request.image}: has changed since the clean stage read it; run `dvc "
                 "repro` again"

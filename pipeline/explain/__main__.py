@@ -7,7 +7,6 @@ An extra (``pip install '.[explain]'``). LIME on superpixels (`pipeline.explain.
 from __future__ import annotations
 
 import argparse
-import hashlib
 import math
 import os
 import sys
@@ -55,12 +54,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
     failed = 0
     for file in progress.track(options.images, "explain", "picture"):
         try:
-            picture, content = read(file, predictor.card.image_size)
+            picture, sha256 = read(file, predictor.card.image_size)
         except images.ImageError as error:
             failed += 1
             print(f"{_text(file)}: {error}", file=sys.stderr)
             continue
-        _explain(predictor, file, content, picture, chosen, options)
+        _explain(predictor, file, sha256, picture, chosen, options)
     if failed:
         print(f"{failed} of {len(options.images)} pictures could not be read", file=sys.stderr)
     return EXIT_SOME_FAILED if failed else 0
@@ -191,14 +190,14 @@ def table(explanation: lime.Explanation, names: Sequence[str], chosen: Sequence[
 def _explain(
     predictor: Any,
     file: Path,
-    content: bytes,
+    sha256: str,
     picture: Any,
     chosen: list[int] | None,
     options: argparse.Namespace,
 ) -> None:
     card = predictor.card
     pixels = images.resize(picture, card.image_size)
-    seed = int.from_bytes(hashlib.sha256(content).digest()[:8], "big")
+    seed = int(sha256[:16], 16)
     segments = lime.superpixels(pixels, options.segments)
     found = lime.explain(pixels, segments, predictor.probabilities, options.samples, seed)
     drawn = most_extreme(found.probabilities) if chosen is None else chosen

@@ -12,6 +12,7 @@ from collections import Counter
 from pathlib import Path
 from typing import Any
 
+import h5py
 import numpy as np
 
 from pipeline.errors import PipelineError
@@ -72,6 +73,8 @@ def load_weights(model: Any, path: str | Path) -> None:
     for variable in floats:
         variable.assign(np.full(variable.shape, np.nan, dtype=variable.dtype))
     try:
+        if problem := oversized(path, model.network.count_params()):
+            raise ValueError(problem)
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
             model.network.load_weights(str(path))
@@ -85,6 +88,23 @@ def load_weights(model: Any, path: str | Path) -> None:
             f"{backbones.find(model.backbone_name).weights_file}"
         ) from error
     _mend_standardisation(model.network)
+
+
+def oversized(path: str | Path, most: int) -> str | None:
+    """What array of a file has more than ``most`` numbers, which are all of its network's: read, it
+    could fill the memory, however small it is on the disk; None where none has."""
+    found: list[str] = []
+
+    def look(name: str, item: Any) -> None:
+        if isinstance(item, h5py.Dataset) and (item.size or 0) > most:
+            found.append(f"{name} has {item.size} numbers, the whole network {most}")
+
+    try:
+        with h5py.File(path) as file:
+            file.visititems(look)
+    except (OSError, RuntimeError, ValueError):
+        return None  # whoever reads it says what it is
+    return found[0] if found else None
 
 
 def _mend_standardisation(network: Any) -> None:

@@ -94,7 +94,7 @@ def choose(
 
 def _thumbnail(folder: Path, name: str) -> np.ndarray:
     """uint8 [h, w, 3], the picture in its own proportions."""
-    picture, _ = loading.read(images.resolve(folder, name))
+    picture, _ = loading.read(images.resolve(folder, name), (LONGEST_SIDE, LONGEST_SIDE))
     picture.thumbnail((LONGEST_SIDE, LONGEST_SIDE), Image.Resampling.BILINEAR)
     return np.asarray(picture)
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import logging
 import os
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -18,7 +17,7 @@ from pipeline.data import cleaning, corrections, read_table
 from pipeline.data.clean_table import write_clean
 from pipeline.data.cleaning import Cleaned, Unusable
 from pipeline.data.image_names import ImageNames
-from pipeline.data.images import ImageError, decode, read_file
+from pipeline.data.images import ImageError, read, resolve
 from pipeline.data.labels import SPLITS, LabelTable, meanings
 from pipeline.errors import PipelineError, run
 from pipeline.files import replace_directory, write_csv
@@ -27,6 +26,7 @@ from pipeline.metrics.risk_control import UnkeptError, is_target
 
 OUTPUT = "data/clean"
 NAMED = 5  # images or attributes that a line of the log names
+CHECKED = 64  # pixels in height and in width that an image is decoded to, to see that it can be
 CHUNK = 256  # images handed to the threads at once
 log = logging.getLogger("clean")
 
@@ -147,11 +147,13 @@ def _examine_all(names: ImageNames, images: Sequence[str]) -> Iterator[str | Unu
         if problem is not None:
             return Unusable(*problem)
         try:
-            content = read_file(names.folder, name)
-            decode(content)  # all pixels: a truncated file has a sound header
+            # All pixels, though small: a truncated file has a sound header.
+            _, sha256 = read(resolve(names.folder, name), CHECKED)
+        except OSError as error:
+            return Unusable("missing", f"{name!r}: {error.strerror}")
         except ImageError as error:
             return Unusable(error.reason, error.detail)
-        return hashlib.sha256(content).hexdigest()
+        return sha256
 
     with ThreadPoolExecutor(max_workers=min(4, os.cpu_count() or 1)) as pool:
         for start in range(0, len(images), CHUNK):

@@ -5,7 +5,10 @@ from __future__ import annotations
 import io
 import os
 import struct
+import subprocess
+import sys
 import time
+import tracemalloc
 import warnings
 import zlib
 from concurrent.futures import ThreadPoolExecutor
@@ -282,6 +285,114 @@ def test_the_largest_image_is_decoded_without_a_warning() -> None:
         assert images.decode(encode(Image.new("1", (9_600, 9_600)))).size == (9_600, 9_600)
 
 
+@pytest.mark.parametrize("mode", ["1", "L", "P", "RGB", "RGBA", "LA", "I;16", "I", "F", "CMYK"])
+def test_what_is_converted_in_tiles_is_as_what_is_converted_whole(mode: str) -> None:
+    side = images.TILE + 70
+    rng = np.random.default_rng(0)
+    if mode in ("I;16", "I", "F"):
+        kind = {"I;16": np.uint16, "I": np.int32, "F": np.float32}[mode]
+        whole = Image.fromarray(rng.integers(0, 65536, (side, side)).astype(kind))
+    else:
+        noise = rng.integers(0, 256, (side, side, 4), dtype=np.uint8)
+        whole = Image.fromarray(noise, "RGBA").convert("RGB" if mode in ("P", "CMYK") else "RGBA")
+        whole = whole.convert(mode)
+    found = pixels(encode(whole, "TIFF"))
+    # The corner of the picture is a picture of one tile, but for what white is.
+    corner = whole.crop((side - 90, side - 80, side, side))
+    if mode in ("I", "F"):
+        corner.putpixel((0, 0), 65535)
+    np.testing.assert_array_equal(found[-79:, -89:], pixels(encode(corner, "TIFF"))[1:, 1:])
+    assert found.shape == (side, side, 3)
+
+
+@pytest.mark.parametrize("kind", ["PNG", "TIFF"])
+@pytest.mark.parametrize("mode", ["L", "RGBA", "P"])
+def test_any_large_picture_is_made_smaller_and_resizes_to_the_same(kind: str, mode: str) -> None:
+    rng = np.random.default_rng(0)
+    small = Image.fromarray(rng.integers(0, 256, (30, 40, 3), dtype=np.uint8))
+    large = small.resize((2600, 1700), Image.Resampling.BICUBIC).convert(mode)
+    data = encode(large, kind)
+    whole, reduced = images.decode(data), images.decode(data, 128)
+    assert whole.size == (2600, 1700)
+    assert reduced.size == (163, 213)
+    one, two = (images.resize(picture, (64, 48)).astype(int) for picture in (whole, reduced))
+    # The last block is of fewer pixels: towards it the picture is shifted by half a block at most.
+    assert np.abs(one - two)[:20, :20].mean() < 2
+    assert np.abs(one - two).mean() < 8
+
+
+def test_a_very_long_picture_is_made_smaller_along_its_length_alone() -> None:
+    data = encode(Image.new("RGB", (50_000, 100), (9, 90, 190)))
+    assert images.decode(data, 100).size == (50_000 // 16, 100)
+
+
+@pytest.mark.parametrize("kind", ["WEBP", "JPEG2000"])
+def test_an_image_that_takes_too_much_memory_to_decode_is_refused_from_its_header(
+    kind: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    data = encode(Image.new("RGB", (20, 10)), kind)
+    assert images.decode(data).size == (20, 10)
+    monkeypatch.setattr(images, "MAX_BYTES", 20 * 10 * 16 - 1)
+    with pytest.raises(ImageError, match=r"too_large: .* 20 x 10 pixels, which takes \d"):
+        images.decode(data)
+
+
+def test_a_large_file_that_is_no_image_is_not_read(tmp_path: Path) -> None:
+    for start, reason in ((b"", "not_an_image"), (b"\x89PNG\r\n\x1a\n", "too_large")):
+        file = tmp_path / "sparse.png"
+        with file.open("wb") as stream:
+            stream.write(start)
+            stream.truncate(3_000_000_000)
+        tracemalloc.start()
+        with pytest.raises(ImageError, match=reason):
+            images.read(file)
+        assert tracemalloc.get_traced_memory()[1] < 1_000_000
+        tracemalloc.stop()
+
+
+def test_what_a_file_holds_is_not_quoted(tmp_path: Path) -> None:
+    (tmp_path / "a.jpg").write_bytes(b"password=hunter2")
+    with pytest.raises(ImageError) as error:
+        images.read(tmp_path / "a.jpg")
+    assert "pass" not in str(error.value)
+
+
+BOMBS = """
+import io, resource, sys
+from concurrent.futures import ThreadPoolExecutor
+import numpy as np
+from PIL import Image
+from pipeline.data import images
+side = 9_999
+def make(mode, kind, **options):
+    out = io.BytesIO()
+    Image.new(mode, (side, side)).save(out, kind, **options)
+    return out.getvalue()
+bombs = [
+    make("P", "PNG", transparency=bytes([0, 128])), make("RGBA", "PNG"), make("I;16", "PNG"),
+    make("F", "TIFF", compression="tiff_adobe_deflate"), make("L", "GIF"),
+    make("RGB", "JPEG", progressive=True),
+]
+open("/proc/self/clear_refs", "w").write("5")
+def memory(name):
+    lines = open("/proc/self/status").read().splitlines()
+    return next(int(line.split()[1]) * 1024 for line in lines if line.startswith(name))
+before = memory("VmRSS")
+with ThreadPoolExecutor(8) as pool:
+    found = list(pool.map(lambda data: images.decode(data, 448).size, bombs))
+print(memory("VmHWM") - before, max(max(size) for size in found))
+"""
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(not os.access("/proc/self/clear_refs", os.W_OK), reason="needs Linux's /proc")
+def test_threads_that_decode_bombs_take_a_gigabyte_together() -> None:
+    done = subprocess.run([sys.executable, "-c", BOMBS], capture_output=True, text=True, check=True)
+    taken, largest = map(int, done.stdout.split())
+    assert taken < 1.1 * images.MAX_BYTES
+    assert largest < 1_500
+
+
 def test_running_out_of_memory_is_not_blamed_on_the_file(monkeypatch: pytest.MonkeyPatch) -> None:
     data = encode(Image.fromarray(COLOURS))
     for error in (MemoryError, KeyboardInterrupt):
@@ -411,7 +522,7 @@ def folder(tmp_path: Path) -> Path:
 @pytest.mark.parametrize("name", ["a.png", "sub/b.png", "sub/../a.png", "./a.png"])
 def test_names_inside_the_folder(folder: Path, name: str) -> None:
     np.testing.assert_array_equal(
-        images.resize(images.decode(images.read_file(folder, name)), (2, 2)), COLOURS
+        images.resize(images.read(images.resolve(folder, name))[0], (2, 2)), COLOURS
     )
 
 
@@ -427,7 +538,7 @@ def test_names_that_leave_the_folder(folder: Path, name: str) -> None:
 def test_absolute_names_are_refused(folder: Path) -> None:
     for path in (folder / "a.png", folder.parent / "secret.png"):
         with pytest.raises(ImageError, match="absolute") as caught:
-            images.read_file(folder, str(path))
+            images.resolve(folder, str(path))
         assert caught.value.reason == "outside_folder"
 
 
@@ -438,10 +549,15 @@ def test_symbolic_links(folder: Path, tmp_path: Path) -> None:
     (folder / "broken.png").symlink_to("nothing.png")
     (folder / "loop.png").symlink_to("loop.png")
     (tmp_path / "link").symlink_to(folder)
-    assert images.read_file(folder, "in.png") == (folder / "a.png").read_bytes()
-    assert images.read_file(folder, "out.png") == (tmp_path / "secret.png").read_bytes()
-    assert images.read_file(folder, "sub/../out.png") == (tmp_path / "secret.png").read_bytes()
-    assert images.read_file(tmp_path / "link", "a.png") == (folder / "a.png").read_bytes()
+    assert images.resolve(folder, "in.png").read_bytes() == (folder / "a.png").read_bytes()
+    assert images.resolve(folder, "out.png").read_bytes() == (tmp_path / "secret.png").read_bytes()
+    assert (
+        images.resolve(folder, "sub/../out.png").read_bytes()
+        == (tmp_path / "secret.png").read_bytes()
+    )
+    assert (
+        images.resolve(tmp_path / "link", "a.png").read_bytes() == (folder / "a.png").read_bytes()
+    )
     for name, reason in [
         ("up/secret.png", "outside_folder"),
         ("up/..", "outside_folder"),
@@ -459,7 +575,7 @@ def test_symbolic_links(folder: Path, tmp_path: Path) -> None:
 )
 def test_missing_files(folder: Path, name: str) -> None:
     with pytest.raises(ImageError) as caught:
-        images.read_file(folder, name)
+        images.resolve(folder, name)
     assert caught.value.reason == "missing"
     assert "\n" not in str(caught.value)
 
@@ -479,14 +595,16 @@ def test_a_backslash_is_part_of_a_name(folder: Path) -> None:
 def test_a_pipe_is_no_image_and_does_not_block(folder: Path) -> None:
     os.mkfifo(folder / "pipe.png")
     with pytest.raises(ImageError, match="not a regular file"):
-        images.read_file(folder, "pipe.png")
+        images.resolve(folder, "pipe.png")
+    with pytest.raises(ImageError, match="unreadable: not a regular file"):
+        images.read(folder / "pipe.png")
 
 
 def test_the_bytes_decide_and_not_the_suffix(folder: Path) -> None:
     for name in ("a.jpg", "a"):
         (folder / name).write_bytes((folder / "a.png").read_bytes())
         np.testing.assert_array_equal(
-            images.resize(images.decode(images.read_file(folder, name)), (2, 2)), COLOURS
+            images.resize(images.read(images.resolve(folder, name))[0], (2, 2)), COLOURS
         )
 
 

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from functools import partial
 from pathlib import Path
 
+import h5py
 import numpy as np
 import pytest
 
@@ -115,6 +116,17 @@ def test_weights_of_another_network(random_mobilenet, tmp_path: Path) -> None:  
     random_mobilenet.network.save_weights(path)
     with pytest.raises(PipelineError, match="does not fit the backbone vgg19"):
         weights.load_weights(backbones.build("vgg19", (32, 32)), path)
+
+
+def test_a_small_file_with_a_huge_array_is_refused_unread(random_mobilenet, tmp_path: Path) -> None:  # type: ignore[no-untyped-def]
+    path = tmp_path / "bomb.weights.h5"
+    random_mobilenet.network.save_weights(path)
+    with h5py.File(path, "a") as file:
+        (name, *_) = (key for key in file["layers"] if "vars/0" in file["layers"][key])
+        del file[f"layers/{name}/vars/0"]
+        file.create_dataset(f"layers/{name}/vars/0", (800_000_000,), "f8", chunks=(2**20,))
+    with pytest.raises(PipelineError, match="has 800000000 numbers, the whole network 2"):
+        weights.load_weights(random_mobilenet, path)
 
 
 def test_a_file_that_fits_in_part_only(tmp_path: Path) -> None:
