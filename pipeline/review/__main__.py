@@ -16,7 +16,7 @@ from pipeline.errors import PipelineError, one_line, run
 from pipeline.files import replace_file
 from pipeline.review import one_file, page, session
 from pipeline.review.pictures import Pictures
-from pipeline.review.server import Server, is_loopback
+from pipeline.review.server import Run, Server, is_loopback
 
 PORT = 8300
 CELLS = 200
@@ -61,16 +61,18 @@ def main(arguments: Sequence[str] | None = None) -> None:
     if options.export is not None:
         return export(options.export, options.cells, session.load())
     token = _token(options.host, options.token)
-    reviewed = session.load()
-    server = _server(reviewed, _pictures(reviewed), token, options)
+    server = _server(_load(), token, options)
     print(f"Review: {server.url}", "Ctrl-C ends it", sep="\n", flush=True)
     if options.open:
         webbrowser.open(server.url)
     try:
         server.serve_forever()
     except KeyboardInterrupt:
-        count = len(reviewed.answered())
-        print(f"\n{count} answers in {reviewed.path}; they count from the next `dvc repro` on")
+        reviewed = server.run.session
+        print(
+            f"\n{len(reviewed.answered())} answers in {reviewed.path}; they count from the next "
+            "`dvc repro` on"
+        )
     finally:
         server.server_close()
 
@@ -141,20 +143,23 @@ def _token(host: str, given: str | None) -> str:
     return given
 
 
-def _server(
-    reviewed: session.Session, pictures: Pictures, token: str, options: argparse.Namespace
-) -> Server:
+def _load() -> Run:
+    reviewed = session.load()
+    return Run(reviewed, _pictures(reviewed))
+
+
+def _server(found: Run, token: str, options: argparse.Namespace) -> Server:
     port = PORT if options.port is None else options.port
     if not 0 <= port < 2**16:
         raise PipelineError(f"--port {port}: expected 1 to 65535, or 0 for a free one")
     try:
-        return Server(reviewed, pictures, token, options.host, port)
+        return Server(found, token, options.host, port, _load)
     except OSError as error:
         if error.errno != errno.EADDRINUSE:
             raise PipelineError(f"--host {options.host}: {one_line(error)}") from error
         if options.port is not None:
             raise PipelineError(f"--port {port}: in use; choose another") from error
-        return Server(reviewed, pictures, token, options.host, 0)
+        return Server(found, token, options.host, 0, _load)
 
 
 if __name__ == "__main__":

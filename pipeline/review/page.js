@@ -45,15 +45,16 @@ const server = {
   },
   cells() {
     const { queue, attribute, value, image } = kept;
-    return this.ask(`/cells?${new URLSearchParams({ queue, attribute, value, image })}`);
+    return this.ask(`/cells?${new URLSearchParams({ run: start.run, queue, attribute, value, image })}`);
   },
   put(answers) {
-    return this.ask("/answers", {
+    return this.ask(`/answers?${new URLSearchParams({ run: start.run })}`, {
       method: "POST", headers: { "Content-Type": "application/json" }, body: JSON.stringify({ answers }),
     });
   },
   picture(cell, large) {
-    return `/pictures/${cell.row}?${new URLSearchParams(large ? { token: start.token, large: 1 } : { token: start.token })}`;
+    const asked = { token: start.token, run: start.run, ...(large ? { large: 1 } : {}) };
+    return `/pictures/${cell.row}?${new URLSearchParams(asked)}`;
   },
 };
 

@@ -9,7 +9,10 @@ import json
 import re
 import socket
 import sys
-from collections.abc import Mapping
+import threading
+from collections.abc import Callable, Mapping
+from contextlib import suppress
+from dataclasses import dataclass
 from http import HTTPStatus
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
@@ -40,8 +43,17 @@ class Refused(Exception):  # noqa: N818  an answer, not a defect
         self.status, self.reason, self.content = status, reason, content
 
 
+@dataclass(frozen=True)
+class Run:
+    """A finished run and its pictures."""
+
+    session: Session
+    pictures: Pictures
+
+
 class Server(ThreadingHTTPServer):
-    """Serves the page of ``session`` to whoever knows ``token``.
+    """Serves the page of ``run`` to whoever knows ``token``; that of a later one, which ``load``
+    reads, once the page is asked for again.
 
     Raises
     ------
@@ -51,13 +63,19 @@ class Server(ThreadingHTTPServer):
 
     daemon_threads = True
 
-    def __init__(
-        self, session: Session, pictures: Pictures, token: str, host: str, port: int
-    ) -> None:
-        self.session, self.pictures, self.token, self.host = session, pictures, token, host
+    def __init__(self, run: Run, token: str, host: str, port: int, load: Callable[[], Run]) -> None:
+        self.run, self.token, self.host = run, token, host
+        self._load, self._loading = load, threading.Lock()
         if ":" in host:
             self.address_family = socket.AF_INET6
         super().__init__((host, port), _Handler)
+
+    def refresh(self) -> Run:
+        """The finished run that is there now; the one before while another is under way."""
+        with self._loading, suppress(PipelineError, OSError):
+            if self.run.session.is_outdated():
+                self.run = self._load()
+        return self.run
 
     @property
     def url(self) -> str:
@@ -108,44 +126,54 @@ class _Handler(BaseHTTPRequestHandler):
     def _get(self) -> None:
         path, query = self._checked()
         if path == "/":
-            start = self._made(self.server.session.overview)
+            start = self._made(self.server.refresh().session.overview)
             content = page.render({"token": self.server.token, **start})
             policy = page.allow(page.SERVED)
             self._send(content.encode(), "text/html; charset=utf-8", policy=policy)
         elif path == "/cells":
             choice = Choice(*(query.get(name, "") for name in ("attribute", "value", "image")))
             queue = query.get("queue", "")
-            self._send(_json(self._made(lambda: self.server.session.cells(queue, choice))), _JSON)
+            cells = self._made(lambda: self._run(query).session.cells(queue, choice))
+            self._send(_json(cells), _JSON)
         elif found := _PICTURE.fullmatch(path):
             side = max(SIDES) if query.get("large") else min(SIDES)
-            self._send(self._jpeg(int(found[1]), side), "image/jpeg", keep="private, max-age=600")
+            jpeg = self._jpeg(self._run(query), int(found[1]), side)
+            self._send(jpeg, "image/jpeg", keep="private, max-age=600")
         else:
             raise Refused(HTTPStatus.NOT_FOUND, "nothing here")
 
-    def _jpeg(self, row: int, side: int) -> bytes:
-        if row >= len(self.server.session.lists.table.given.images):
+    def _run(self, query: Mapping[str, str]) -> Run:
+        """The run whose page asks: another one has other rows."""
+        run = self.server.run
+        if query.get("run") != run.session.stamp:
+            raise Refused(
+                HTTPStatus.CONFLICT, "the table was filled anew meanwhile; load the page again"
+            )
+        return run
+
+    def _jpeg(self, run: Run, row: int, side: int) -> bytes:
+        if row >= len(run.session.lists.table.given.images):
             raise Refused(HTTPStatus.NOT_FOUND, "no such row")
         try:
-            return self.server.pictures.jpeg(row, side)
+            return run.pictures.jpeg(row, side)
         except ImageError as error:
             raise Refused(HTTPStatus.NOT_FOUND, str(error)) from error
 
     def _post(self) -> None:
-        path, _ = self._checked()
+        path, query = self._checked()
         origin = self.headers.get("Origin", "")
         if urlsplit(origin).netloc != self.headers["Host"] or not origin.startswith("http"):
             raise Refused(HTTPStatus.FORBIDDEN, "not sent by the page of this server")
         if path != "/answers":
             raise Refused(HTTPStatus.NOT_FOUND, "nothing here")
         given = _answers(self._body())
+        session = self._run(query).session
         try:
-            content = self._made(lambda: self.server.session.put(given))
+            content = self._made(lambda: session.put(given))
         except OSError as error:
             full = error.errno in (errno.ENOSPC, errno.EDQUOT)
             what = "no space left on the disk" if full else one_line(error)
-            raise Refused(
-                HTTPStatus.INSUFFICIENT_STORAGE, f"{self.server.session.path}: {what}"
-            ) from error
+            raise Refused(HTTPStatus.INSUFFICIENT_STORAGE, f"{session.path}: {what}") from error
         self._send(_json(content), _JSON)
 
     def _made(self, make: Any) -> Any:

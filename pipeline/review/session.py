@@ -18,21 +18,37 @@ from pipeline.review.queues import ALL, QUEUES, Choice, Lists
 
 AT_A_TIME = 240
 """Cells that the page gets at a time."""
+RESULT = "imputed/provenance.csv"
 REVIEW = ("image", "attribute", "reason")
 SUSPECTS = ("image", "attribute", "label", "wrong_probability", "reason")
 
 
 @dataclass(frozen=True, eq=False)
 class Session:
-    """A finished run, with its lists, and its file of corrections."""
+    """A finished run, with its lists, and its file of corrections.
+
+    stamp : tells it from other runs in the same ``folder``.
+    """
 
     lists: Lists
     path: Path = corrections.PATH
+    folder: Path = filled_table.FOLDER
+    stamp: str = ""
 
     @cached_property
     def categorical(self) -> frozenset[str]:
         """Names of the categorical attributes."""
         return frozenset(self.lists.table.given.vocabulary)
+
+    def is_outdated(self) -> bool:
+        """Whether another run has finished.
+
+        Raises
+        ------
+        OSError
+            If one is under way, whose outputs are not there yet.
+        """
+        return _stamp(self.folder) != self.stamp
 
     def answered(self) -> dict[Cell, str]:
         """What the file of corrections says now."""
@@ -46,7 +62,13 @@ class Session:
             cells = queues.cells(self.lists, name)
             left = len(cells) - len(_done(cells, said))
             listed.append({"name": name, "title": queue.title, "about": queue.about, "left": left})
-        return {"queues": listed, "attributes": self.attributes(), "expected": self.expected(said)}
+        expected = self.expected(said)
+        return {
+            "run": self.stamp,
+            "queues": listed,
+            "attributes": self.attributes(),
+            "expected": expected,
+        }
 
     def attributes(self) -> list[dict[str, Any]]:
         """Name and values of each attribute."""
@@ -160,14 +182,20 @@ def load(folder: Path = filled_table.FOLDER, path: Path = corrections.PATH) -> S
     PipelineError
         If there is no finished run, or the corrections can't be read.
     """
+    stamp = _stamp(folder) if (folder / RESULT).exists() else ""
     table = filled_table.read(folder)
     review = filled_table.read_cells(folder / "imputed/review.csv", REVIEW)
     suspects = pd.DataFrame(columns=list(SUSPECTS))
     if (folder / "imputed/suspects.csv").exists():
         suspects = filled_table.read_cells(folder / "imputed/suspects.csv", SUSPECTS)
-    session = Session(Lists(table, review, suspects), path)
+    session = Session(Lists(table, review, suspects), path, folder, stamp)
     session.answered()
     return session
+
+
+def _stamp(folder: Path) -> str:
+    found = (folder / RESULT).stat()
+    return f"{found.st_ino:x}-{found.st_mtime_ns:x}-{found.st_size:x}"
 
 
 def _number(value: float) -> float | None:

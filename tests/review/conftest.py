@@ -14,7 +14,7 @@ from pipeline.data import answers
 from pipeline.data.answers import Cell
 from pipeline.review import session
 from pipeline.review.pictures import Pictures
-from pipeline.review.server import Server
+from pipeline.review.server import Run, Server
 from tests import finished_run
 
 TOKEN = "a-token-of-the-tests"
@@ -22,10 +22,11 @@ TOKEN = "a-token-of-the-tests"
 
 @dataclass(frozen=True)
 class Site:
-    """url : the page's, with its token; truth : as `finished_run.make`."""
+    """url : of the page, with its token; run : its stamp; truth : as `finished_run.make`."""
 
     url: str
     port: int
+    run: str
     folder: Path
     truth: pd.DataFrame
 
@@ -40,10 +41,14 @@ class Site:
 @pytest.fixture
 def site(tmp_path: Path) -> Iterator[Site]:
     truth = finished_run.make(tmp_path)
-    reviewed = session.load(tmp_path / "data", tmp_path / "data/corrections.csv")
-    pictures = Pictures(tmp_path / "data/images", reviewed.lists.table.given.images)
-    server = Server(reviewed, pictures, TOKEN, "127.0.0.1", 0)
+
+    def load() -> Run:
+        reviewed = session.load(tmp_path / "data", tmp_path / "data/corrections.csv")
+        return Run(reviewed, Pictures(tmp_path / "data/images", reviewed.lists.table.given.images))
+
+    server = Server(load(), TOKEN, "127.0.0.1", 0, load)
     threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02}).start()
-    yield Site(server.url, server.server_address[1], tmp_path, truth)
+    stamp = server.run.session.stamp
+    yield Site(server.url, server.server_address[1], stamp, tmp_path, truth)
     server.shutdown()
     server.server_close()

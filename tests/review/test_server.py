@@ -5,12 +5,14 @@ from __future__ import annotations
 import http.client
 import io
 import json
+import shutil
 import socket
 
 import pytest
 from PIL import Image
 
 from pipeline.review.server import is_loopback
+from tests import finished_run
 from tests.review.conftest import TOKEN, Site
 
 ANSWER = {"image": "image_000.png", "attribute": "has_hat", "value": "1", "queue": "doubtful"}
@@ -20,6 +22,7 @@ def ask(
     site: Site, path: str, body: object = None, headers: dict[str, str] | None = None
 ) -> tuple[int, bytes]:
     """Status and content; with a body a POST as the page sends it, but for ``headers``."""
+    path += f"{'&' if '?' in path else '?'}run={site.run}"
     connection = http.client.HTTPConnection("127.0.0.1", site.port, timeout=10)
     own = {"Host": f"127.0.0.1:{site.port}", "X-Token": TOKEN}
     if body is not None:
@@ -110,6 +113,7 @@ def test_only_the_own_page_may_write(site: Site, origin: str) -> None:
     ],
 )
 def test_pictures_are_asked_for_by_row_and_nothing_by_path(site: Site, path: str) -> None:
+    path += f"{'&' if '?' in path else '?'}run={site.run}"
     head = f"GET {path} HTTP/1.1\r\nHost: localhost\r\nX-Token: {TOKEN}\r\nConnection: close\r\n"
     with socket.create_connection(("127.0.0.1", site.port)) as raw:
         raw.sendall(f"{head}\r\n".encode())
@@ -174,3 +178,24 @@ def test_loopback_is_what_only_this_machine_reaches() -> None:
 
 def test_the_address_of_the_page(site: Site) -> None:
     assert site.url == f"http://127.0.0.1:{site.port}/?token={TOKEN}"
+
+
+def test_a_page_of_an_earlier_run_has_other_rows(site: Site) -> None:
+    finished_run.make(site.folder, images=50, seed=1)
+    # Nobody has asked for the page: what it shows is still the run that it began with.
+    assert ask(site, "/cells?queue=doubtful")[0] == 200
+    status, page = ask(site, "/")
+    assert status == 200
+    assert site.run.encode() not in page
+    status, content = ask(site, "/cells?queue=doubtful")
+    assert (status, b"filled anew" in content) == (409, True)
+    assert ask(site, "/pictures/1")[0] == 409
+    assert post(site, {"answers": [ANSWER]}) == 409
+    assert site.said() == {}
+
+
+def test_while_a_run_is_under_way_the_page_is_of_the_one_before(site: Site) -> None:
+    shutil.rmtree(site.folder / "data/imputed")
+    assert ask(site, "/")[0] == 200
+    assert ask(site, "/cells?queue=doubtful")[0] == 200
+    assert post(site, {"answers": [ANSWER]}) == 200
