@@ -43,6 +43,11 @@ __all__ = [
 ]
 
 
+def shown(score: float) -> str:
+    """A score for a line of a log, with three decimals; in words where it is undefined."""
+    return "undefined (one class only)" if np.isnan(score) else f"{score:.3f}"
+
+
 @dataclass(frozen=True)
 class Decisions:
     """How many known cells were decided right and wrong: true and false, positive and negative."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -12,6 +13,9 @@ from typing import Literal
 import matplotlib.style
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.text import Text
+
+from pipeline.plots import fonts
 
 # Okabe and Ito (2008): told apart with any colour vision.
 BLUE, ORANGE, GREEN, PINK = "#0072B2", "#D55E00", "#009E73", "#CC79A7"
@@ -22,9 +26,11 @@ INK, MUTED, FAINT = "#222222", "#6B6B6B", "#DADADA"
 DPI = 120
 LONGEST_SIDE = 60_000  # pixels; Agg draws no more than 65,535
 LONGEST_NAME = 26
+MISSING_GLYPH = r"Glyph (\d+) .*missing from"
+"""How matplotlib warns of each character that a font lacks."""
 
 STYLE = {
-    "font.family": "DejaVu Sans",  # comes with matplotlib: the same everywhere
+    "font.family": fonts.DEFAULT,
     "font.size": 9,
     "text.color": INK,
     "text.parse_math": False,  # a "$" in an attribute's name is only that
@@ -63,19 +69,29 @@ def picture(
     """A titled figure of ``width`` x ``height`` inches that is written as PNG when the block ends.
 
     ``layout`` is matplotlib's: compressed for panels of a fixed aspect, None to place all by hand.
-    The same drawing gives the same bytes, whatever the user's matplotlib settings; pyplot and its
-    global figures take no part.
+    Names in a script that the font lacks are drawn in another that is installed, see
+    `pipeline.plots.fonts`. The same drawing gives the same bytes, whatever the user's matplotlib
+    settings; pyplot and its global figures take no part.
     """
-    with matplotlib.style.context([STYLE], after_reset=True), warnings.catch_warnings():
-        # A name in a script that the font lacks shows as boxes; a warning per letter helps nobody.
-        warnings.filterwarnings("ignore", message="Glyph .* missing from font")
+    with matplotlib.style.context([STYLE], after_reset=True):
         figure = Figure(figsize=(width, height), layout=layout)
         heading = figure.suptitle(title, x=0.1 / width, ha="left", size=12, weight="bold")
         if layout is None:
             heading.set_y(1 - 0.12 / height)
         yield figure
         dpi = min(DPI, LONGEST_SIDE / max(width, height))
-        figure.savefig(path, format="png", dpi=dpi, metadata={"Software": None})
+        with warnings.catch_warnings(record=True) as told:
+            warnings.filterwarnings("always", message=MISSING_GLYPH)
+            figure.savefig(path, format="png", dpi=dpi, metadata={"Software": None})
+        glyphs = [re.match(MISSING_GLYPH, str(one.message)) for one in told]
+        if missing := {chr(int(found[1])) for found in glyphs if found}:
+            others = fonts.families(missing)
+            if len(others) > 1:
+                for text in figure.findobj(Text):
+                    text.set_fontfamily(others)
+                with warnings.catch_warnings():  # of what no font has, which was said
+                    warnings.filterwarnings("ignore", message=MISSING_GLYPH)
+                    figure.savefig(path, format="png", dpi=dpi, metadata={"Software": None})
 
 
 def columns_of(count: int, most: int) -> int:

@@ -17,6 +17,7 @@ from pipeline.errors import run
 from pipeline.features.store import FeatureStore
 from pipeline.files import replace_directory, write_csv
 from pipeline.metrics import scores
+from pipeline.metrics.scores import shown
 from pipeline.training import attribute_heads, heads
 
 log = logging.getLogger("classify")
@@ -62,8 +63,8 @@ def main() -> None:
             cells = known[:, number] & (fold >= 0)
             area = scores.auc(table.values[cells, number], out_of_fold(fitted.logits, fold)[cells])
             log.info(
-                "%s: %d known training labels, AUC out of fold %.3f, best epochs %s",
-                *(attribute, cells.sum(), area, [fit.best_epoch + 1 for fit in fitted.fits]),
+                "%s: %d known training labels, AUC out of fold %s, best epochs %s",
+                *(attribute, cells.sum(), shown(area), [fit.best_epoch + 1 for fit in fitted.fits]),
             )
         npy.save(folder / "logits.npy", logits)
         splits.write_folds(table, fold, folder)

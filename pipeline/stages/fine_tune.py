@@ -18,6 +18,7 @@ from pipeline.errors import run
 from pipeline.features.store import FeatureStore
 from pipeline.files import replace_directory, write_csv, write_json
 from pipeline.impute import calibration
+from pipeline.metrics.scores import shown
 from pipeline.metrics.thresholds import choose_all
 from pipeline.training import fine_tuning, fitting, heads, losses, network, saved_model, targets
 from pipeline.training.fine_tuning import NetworkTrainer
@@ -122,9 +123,9 @@ def main() -> None:
         write_csv(fitting.joined(steps), folder / fitting.STEPS)
     best = [fit.best_auc for fit in fits if not np.isnan(fit.best_auc)]
     log.info(
-        "%d branch(es), %d head(s), best epochs %s (0: as it began), validation AUC %.3f",
+        "%d branch(es), %d head(s), best epochs %s (0: as it began), validation AUC %s",
         *(len(branches), len(fits)),
-        *([fit.best_epoch + 1 for fit in fits], np.mean(best) if best else np.nan),
+        *([fit.best_epoch + 1 for fit in fits], shown(float(np.mean(best)) if best else np.nan)),
     )
 
 

@@ -27,7 +27,7 @@ from pipeline.files import replace_directory, write_csv
 from pipeline.impute import calibration, image_classifier
 from pipeline.impute.components import Matrix, project, projected
 from pipeline.impute.image_classifier import Completed, Fitted
-from pipeline.metrics.scores import log_loss
+from pipeline.metrics.scores import log_loss, shown
 from pipeline.metrics.thresholds import choose_all
 from pipeline.training import fitting, heads, losses, saved_model, stacked, targets
 from pipeline.training.fitting import Fit, FitSettings, Task
@@ -118,10 +118,10 @@ def main() -> None:
         write_csv(every, folder / saved_model.VARIANTS / fitting.CURVES)
     for name, one in found.items():
         log.info(
-            "missing=%s: best epoch %d of %d, validation labels of learnable attributes: AUC %.3f, "
+            "missing=%s: best epoch %d of %d, validation labels of learnable attributes: AUC %s, "
             "log-loss %.4f%s",
             *(name, one.fit.best_epoch + 1, len(one.fit.history)),
-            *(one.fit.best_auc, losses_of[name].mean()),
+            *(shown(one.fit.best_auc), losses_of[name].mean()),
             " (kept)" if name == kept else "",
         )
     if kept != p.missing:

@@ -21,7 +21,7 @@ from pipeline import progress
 from pipeline.data import categories
 from pipeline.data.categories import Attribute
 from pipeline.errors import PipelineError
-from pipeline.metrics.scores import auc
+from pipeline.metrics.scores import auc, shown
 from pipeline.training import losses, schedules
 from pipeline.training.losses import Objective
 
@@ -314,7 +314,8 @@ def fit(
             odds = categories.log_odds(own, objective.softmax)
             stop.begin(scores(task.val_targets, odds, objective.softmax))
         if log:
-            log.info("as it begins: validation AUC %.3f", np.mean([s.fit.best_auc for s in stops]))
+            area = np.mean([stop.fit.best_auc for stop in stops])
+            log.info("as it begins: validation AUC %s", shown(float(area)))
     for stop, task in zip(stops, tasks, strict=True):
         if not len(task.rows):
             stop.begin(NOTHING_TO_FIT)
@@ -349,9 +350,9 @@ def fit(
                 stops[i].keep(models.weights(i))
         if log:
             log.info(
-                "epoch %d of at most %d: loss %.4f, validation AUC %.3f, %.0f s",
+                "epoch %d of at most %d: loss %.4f, validation AUC %s, %.0f s",
                 *(epoch + 1, settings.epochs, iterations[:, running].mean()),
-                np.mean(areas),
+                shown(float(np.mean(areas))),
                 time.perf_counter() - started,
             )
     for i, stop in enumerate(stops):
