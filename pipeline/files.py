@@ -64,6 +64,10 @@ def replace_file(path: str | Path) -> Iterator[Path]:
     have left beside it is removed.
     """
     target = Path(path)
+    if target.is_dir():  # now, and not when all is computed
+        raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR), str(target))
+    with suppress(FileNotFoundError, NotADirectoryError):
+        target.lstat()  # a name that is too long
     with _temporary(target, lambda path: path.touch(exist_ok=False)) as staging:
         yield staging
         to_disk(staging)

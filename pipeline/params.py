@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import difflib
+import re
 from collections.abc import Mapping
+from itertools import chain
 from pathlib import Path
 from typing import Annotated, Any, Literal, get_args
 
@@ -27,16 +29,17 @@ CategoricalLoss = Literal["cross_entropy", "focal"]
 """Names of `pipeline.training.losses.CATEGORICAL_LOSSES`."""
 Schedule = Literal["constant", "cosine", "exponential", "plateau"]
 """Names of `pipeline.training.schedules.SCHEDULES`."""
+MOST_NODES = 100_000
+"""Values in a file that are read."""
 PLATEAU_WAIT = 3
 """Epochs that the schedule plateau waits, `pipeline.training.schedules.WAIT`."""
 Rule = Literal["prevalence", "balanced", "f1", "accuracy"]
 """Rules of `pipeline.metrics.thresholds`."""
 
-Text = Annotated[str, Field(pattern=r"\S")]
+_CONTROLS = r"\x00-\x08\x0B\x0C\x0E-\x1F\x7F"
+Text = Annotated[str, Field(pattern=rf"\A[^{_CONTROLS}]*[^{_CONTROLS}\s][^{_CONTROLS}]*\z")]
 Share = Annotated[float, Field(gt=0, lt=1)]
 Side = Annotated[int, Field(ge=32, le=2048)]
-# A list in the file is a tuple here.
-Names = Annotated[tuple[Text, ...], Strict(False), Field(min_length=1)]
 # What a threshold is to keep, see `pipeline.metrics.risk_control`.
 Promise = Annotated[
     dict[Annotated[str, Field(pattern=r"^(recall|precision)$")], Share],
@@ -45,12 +48,22 @@ Promise = Annotated[
 Threshold = Rule | Share | Promise
 
 
+def _each_once(names: tuple[str, ...]) -> tuple[str, ...]:
+    if len(set(names)) < len(names):
+        raise ValueError("a name twice")
+    return names
+
+
+# A list in the file is a tuple here.
+Names = Annotated[tuple[Text, ...], Strict(False), Field(min_length=1), AfterValidator(_each_once)]
+
+
 def _none(value: Any) -> Any:
     return () if value is None else value or "an empty list"
 
 
 def _text() -> Any:
-    return Field(description="a text that is not empty")
+    return Field(description="a text that is not empty and has no control characters")
 
 
 def _whole(low: int, high: int, null: str = "") -> Any:
@@ -229,21 +242,54 @@ def load(path: str | Path = "params.yaml") -> Params:
         type or out of range; the message names the key, the value and what is allowed.
     """
     try:
-        content = YAML(typ="safe", pure=True).load(Path(path).read_text(encoding="utf-8"))
+        text = Path(path).read_text(encoding="utf-8")
+        problem = _unclear(YAML(typ="safe", pure=True).compose(text))
+        content = None if problem else YAML(typ="safe", pure=True).load(text)
     except FileNotFoundError:
         fail(path, "no such file; run in the project's root folder")
     except OSError as error:
         fail(path, f"can't be read ({error.strerror})")
     except Exception as error:  # whatever a parser makes of bytes that are no YAML
         fail(path, f"not valid YAML: {one_line(error)[:300] or type(error).__name__}")
+    if problem:
+        fail(path, problem)
     if not isinstance(content, dict):
-        fail(path, f"the whole file: got {content!r}, expected a mapping of keys")
+        fail(path, f"the whole file: got {_short(content)}, expected a mapping of keys")
     try:
         p = Params.model_validate(content)
     except ValidationError as error:
         fail(path, _first(error, content))
     _check_together(p, path)
     return p
+
+
+def _unclear(root: Any) -> str | None:
+    """What in a tree of YAML nodes another reader would take for something else, that is no plain
+    data, or that aliases make larger than anybody writes."""
+    nodes, count = [root] if root is not None else [], 0
+    while nodes:
+        node = nodes.pop()
+        count += 1
+        kind, where = str(node.tag).rpartition(":")[2], f"line {node.start_mark.line + 1}"
+        if count > MOST_NODES:
+            return f"more than {MOST_NODES} values, aliases counted as often as they are used"
+        if kind not in ("map", "seq", "str", "int", "float", "bool", "null", "timestamp"):
+            return f"{where}: tag {kind}; expected plain numbers, texts, lists and mappings"
+        if kind == "int" and re.fullmatch(r"[-+]?0[0-9_]+", node.value):
+            return (
+                f"{where}: got {node.value}, which is {int(node.value)} in YAML 1.2 and octal "
+                "before; write it without the leading 0"
+            )
+        if kind == "map":
+            nodes += chain.from_iterable(reversed(node.value))
+        elif kind == "seq":
+            nodes += reversed(node.value)
+    return None
+
+
+def _short(value: Any) -> str:
+    text = repr(value)
+    return text if len(text) <= 200 else f"{text[:200]}..."
 
 
 def _first(error: ValidationError, content: Mapping[str, Any]) -> str:
@@ -273,7 +319,7 @@ def _first(error: ValidationError, content: Mapping[str, Any]) -> str:
             expected = field.description or f"one of {', '.join(get_args(field.annotation))}"
             break
         section, expected = field.annotation, "a mapping of keys"
-    return f"{dotted}: got {value!r}, expected {expected}"
+    return f"{dotted}: got {_short(value)}, expected {expected}"
 
 
 def _check_together(p: Params, path: str | Path) -> None:

@@ -204,3 +204,13 @@ def test_what_is_no_table_is_one_line(tmp_path: Path, content: bytes | None) -> 
         path.write_bytes(content)
     with pytest.raises(PipelineError, match=r"cells.csv: can't be read as a table .*dvc repro"):
         read_csv(path)
+
+
+def test_a_target_that_can_not_be_is_refused_before_the_work(tmp_path: Path) -> None:
+    (tmp_path / "folder").mkdir()
+    for target, error in (
+        (tmp_path / "folder", "Is a directory"),
+        (tmp_path / ("x" * 300), "long"),
+    ):
+        with pytest.raises(OSError, match=error), replace_file(target):
+            raise AssertionError("the work was begun")

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any, get_args
@@ -268,8 +269,16 @@ def test_no_such_file_and_no_yaml(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(
     "text",
-    ["seed: 1\nseed: 2", "seed: 2024-02-30", "seed: 0b_", "seed: !!int ''", "[" * 500, "\x00", "3"],
-    ids=["duplicate", "date", "binary", "no number", "brackets", "NUL", "number"],
+    [
+        *("seed: 1\nseed: 2", "seed: 2024-02-30", "seed: 0b_", "seed: !!int ''", "[" * 500, "\x00"),
+        *("3", "seed: !!set {1}", "seed: 052", "a: &a [*a]", "x" * 10_000),
+        "a: &a [1, 1]\n"
+        + "".join(f"{n}: &{n} [{f'*{p}, ' * 9}]\n" for p, n in zip("abcde", "bcdef", strict=True)),
+    ],
+    ids=[
+        *("duplicate", "date", "binary", "no number", "brackets", "NUL", "number", "set", "octal"),
+        *("itself", "long", "laughs"),
+    ],
 )
 def test_hostile_yaml_is_one_line(tmp_path: Path, text: str) -> None:
     path = tmp_path / "params.yaml"
@@ -280,6 +289,28 @@ def test_hostile_yaml_is_one_line(tmp_path: Path, text: str) -> None:
     assert message.startswith(f"{path}: ")
     assert "\n" not in message
     assert len(message) < 500 + len(str(path))
+
+
+@pytest.mark.parametrize(
+    ("line", "message"),
+    [
+        ('title: "a\\0b"', "title: got 'a\\x00b', expected a text that is not empty and has no"),
+        ("title: !!binary aGk=", "tag binary"),
+        ("seed: 1:10", "seed: got '1:10', expected a whole number"),
+        ("seed: -052", "got -052, which is -52 in YAML 1.2 and octal before"),
+        ("attributes: [hat, hat]", "attributes: got ['hat', 'hat'], expected null"),
+        ("attributes: {hat: 1}", "attributes: got {'hat': 1}, expected null"),
+        ("attributes: !!set {hat}", "tag set; expected plain"),
+    ],
+)
+def test_what_yaml_reads_in_more_than_one_way_is_refused(
+    tmp_path: Path, root: Path, line: str, message: str
+) -> None:
+    text = (root / "params.yaml").read_text(encoding="utf-8")
+    path = tmp_path / "params.yaml"
+    path.write_text(re.sub(rf"(?m)^{line.split(':')[0]}:.*$", lambda _: line, text), "utf-8")
+    with pytest.raises(PipelineError, match=re.escape(message)):
+        params.load(path)
 
 
 def test_exponent_as_dvc_writes_it(tmp_path: Path, root: Path) -> None:
