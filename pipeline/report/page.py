@@ -9,9 +9,9 @@ from pathlib import Path
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 
-from pipeline.report import cells, sections
+from pipeline.report import cells, findings, sections
 from pipeline.report.figures import few
-from pipeline.report.sections import REVIEW, REVIEWED, Content, Pictures
+from pipeline.report.sections import REVIEW, REVIEWED, SUSPECT, Content, Pictures
 
 FOLDER = Path(__file__).parent
 
@@ -19,6 +19,7 @@ FOLDER = Path(__file__).parent
 def wanted(content: Content) -> dict[str, list[str]]:
     """Which images the page would show as thumbnails: group -> names, the most wanted first."""
     groups = {REVIEW: content.review["image"].head(REVIEWED).tolist()}
+    groups[SUSPECT] = list(findings.suspect_images(content.findings))
     own = dict(iter(content.filled.groupby("attribute", sort=False)))
     for one in content.attributes:
         if one.name in own:
@@ -57,6 +58,10 @@ def render(content: Content, pictures: Pictures) -> str:
             )
             for one in content.attributes
         },
+        shares=findings.shares(content.findings.prevalence),
+        suspects=findings.suspects(content.findings, pictures.get(SUSPECT, {})),
+        looks=findings.looks(content.findings.budget),
+        people=findings.people(content.findings.audit_by_people),
         classifier=sections.classifier(content),
         all_cells=sections.all_cells(content),
         made=content.made,

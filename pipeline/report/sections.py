@@ -25,13 +25,14 @@ from pipeline.report.figures import (
     percent,
     plural,
 )
+from pipeline.report.findings import Findings
 
 REVIEWED = 12
 """Rows of the review list in the page."""
 Pictures = Mapping[str, Mapping[str, str]]
-"""Group of the page (`REVIEW`, or an attribute's anchor) -> image -> address of its thumbnail, as
-`thumbnails.within` makes them."""
-REVIEW = "review"
+"""Group of the page (`REVIEW`, `SUSPECT`, or an attribute's anchor) -> image -> address of its
+thumbnail, as `thumbnails.within` makes them."""
+REVIEW, SUSPECT = "review", "suspects"
 
 
 @dataclass(frozen=True)
@@ -52,6 +53,7 @@ class Content:
     dropped, duplicates : of the clean stage; corrections : how many lines there are.
     attributes : a summary each; filled, held_out, review : frames of provenance.csv,
         held_out.csv and review.csv.
+    findings : tables that a run may lack.
     metrics : of reports/metrics.json.
     """
 
@@ -64,6 +66,7 @@ class Content:
     filled: pd.DataFrame
     held_out: pd.DataFrame
     review: pd.DataFrame
+    findings: Findings
     sources: Sources
     metrics: Mapping[str, Any]
     made: Made
@@ -218,7 +221,8 @@ def trust_of(right: float, one: Summary) -> str:
 
 def look_next(content: Content, pictures: Mapping[str, str]) -> dict[str, Any]:
     """The first cells of the review list."""
-    names = ("image", "attribute", "value", "expected_correctness", "reason")
+    value = "guess" if "guess" in content.review else "value"
+    names = ("image", "attribute", value, "expected_correctness", "reason")
     return {
         "listed": count(len(content.review)),
         "rows": [

@@ -6,8 +6,11 @@ import hashlib
 import json
 import logging
 from collections import Counter
+from dataclasses import fields
 from pathlib import Path
 from typing import Any
+
+import pandas as pd
 
 from pipeline import params, progress
 from pipeline.data import corrections, imputed_arrays
@@ -18,11 +21,17 @@ from pipeline.files import read_csv, replace_file
 from pipeline.report import ending, page, sections, thumbnails
 from pipeline.report.attributes import Sources, summaries
 from pipeline.report.figures import Source
+from pipeline.report.findings import Findings
 from pipeline.report.machine import machine, versions
 
 OUTPUT = Path("reports/report.html")
 TABLE = imputed_arrays.FOLDER / "labels.csv"
-TEXTS = ("image", "attribute", "value")
+TEXTS = ("image", "attribute", "value", "guess")
+WORDS = (
+    *("by", "group", "attribute", "image", "value", "label", "suggested", "called", "reason"),
+    *("queue", "holds", "scope"),
+)
+"""Columns of text in the tables that a run may lack."""
 MOST_BYTES = 5_000_000
 """Of the page: what goes by mail."""
 MOST_OF_PICTURES = 3_000_000
@@ -60,6 +69,7 @@ def write() -> list[str]:
         filled=filled,
         held_out=read_csv(imputed_arrays.FOLDER / "held_out.csv"),
         review=review,
+        findings=Findings(*(_if_there(f"reports/{one.name}.csv") for one in fields(Findings))),
         sources=sources,
         metrics=json.loads(Path("reports/metrics.json").read_text(encoding="utf-8")),
         made=sections.Made(
@@ -81,6 +91,11 @@ def write() -> list[str]:
 
 def _source(path: str) -> Source:
     return Source(path, read_csv(path))
+
+
+def _if_there(path: str) -> Source:
+    """A table that a run may lack."""
+    return Source(path, read_csv(path, WORDS) if Path(path).exists() else pd.DataFrame())
 
 
 def _files(p: params.Params) -> list[tuple[Path, str]]:

@@ -99,7 +99,10 @@ def check_figures(html: str, folder: Path) -> int:
                 value = value[key]
         else:
             frame = pd.read_csv(folder / file, dtype=str, keep_default_na=False)
-            value = frame.loc[frame.iloc[:, 0] == row, column].item()
+            own = frame.iloc[:, 0] == row
+            if row.startswith("line "):
+                own = frame.index == int(row.removeprefix("line ")) - 2
+            value = frame.loc[own, column].item()
         assert float(one.attributes["value"]) == float(value), (file, row, column)
         number += 1
     return number

@@ -11,7 +11,7 @@ import pytest
 from benchmarks import finished
 from pipeline.errors import PipelineError
 from pipeline.stages import report
-from tests.report.html import check_addresses, check_figures, parse
+from tests.report.html import Element, check_addresses, check_figures, parse
 
 HOSTILE = ['<img src="https://a.b/x.png" onerror="alert(1)">', "NA", "{{ 7 * 7 }}"]
 
@@ -137,6 +137,42 @@ def test_too_few_labels_name_what_is_needed_and_the_likeliest_images(run_folder:
     assert "too few labels" in next(article.all("h3")).text
     shown = [one.text for one in article.all("span") if one.attributes.get("class") == "file"]
     assert shown[:3] == sought["image"].tolist()
+
+
+def texts(tree: Element, tag: str, start: str) -> list[str]:
+    return [
+        " ".join(one.text.split()) for one in tree.all(tag) if one.text.strip().startswith(start)
+    ]
+
+
+def test_what_a_run_found_has_sections_of_its_own(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, root: Path
+) -> None:
+    monkeypatch.chdir(root)
+    table = finished.write(tmp_path / "run", 60, ["hat", "NA", "coin"], unknown=0.3)
+    monkeypatch.chdir(tmp_path / "run")
+    links = {one.attributes["href"] for one in parse(page()).all("a")}
+    assert not links & {"#shares", "#suspects"}
+    finished.write_findings(tmp_path / "run", table)
+    html = page()
+    check_addresses(html)
+    assert check_figures(html, tmp_path / "run") > 120
+    tree = parse(html)
+    assert {one.attributes["href"] for one in tree.all("a")} >= {"#shares", "#suspects", "#next"}
+    number = len(pd.read_csv("data/imputed/provenance.csv"))
+    (budget,) = texts(tree, "p", "Look at the")
+    looked_at = round(0.3 * number)
+    assert budget.startswith(f"Look at the {looked_at} most doubtful of {number} filled cells")
+    assert "expected to be wrong, in place of 10" in budget
+    assert "No interval: nothing tells of it" in html
+    (suspects,) = texts(tree, "p", "The pictures and the other labels speak against")
+    assert "against 20 labels; 3 of them are more than chance explains" in suspects
+    (doubtful,) = texts(tree, "p", "Listed as doubtful:")
+    assert "looked at 13 filled cells and found 4 wrong" in doubtful
+    assert doubtful.endswith("the promise holds.")
+    (drawn,) = texts(tree, "p", "Drawn by chance:")
+    assert drawn.endswith("the promise was too high.")
+    assert "shop: north" in {one.text for one in tree.all("th")}
 
 
 @pytest.mark.parametrize("name", ["reports/review.csv", "reports/test.csv"])

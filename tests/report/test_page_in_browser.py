@@ -23,7 +23,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory, root: Path) -> Path:
     made = tmp_path_factory.mktemp("report") / "run"
     with pytest.MonkeyPatch.context() as patch:
         patch.chdir(root)
-        finished.write(made, 300, NAMES, unknown=0.3)
+        finished.write_findings(made, finished.write(made, 300, NAMES, unknown=0.3))
         patch.chdir(made)
         report.main()
     return made
