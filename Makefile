@@ -9,7 +9,7 @@ PYTHON ?= $(shell for p in python3 python3.12 python3.11 python3.13 python; do \
 export PATH := $(BIN):$(PATH)
 export TF_CPP_MIN_LOG_LEVEL ?= 3
 
-.PHONY: help install repro test test-slow test-weak lint format hooks readme metrics clean
+.PHONY: help install repro test test-slow test-weak lint format hooks readme metrics experiments clean
 .DEFAULT_GOAL := help
 
 help:  ## List the targets
@@ -57,6 +57,10 @@ readme: $(VENV)/.runtime  ## Measure the stages, put the figures of the reports 
 	python -m benchmarks.stage_times
 	python -m benchmarks.readme
 	-python -m benchmarks.screenshot
+
+# Few columns: the headline metrics, and of the params those that differ. DVC has one for every dependency, too.
+experiments: $(VENV)/.runtime  ## Show the experiments: headline metrics, and what differs in params
+	dvc exp show --no-pager --only-changed --drop 'Created|.*/' --keep 'Experiment|expected\.|test\.'
 
 metrics: $(VENV)/.runtime  ## Show the metrics and what changed since the last commit
 	dvc metrics show

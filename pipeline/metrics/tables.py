@@ -230,6 +230,18 @@ def finite(content: Mapping[str, Any], digits: int = 4) -> dict[str, Any]:
     return kept
 
 
+def some(
+    content: Mapping[str, Mapping[str, Any]], wanted: Mapping[str, Sequence[str]]
+) -> dict[str, dict[str, Any]]:
+    """The ``wanted`` numbers of each group of ``content``, those that there are."""
+    found = {
+        group: {name: content[group][name] for name in names if name in content[group]}
+        for group, names in wanted.items()
+        if group in content
+    }
+    return {group: numbers for group, numbers in found.items() if numbers}
+
+
 def with_guesses(table: pd.DataFrame, shares: Sequence[float] | np.ndarray) -> pd.DataFrame:
     """``table`` with two columns on what a guess without the picture scores on the same cells.
 

@@ -23,14 +23,17 @@ from pipeline.plots.style import (
     INK,
     MUTED,
     ORANGE,
-    SERIES,
     columns_of,
     grid,
     nothing,
     picture,
+    series,
     short,
 )
 
+JOINED = 5
+"""Cells of a bin of the reliability diagram from which on a line leads to it: of fewer the share
+jumps by chance."""
 LONGEST_TITLE = 19
 """Characters of a small panel's heading."""
 CELL_LOOKS: dict[str, dict[str, Any]] = {
@@ -52,9 +55,9 @@ def confusion_grid(rows: Sequence[Mapping[str, Any]], path: str | Path) -> None:
     path : PNG to write.
     """
     columns = columns_of(len(rows), 8)
-    width = max(1.6 * columns + 0.4, 4.2)
+    width = max(1.6 * columns + 0.4, 6.2)
     height = 0.85 + 1.85 * math.ceil(max(len(rows), 1) / columns)
-    title = "Confusion matrices (% of each label)"
+    title = "Final classifier, test images: confusion (% of each label)"
     with picture(path, width, height, title, layout="compressed") as figure:
         for axes, row in zip(grid(figure, len(rows), columns), rows, strict=True):
             _confusion(axes, row)
@@ -89,15 +92,17 @@ def _confusion(axes: Axes, row: Mapping[str, Any]) -> None:
 def calibration(curves: Sequence[tuple[str, np.ndarray, np.ndarray]], path: str | Path) -> None:
     """Reliability diagrams: how often cells of a probability are positive, per attribute.
 
+    Of the imputation, on known training cells that no model behind the probability has seen.
+
     Parameters
     ----------
     curves : per attribute its name, labels [n] (1, 0 and NaN) and probabilities [n].
     path : PNG to write.
     """
     columns = columns_of(len(curves), 7)
-    width = max(1.8 * columns + 0.4, 4.2)
+    width = max(1.8 * columns + 0.4, 6.2)
     height = 0.75 + 2.0 * math.ceil(max(len(curves), 1) / columns)
-    title = "Calibration, with 95 % intervals"
+    title = "Imputation: calibration out of fold, with 95 % intervals"
     with picture(path, width, height, title, layout="compressed") as figure:
         for axes, (name, y, p) in zip(grid(figure, len(curves), columns), curves, strict=True):
             axes.plot([0, 1], [0, 1], color=MUTED, lw=0.8, ls=":")
@@ -126,7 +131,7 @@ def _reliability(axes: Axes, y: np.ndarray, p: np.ndarray) -> None:
         strict=True,
     )
     axes.vlines(x, lows, highs, color=FAINT, lw=2.5)
-    axes.plot(x, share, color=BLUE, lw=1.2)
+    axes.plot(x, share.where(bins["cells"] >= JOINED), color=BLUE, lw=1.2)
     area = 6 + 50 * bins["cells"] / bins["cells"].sum()
     axes.scatter(x, share, s=area, color=BLUE, zorder=3, lw=0, clip_on=False)
 
@@ -245,9 +250,11 @@ def _counts(axes: Axes, counts: dict[str, np.ndarray]) -> None:
 def roc_pr(
     curves: Sequence[tuple[str, np.ndarray, np.ndarray]],
     path: str | Path,
-    title: str = "Ranking of the test images",
+    title: str = "Final classifier: ranking of the test images",
 ) -> None:
     """ROC and precision-recall curves, a line per attribute, the best AUC first in the legend.
+
+    An attribute's line looks the same in every picture of a table: it goes by its place there.
 
     Parameters
     ----------
@@ -266,15 +273,17 @@ def roc_pr(
         roc, pr = grid(figure, 2, 2)
         roc.plot([0, 1], [0, 1], color=MUTED, lw=1, ls=":")
         keys = []
-        for color, i in zip(_colors(len(curves)), order, strict=True):
+        for i in order:
             _, y, score = curves[i]
+            color, dashes = series(i)
             if math.isnan(areas[i]):
                 keys.append(Line2D([], [], ls="", label=f"{names[i]}  (one class only)"))
                 continue
-            look: dict[str, Any] = {"color": color, "lw": 1.6 if len(curves) <= 8 else 1.0}
+            width = 1.6 if len(curves) <= 8 else 1.0
+            look: dict[str, Any] = {"color": color, "ls": dashes, "lw": width}
             precision = scores.average_precision(y, score)
             label = f"{names[i]}  {areas[i]:.2f} / {precision:.2f}"
-            keys.append(Line2D([], [], label=label, color=color, lw=2))
+            keys.append(Line2D([], [], label=label, color=color, ls=dashes, lw=2))
             points = scores.roc_curve_points(y, score)
             roc.plot(points["fpr"], points["tpr"], **look)
             points = scores.pr_curve_points(y, score)
@@ -299,10 +308,3 @@ def roc_pr(
             columnspacing=1.4,
             labelspacing=0.35,
         )
-
-
-def _colors(count: int) -> list[Any]:
-    """A colour per line, best line first: hues for a few, one dark-to-light scale for many."""
-    if count <= len(SERIES):
-        return list(SERIES[:count])
-    return list(matplotlib.colormaps["cividis"](np.linspace(0, 0.92, count)))

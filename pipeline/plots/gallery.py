@@ -124,7 +124,7 @@ def gallery(
     pitch = IMAGE + table + 0.3
     width = max(card * columns - (card - table_width) + 2 * MARGIN, 6.2)
     height = LEGEND + pitch * max(math.ceil(len(items) / columns), 1)
-    title = "Test images: labels and predictions"
+    title = "Final classifier, test images: labels and predictions"
     with picture(path, width, height, title, layout=None) as figure:
         _legend(figure, width, height, starred)
         if not items:

@@ -8,7 +8,7 @@ import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 import matplotlib.style
 from matplotlib.axes import Axes
@@ -22,6 +22,9 @@ BLUE, ORANGE, GREEN, PINK = "#0072B2", "#D55E00", "#009E73", "#CC79A7"
 SKY, YELLOW, AMBER = "#56B4E9", "#B8A800", "#E69F00"
 SERIES = (BLUE, ORANGE, GREEN, PINK, AMBER, SKY, YELLOW)
 INK, MUTED, FAINT = "#222222", "#6B6B6B", "#DADADA"
+
+DASHES = ("-", (0, (5, 1.5)), (0, (1.2, 1.2)), (0, (6, 1.5, 1.2, 1.5)))
+"""Of lines with the same colour."""
 
 DPI = 120
 LONGEST_SIDE = 60_000  # pixels; Agg draws no more than 65,535
@@ -92,6 +95,11 @@ def picture(
                 with warnings.catch_warnings():  # of what no font has, which was said
                     warnings.filterwarnings("ignore", message=MISSING_GLYPH)
                     figure.savefig(path, format="png", dpi=dpi, metadata={"Software": None})
+
+
+def series(place: int) -> tuple[str, Any]:
+    """Colour and dashes of the attribute at ``place`` in the table, in whatever picture."""
+    return SERIES[place % len(SERIES)], DASHES[place // len(SERIES) % len(DASHES)]
 
 
 def columns_of(count: int, most: int) -> int:

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import numpy as np
 
+from pipeline.data import imputed_arrays
 from pipeline.data.clean_table import read_clean
 from pipeline.training import targets
 from tests.end_to_end.project import ATTRIBUTES, KIND, NUMBER, read, repro
@@ -80,11 +81,20 @@ def test_metrics_are_few_finite_and_on_known_test_cells(reproduced: Path) -> Non
     clean = read(reproduced / "data/clean/labels.csv")
     test = clean[clean["split"] == "test"]
     binary, categorical = (test[ATTRIBUTES] != "").sum(axis=None), (test[KIND] != "").sum()
-    assert content["test"]["n_cells"] == binary + 3 * categorical, "a column for each value"
+    assert content["test_all"]["n_cells"] == binary + 3 * categorical, "a column for each value"
+    told = imputed_arrays.read(reproduced / "data/imputed").learnable
+    known = read_clean(reproduced / "data/clean/labels.csv").values[
+        np.array(clean["split"] == "test")
+    ]
+    assert content["test"]["n_cells"] == (~np.isnan(targets.of_learnable(known, told))).sum()
     assert 0 <= content["categories"]["accuracy"] <= 1
     assert content["backbone"]["pretrained"] == 0
     assert "demo_truth" not in content
-    assert sum(len(group) for group in content.values()) <= 40
+    assert sum(len(group) for group in content.values()) <= 44
+    headline = json.loads((reproduced / "reports/headline.json").read_text())
+    assert 4 <= sum(len(group) for group in headline.values()) <= 6
+    for group, numbers in headline.items():
+        assert numbers.items() <= content[group].items()
     table = read(reproduced / "reports/attributes.csv").set_index("attribute")
     assert table.loc["always", "learnable"] == "too few labels"
     assert table.loc["always", "auc"] == ""

@@ -135,6 +135,12 @@ def test_finite_leaves_out_what_is_undefined() -> None:
     assert tables.finite(content) == {"b": {"n": 3, "p": 0.1235}}
 
 
+def test_some_numbers_of_a_report() -> None:
+    content = {"test": {"map": 0.5, "auc": 0.75, "n": 3}, "other": {"n": 4}}
+    wanted = {"test": ("auc", "undefined"), "expected": ("accuracy",), "other": ("m",)}
+    assert tables.some(content, wanted) == {"test": {"auc": 0.75}}
+
+
 def test_category_table_by_hand() -> None:
     cells = dict.fromkeys(("colour", "hat", "size"), np.empty(0))
     clean = LabelTable([], cells, vocabulary={"colour": ("red", "blue"), "size": ("S", "L")})

@@ -13,7 +13,7 @@ from PIL import Image
 
 from pipeline.data.categories import frequent
 from pipeline.data.labels import LabelTable
-from pipeline.metrics.scores import attribute_scores
+from pipeline.metrics.scores import attribute_scores, auc
 from pipeline.plots import evaluation, gallery, style, training
 
 NAN = float("nan")
@@ -226,6 +226,45 @@ def test_roc_pr_legend_is_sorted_and_tells_both_areas(tmp_path, drawn):
         "worse  0.50 / 0.75",
         "empty  (one class only)",
     ]
+
+
+def plotted(monkeypatch: pytest.MonkeyPatch) -> list[tuple[tuple, dict]]:
+    """What lines are drawn of, as they are."""
+    seen, plot = [], Axes.plot
+
+    def spy(self, *what, **look):
+        seen.append((what, look))
+        return plot(self, *what, **look)
+
+    monkeypatch.setattr(Axes, "plot", spy)
+    return seen
+
+
+def test_an_attribute_has_its_colour_whatever_its_rank(tmp_path, monkeypatch):
+    y = np.array([1, 1, 0, 0, NAN])
+    good, bad = np.array([0.9, 0.8, 0.5, 0.2, 0.3]), np.array([0.9, 0.1, 0.5, 0.2, 0.3])
+    seen, looks = plotted(monkeypatch), []
+    for first, second in ((good, bad), (bad, good)):
+        seen.clear()
+        evaluation.roc_pr([("a", y, first), ("b", y, second)], tmp_path / "a.png")
+        areas = {"a": auc(y, first), "b": auc(y, second)}
+        order = sorted(areas, key=lambda name: -areas[name])
+        curves = [look["color"] for _, look in seen if look.get("lw") == 1.6][::2]
+        looks.append(dict(zip(order, curves, strict=True)))
+    assert looks[0] == looks[1] == {"a": style.SERIES[0], "b": style.SERIES[1]}
+
+
+def test_no_two_attributes_of_many_look_alike() -> None:
+    assert len({style.series(place) for place in range(28)}) == 28
+
+
+def test_bins_of_few_cells_are_not_joined(tmp_path, monkeypatch):
+    seen = plotted(monkeypatch)
+    p = np.r_[np.full(evaluation.JOINED, 0.05), [0.35], np.full(evaluation.JOINED, 0.95)]
+    y = np.r_[np.zeros(evaluation.JOINED), [1], np.ones(evaluation.JOINED)]
+    evaluation.calibration([("a", y, p)], tmp_path / "a.png")
+    ((_, share), _) = next(one for one in seen if one[1].get("lw") == 1.2)
+    np.testing.assert_array_equal(share, [0, NAN, 1])
 
 
 def test_calibration_says_what_is_unknown(tmp_path, drawn):
