@@ -111,6 +111,7 @@ Columns = Annotated[
 class Data(_Section):
     labels: Text = _text()
     images: Text = _text()
+    max_missing: float = _number(0, 1)
     image_column: Text | None = _column()
     blank: Literal["unknown", "negative"]
     minus_one: Literal["error", "negative", "unknown"]

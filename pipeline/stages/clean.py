@@ -64,6 +64,8 @@ def main() -> None:
     results = list(
         progress.track(_examine_all(names, table.images), "pictures", "image", len(table.images))
     )
+    _check_still_there(names, table.images, results)
+    _check_missing(p.data.labels, folder, table.images, results, p.data.max_missing)
     cleaned = cleaning.clean(
         *(table, results, p.split.test, p.split.val, p.seed),
         fold=p.split.fold,
@@ -179,6 +181,42 @@ def _check_any_found(table: str, names: ImageNames, images: Sequence[str]) -> No
         f"{names.folder}: none of the {len(images)} images that {table} names is there "
         f"({tried}; {holds}); set data.images in params.yaml, or write the names as in the folder"
     )
+
+
+def _check_still_there(
+    names: ImageNames, images: Sequence[str], results: Sequence[str | Unusable]
+) -> None:
+    """Refuse to go on where images went while they were read, as with a mount that was lost: they
+    would seem to be missing from the folder."""
+    gone = []
+    for name, result in zip(images, results, strict=True):
+        was = name not in names.found or names.found[name].problem is None
+        if isinstance(result, Unusable):
+            was = was and result.reason in ("missing", "unreadable")
+        if was and not names.folder.joinpath(name).exists():
+            gone.append(name)
+    if gone:
+        raise PipelineError(
+            f"{names.folder}: {len(gone)} of {len(images)} images were there when this run began "
+            f"and are gone, {gone[0][:60]!r} first; see that the folder is mounted and nobody "
+            "removes files, and run again"
+        )
+
+
+def _check_missing(
+    table: str, folder: Path, images: Sequence[str], results: Sequence[str | Unusable], most: float
+) -> None:
+    missing = [
+        name
+        for name, result in zip(images, results, strict=True)
+        if isinstance(result, Unusable) and result.reason == "missing"
+    ]
+    if len(missing) > most * len(images):
+        raise PipelineError(
+            f"{folder}: {len(missing)} of {len(images)} images that {table} names are missing, "
+            f"{missing[0][:60]!r} first; see that data.images is their folder and holds all, or "
+            f"raise data.max_missing, now {most:g}, to do without them"
+        )
 
 
 def _report(table: LabelTable, cleaned: Cleaned, resolved: pd.DataFrame) -> None:

@@ -271,3 +271,32 @@ def test_promises_that_the_labels_may_bear_out(project: Path) -> None:
     set_params(project, impute=content | {"threshold": {"recall": 0.01}})
     stage.main()
     assert (project / "data/clean/labels.csv").is_file()
+
+
+def test_a_folder_that_vanishes_midway_is_no_folder_without_images(
+    project: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    read, calls = stage.read, []
+
+    def vanishing(*arguments: object) -> object:
+        calls.append(arguments)
+        if len(calls) == 12:  # as a mount that is lost: its place stays, empty
+            (project / "pictures").rename(project / "elsewhere")
+            (project / "pictures").mkdir()
+        return read(*arguments)
+
+    monkeypatch.setattr(stage, "read", vanishing)
+    with pytest.raises(PipelineError, match=r"pictures: \d+ of 21 images were there when"):
+        stage.main()
+    assert not (project / "data/clean").exists()
+
+
+def test_too_many_missing_images_are_refused_unless_a_param_allows_them(project: Path) -> None:
+    for number in range(7, 17):
+        (project / f"pictures/{number:03d}.jpg").unlink()
+    message = r"pictures: 11 of 21 images that labels.csv names are missing, '001.jpg' first.*max_m"
+    with pytest.raises(PipelineError, match=message):
+        stage.main()
+    set_params(project, data={"max_missing": 0.9})
+    with pytest.raises(PipelineError, match="usable images of 21, expected at least 10"):
+        stage.main()
