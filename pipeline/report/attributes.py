@@ -115,10 +115,26 @@ def summaries(
                 majority=counted(most / known if known else math.nan, "percent"),
                 true=sources.truth.interval(one.name, "accuracy"),
                 known_auc=sources.attributes.interval(one.name, "auc", "score"),
-                missing_at_random=sources.attributes.text(one.name, "missing_at_random") != "no",
+                missing_at_random=all(
+                    sources.attributes.text(column, "missing_at_random") != "no"
+                    for column in one.columns
+                ),
             )
         )
     return found
+
+
+def degrees(attributes: Sequence[Summary]) -> dict[str, int]:
+    """Cells of all attributes by trust: safe, likely and doubtful ones of learnable attributes;
+    guess, those of the others; empty, those that were not filled."""
+    told = [one.trust for one in attributes if one.learnable]
+    return {
+        "safe": sum(one.safe for one in told),
+        "likely": sum(one.likely for one in told),
+        "doubtful": sum(one.doubtful for one in told),
+        "guess": sum(one.trust.filled for one in attributes if not one.learnable),
+        "empty": sum(one.trust.empty for one in attributes),
+    }
 
 
 def _counts(table: LabelTable, one: Attribute) -> tuple[tuple[str, int], ...]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from pipeline.data.verdicts import TOO_FEW
-from pipeline.report.attributes import NAMED, Summary
+from pipeline.report.attributes import NAMED, Summary, degrees
 from pipeline.report.figures import plural
 
 MOST = 8
@@ -21,13 +21,12 @@ def lines(attributes: Sequence[Summary], table: str, report: str) -> list[str]:
     ----------
     table, report : paths of the filled table and of the page.
     """
-    safe = sum(one.trust.safe for one in attributes)
-    likely = sum(one.trust.likely for one in attributes)
-    doubtful = sum(one.trust.doubtful for one in attributes)
-    filled, empty = safe + likely + doubtful, sum(one.trust.empty for one in attributes)
+    number = degrees(attributes)
+    safe, likely, doubtful = number["safe"], number["likely"], number["doubtful"]
+    unknown = sum(number.values())
     width = len(str(max(safe, likely, doubtful)))
-    said = [f"{filled} of {plural(filled + empty, 'unknown cell')} filled"]
-    if filled:
+    said = [f"{unknown - number['empty']} of {plural(unknown, 'unknown cell')} filled"]
+    if safe + likely + doubtful:
         said += [
             f"  {safe:>{width}} to use: expected right with at least 99 %",
             f"  {likely:>{width}} likely: 90 to 99 %",
@@ -38,7 +37,7 @@ def lines(attributes: Sequence[Summary], table: str, report: str) -> list[str]:
     if len(reasons) > MOST:
         said.append(f"  {len(reasons) - MOST} more such attributes: see the report")
     said += [f"table:  {table}", f"report: {report}"]
-    look = doubtful + empty
+    look = unknown - safe - likely
     said.append(f"next:   {REVIEW if look else PREDICT}")
     if look:
         said.append("        then dvc repro: answers are learned from")

@@ -12,7 +12,7 @@ import pandas as pd
 from pipeline.data.verdicts import NOT_LEARNABLE, TOO_FEW
 from pipeline.metrics.intervals import wilson_interval
 from pipeline.report import cells
-from pipeline.report.attributes import Sources, Summary
+from pipeline.report.attributes import Sources, Summary, degrees
 from pipeline.report.cells import LIKELY, SURE
 from pipeline.report.figures import (
     Figure,
@@ -88,15 +88,8 @@ def answer(content: Content) -> dict[str, Any]:
     told = [one.name for one in attributes if one.learnable]
     cell = content.filled[content.filled["attribute"].isin(told) & (content.filled["value"] != "")]
     right = cell["expected_correctness"].astype(float)
-    filled = sum(one.trust.filled for one in attributes)
-    empty = sum(one.trust.empty for one in attributes)
-    number = {
-        "safe": int((right >= SURE).sum()),
-        "likely": int(((right >= LIKELY) & (right < SURE)).sum()),
-        "doubtful": int((right < LIKELY).sum()),
-        "guess": sum(one.trust.filled for one in guessed),
-        "empty": empty,
-    }
+    number = degrees(attributes)
+    filled = sum(number.values()) - number["empty"]
     wrong = {
         "safe": (1 - right[right >= SURE]).sum(),
         "likely": (1 - right[(right >= LIKELY) & (right < SURE)]).sum(),
@@ -107,8 +100,7 @@ def answer(content: Content) -> dict[str, Any]:
     return {
         "filled": filled,
         "filled_text": plural(filled, "unknown cell"),
-        "empty": empty,
-        "empty_text": count(empty),
+        "empty": number["empty"],
         "images_text": plural(content.images, "image"),
         "usable": count(number["safe"] + number["likely"]),
         # The sum of what the tiles say, so that a reader who adds them up is not puzzled.
@@ -118,7 +110,7 @@ def answer(content: Content) -> dict[str, Any]:
         "guessed": count(number["guess"]),
         "guesses": listed([one.name for one in guessed]),
         "parts": list(number.items()),
-        "all": max(filled + empty, 1),
+        "all": max(sum(number.values()), 1),
         "tiles": [
             {"name": name, "number": count(n), "wrong": about(wrong.get(name, 0))}
             for name, n in number.items()
