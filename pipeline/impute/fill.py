@@ -252,12 +252,12 @@ def _from_scores(column: Column, scores: np.ndarray, method: str, evidence: np.n
     held_out_correctness = np.empty(len(cells))
     for k in np.unique(folds):
         own, rest = folds == k, folds != k
-        held_out_correctness[own] = _expected_correctness(
+        held_out_correctness[own] = expected_correctness(
             confidence[own], decided[own], confidence[rest], decided[rest], right[rest]
         )
     values = (probability[unknown] >= threshold).astype(np.int8)
     filled = np.where(values == 1, probability[unknown], 1 - probability[unknown])
-    correctness = _expected_correctness(filled, values, confidence, decided, right)
+    correctness = expected_correctness(filled, values, confidence, decided, right)
     return column.settled(
         probability=probability,
         values=values,
@@ -302,14 +302,20 @@ def weight_of(correctness: np.ndarray) -> Floats:
     return np.asarray(np.square(2 * np.maximum(correctness, 0.5) - 1))
 
 
-def _expected_correctness(
+def expected_correctness(
     sure: np.ndarray,
     values: np.ndarray,
     known_sure: np.ndarray,
     known_values: np.ndarray,
     right: np.ndarray,
 ) -> Floats:
-    """Expected correctness [m], for each value by the known cells that got the same."""
+    """Expected correctness [m] of values 0 and 1, of each by the known cells that got the same.
+
+    Parameters
+    ----------
+    sure, values : [m], see `supported`.
+    known_sure, known_values, right : [n], of held-out cells.
+    """
     out = np.empty(len(sure))
     for value in (0, 1):
         own, known = values == value, known_values == value

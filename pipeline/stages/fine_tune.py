@@ -17,7 +17,8 @@ from pipeline.data.loading import Pictures
 from pipeline.errors import run
 from pipeline.features.store import FeatureStore
 from pipeline.files import replace_directory, write_csv, write_json
-from pipeline.impute import calibration
+from pipeline.impute import calibration, label_completion
+from pipeline.impute.decisions import Decisions
 from pipeline.metrics.scores import shown
 from pipeline.metrics.thresholds import choose_all
 from pipeline.training import fine_tuning, fitting, heads, losses, network, saved_model, targets
@@ -113,6 +114,12 @@ def main() -> None:
         network.save(branches, folder)
         saved_model.keep_backbone(folder, trained=True)
         saved_model.write_card(card, folder)
+        # What labels add is fitted to the frozen network's held-out probabilities of many images.
+        frozen = label_completion.read(saved_model.FOLDER)
+        by_picture = Decisions(
+            np.array(card.thresholds), probability.astype(np.float32), clean.values[validation]
+        )
+        dataclasses.replace(frozen, by_picture=by_picture).write(folder)
         write_json({"epochs": p.fine_tune.epochs}, folder / "fine_tune.json")
         curves = [
             fitting.curves(fit, [one for one in clean.categories if start <= one.start < stop])

@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 import pandas as pd
+from scipy.special import expit
 from threadpoolctl import threadpool_limits
 
 from pipeline import params, progress, runtime
@@ -24,9 +25,12 @@ from pipeline.features import int8
 from pipeline.features.matrices import Grid, MeanOfViews
 from pipeline.features.store import FeatureStore
 from pipeline.files import replace_directory, write_csv
-from pipeline.impute import calibration, image_classifier
+from pipeline.impute import calibration, image_classifier, label_completion
 from pipeline.impute.components import Matrix, project, projected
+from pipeline.impute.cross_fitting import logit
+from pipeline.impute.decisions import Decisions
 from pipeline.impute.image_classifier import Completed, Fitted
+from pipeline.impute.label_completion import Completion
 from pipeline.metrics.scores import log_loss, shown
 from pipeline.metrics.thresholds import choose_all
 from pipeline.training import fitting, heads, losses, saved_model, stacked, targets
@@ -110,7 +114,8 @@ def main() -> None:
             int8.copy(FEATURES, folder)
         for name, one in {**found, saved_model.LOGISTIC: logistic(inputs)}.items():
             save(inputs, name, one, folder / saved_model.VARIANTS / name)
-        save(inputs, kept, found[kept], folder, strict=True)
+        card = save(inputs, kept, found[kept], folder, strict=True)
+        completion(inputs, found[kept], card).write(folder)
         curves = {name: fitting.curves(one.fit, clean.categories) for name, one in found.items()}
         write_csv(curves[kept], folder / fitting.CURVES)
         write_csv(fitting.steps(found[kept].fit), folder / fitting.STEPS)
@@ -132,7 +137,9 @@ def main() -> None:
         )
 
 
-def save(inputs: Inputs, missing: str, one: Trained, folder: Path, strict: bool = False) -> None:
+def save(
+    inputs: Inputs, missing: str, one: Trained, folder: Path, strict: bool = False
+) -> saved_model.Card:
     """Write the head and its card; strict : see `choose_all`."""
     p, store, labels = inputs.p, inputs.store, inputs.clean.values
     parameters, trainable = heads.counts(one.head)
@@ -158,6 +165,35 @@ def save(inputs: Inputs, missing: str, one: Trained, folder: Path, strict: bool 
     )
     folder.mkdir(parents=True, exist_ok=True)
     saved_model.save(one.head, card, folder)
+    return card
+
+
+def completion(inputs: Inputs, one: Trained, card: saved_model.Card) -> Completion:
+    """What completes a new row that has some labels, fitted to the head's held-out probabilities;
+    of cells without one, as the head has of validation images alone, to the imputation's."""
+    p, labels, softmax = inputs.p, inputs.clean.values, inputs.softmax
+    judged = np.where(np.isnan(one.held_out), np.nan, labels).astype(np.float32)
+    rows = ~np.isnan(judged).all(axis=1)
+    by_picture = Decisions(
+        np.array(card.thresholds), one.held_out[rows].astype(np.float32), judged[rows]
+    )
+    if len(inputs.clean.layout) < 2:
+        return Completion(None, by_picture, None)
+    image = np.where(np.isnan(one.held_out), expit(inputs.arrays.image_scores), one.held_out)
+    model, logits = label_completion.fit(
+        *(logit(image), labels, splits.read_folds(), (p.seed,)),
+        categories=inputs.clean.categories,
+        learnable=inputs.arrays.learnable,
+    )
+    if not label_completion.helps(logits, logit(image), labels):
+        log.info("other labels of a picture say nothing beyond it: predict will not read them")
+        return Completion(None, by_picture, None)
+    held_out = label_completion.together(expit(logits), image, softmax)
+    judged = np.where(np.isnan(held_out), np.nan, labels).astype(np.float32)
+    rows = ~np.isnan(judged).all(axis=1)
+    thresholds = choose_all(p.impute.threshold, held_out, judged, inputs.clean.layout)
+    by_labels = Decisions(np.array(thresholds), held_out[rows].astype(np.float32), judged[rows])
+    return Completion(model, by_picture, by_labels)
 
 
 def by_epochs(inputs: Inputs) -> dict[str, Trained]:

@@ -64,3 +64,18 @@ def test_labels_of_test_images_choose_nothing(inputs: train.Inputs) -> None:
         for folder, of in ((Path("one"), inputs), (Path("two"), replace(inputs, clean=clean))):
             train.save(of, name, one, folder)
         assert (Path("one/model.json")).read_bytes() == Path("two/model.json").read_bytes()
+
+
+def test_a_completion_judges_by_cells_that_no_model_has_seen(inputs: train.Inputs) -> None:
+    one = train.stack(inputs)["mask"]
+    card = train.save(inputs, "mask", one, Path("model"))
+    found = train.completion(inputs, one, card)
+    assert found.by_picture.thresholds.tolist() == list(card.thresholds)
+    known = ~np.isnan(inputs.clean.values[~inputs.of("test")])
+    assert (~np.isnan(found.by_picture.labels)).sum() == known.sum()
+    # Two columns of their own tell nothing of each other.
+    assert found.model is None
+    alone = LabelTable.binary(
+        inputs.clean.images, ["a"], inputs.clean.values[:, :1], inputs.clean.split
+    )
+    assert train.completion(replace(inputs, clean=alone), one, card).by_labels is None
