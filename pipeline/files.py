@@ -235,6 +235,23 @@ def link(source: str | Path, target: str | Path) -> None:
         shutil.copyfile(source, target)
 
 
+FORMULA = ("=", "+", "-", "@", "\t", "\r")
+"""How texts begin that spreadsheets take for a formula and compute."""
+
+
+def escape_formula(text: str) -> str:
+    """``text`` as spreadsheets show it and compute nothing: after an apostrophe where it begins as
+    a formula (https://owasp.org/www-community/attacks/CSV_Injection)."""
+    return f"'{text}" if text.startswith(FORMULA) else text
+
+
+def without_formulas(frame: pd.DataFrame) -> pd.DataFrame:
+    """``frame`` with its texts and the names of its columns as of `escape_formula`."""
+    return frame.rename(columns=escape_formula).map(
+        lambda cell: escape_formula(cell) if isinstance(cell, str) else cell
+    )
+
+
 def write_csv(frame: pd.DataFrame, path: str | Path) -> None:
     """Write ``frame`` without its index, with ``\\n`` line ends on every platform."""
     with replace_file(path) as staging:

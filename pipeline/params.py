@@ -161,6 +161,10 @@ class Compute(_Section):
     address: Text | None = Field(description="null or a text that is not empty")
 
 
+class Reports(_Section):
+    escape_formulas: bool = Field(description="true or false")
+
+
 class Impute(_Section):
     folds: int = _whole(2, 20)
     rounds: int = _whole(0, 10)
@@ -210,6 +214,7 @@ class Params(_Section):
     )
     fine_tune: FineTune
     title: Text = _text()
+    reports: Reports
     imbalance: Literal["oversample", "class_weight", "focal", "none"]
     missing: Literal["impute", "mask", "negative"]
     impute: Impute

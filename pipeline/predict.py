@@ -19,7 +19,7 @@ from pipeline.data import images
 from pipeline.data.loading import ahead, read
 from pipeline.data.verdicts import IN_WORDS, LEARNABLE
 from pipeline.errors import PipelineError, run
-from pipeline.files import replace_file
+from pipeline.files import escape_formula, replace_file
 from pipeline.training.inference import Predictor
 
 __all__ = [
@@ -55,11 +55,18 @@ def main(arguments: Sequence[str] | None = None) -> int:
         metavar="FOLDER",
         help="a trained classifier, as models/multilabel is; by default the project's own",
     )
+    parser.add_argument(
+        "--escape-formulas",
+        action="store_true",
+        help="put an apostrophe before names that a spreadsheet would compute",
+    )
     options = parser.parse_args(arguments)
     if options.out is not None and options.out.suffix.lower() not in (".csv", ".json"):
         raise PipelineError(f"--out {options.out}: expected a name that ends in .csv or .json")
     if options.out is not None and not options.out.absolute().parent.is_dir():
         raise PipelineError(f"--out {options.out}: no such folder as {options.out.parent}; make it")
+    if options.out is not None and options.out.is_dir():
+        raise PipelineError(f"--out {options.out}: a folder, expected a file; choose another name")
     files = expand(options.paths)
     if not files:
         raise PipelineError(
@@ -76,7 +83,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     rows = predictions(predictor, files)
     if options.out is not None or not sys.stdout.isatty():  # a bar would cut through the rows
         rows = progress.track(rows, "predict", "picture", len(files))
-    failed = write(rows, names, options.out)
+    failed = write(rows, names, options.out, options.escape_formulas)
     if failed:
         print(f"{failed} of {len(files)} pictures could not be read", file=sys.stderr)
     return EXIT_SOME_FAILED if failed else 0
@@ -186,34 +193,44 @@ def predict_image(
     return dict(zip(model.card.attributes, probability.tolist(), strict=True)), present
 
 
-def write(rows: Iterator[dict[str, Any]], attributes: Sequence[str], out: Path | None) -> int:
+def write(
+    rows: Iterator[dict[str, Any]],
+    attributes: Sequence[str],
+    out: Path | None,
+    escape: bool = False,
+) -> int:
     """Write ``rows`` as they come, to standard output without ``out``; the number of failures.
 
-    An earlier ``out`` is replaced when all rows are written, and not before.
+    ``escape`` is for CSV that people open, see `files.escape_formula`. An earlier ``out`` is
+    replaced when all rows are written, and not before.
     """
     if out is None:
         if isinstance(sys.stdout, io.TextIOWrapper):
             sys.stdout.reconfigure(errors=UNDECODABLE)
-        return _write_csv(rows, attributes, sys.stdout)
+        return _write_csv(rows, attributes, sys.stdout, escape)
     with (
         replace_file(out) as staging,
         staging.open("w", encoding="utf-8", errors=UNDECODABLE, newline="") as stream,
     ):
         if out.suffix.lower() == ".json":
             return _write_json(rows, stream)
-        return _write_csv(rows, attributes, stream)
+        return _write_csv(rows, attributes, stream, escape)
 
 
-def _write_csv(rows: Iterator[dict[str, Any]], attributes: Sequence[str], stream: IO[str]) -> int:
+def _write_csv(
+    rows: Iterator[dict[str, Any]], attributes: Sequence[str], stream: IO[str], escape: bool
+) -> int:
     columns = ["image", "error"]
     for attribute in attributes:
         columns += [attribute, f"{attribute}_probability"]
     writer = csv.DictWriter(stream, columns, restval="", lineterminator="\n")
-    writer.writeheader()
+    show = escape_formula if escape else str
+    writer.writerow({name: show(name) for name in columns})
     failed = 0
     for row in rows:
         failed += bool(row["error"])
-        writer.writerow(row)
+        texts = {name: show(cell) for name, cell in row.items() if isinstance(cell, str)}
+        writer.writerow(row | texts)
     return failed
 
 

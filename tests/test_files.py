@@ -18,6 +18,7 @@ from pipeline.files import (
     replace_directory,
     replace_file,
     temporary_directory,
+    without_formulas,
     write_csv,
     write_json,
 )
@@ -214,3 +215,12 @@ def test_a_target_that_can_not_be_is_refused_before_the_work(tmp_path: Path) -> 
     ):
         with pytest.raises(OSError, match=error), replace_file(target):
             raise AssertionError("the work was begun")
+
+
+def test_formulas_are_escaped_in_cells_and_names_of_columns() -> None:
+    frame = pd.DataFrame({"=a": ["-1", "b", "\tc", None], "d": [-1.0, 2.0, 3.0, 4.0]})
+    shown = without_formulas(frame)
+    assert list(shown) == ["'=a", "d"]
+    assert shown["'=a"].tolist()[:3] == ["'-1", "b", "'\tc"]
+    assert shown["d"].tolist() == [-1, 2, 3, 4]
+    assert frame["=a"].tolist()[:2] == ["-1", "b"]

@@ -12,6 +12,7 @@ import pytest
 from PIL import Image
 
 from pipeline import predict
+from pipeline.errors import PipelineError
 
 ROWS: list[dict[str, Any]] = [
     {"image": "a.jpg", "error": "", "hat": 1, "hat_probability": 0.9},
@@ -66,3 +67,24 @@ def test_a_folder_s_pictures_are_rows_and_the_rest_is_counted(tmp_path: Path) ->
     files = predict.expand([tmp_path, tmp_path / "notes.txt"])
     assert [path.name for path in files] == ["a.heic", "b.jpe", "c", "notes.txt"]
     assert predict.left_out([tmp_path, tmp_path / "notes.txt"]) == 2
+
+
+def test_names_that_a_spreadsheet_computes_are_escaped_if_asked_for(tmp_path: Path) -> None:
+    rows = [
+        {"image": "@SUM(1).jpg", "error": "", "=1+1": "-x", "=1+1_probability": -0.5},
+        {"image": "a.jpg", "error": "=2", "=1+1": 1, "=1+1_probability": 0.5},
+    ]
+    predict.write(iter(rows), ["=1+1"], tmp_path / "plain.csv")
+    predict.write(iter(rows), ["=1+1"], tmp_path / "escaped.csv", escape=True)
+    assert (tmp_path / "plain.csv").read_text().splitlines() == [
+        *("image,error,=1+1,=1+1_probability", "@SUM(1).jpg,,-x,-0.5", "a.jpg,=2,1,0.5")
+    ]
+    assert (tmp_path / "escaped.csv").read_text().splitlines() == [
+        *("image,error,'=1+1,'=1+1_probability", "'@SUM(1).jpg,,'-x,-0.5", "a.jpg,'=2,1,0.5")
+    ]
+
+
+def test_a_folder_as_output_is_refused_at_once(tmp_path: Path) -> None:
+    (tmp_path / "p.csv").mkdir()
+    with pytest.raises(PipelineError, match=r"p\.csv: a folder, expected a file"):
+        predict.main([str(tmp_path), "--out", str(tmp_path / "p.csv")])

@@ -20,7 +20,7 @@ from pipeline.data.image_names import ImageNames
 from pipeline.data.images import ImageError, read, resolve
 from pipeline.data.labels import SPLITS, LabelTable, meanings
 from pipeline.errors import PipelineError, run
-from pipeline.files import replace_directory, write_csv
+from pipeline.files import FORMULA, replace_directory, write_csv
 from pipeline.metrics import risk_control, thresholds
 from pipeline.metrics.risk_control import UnkeptError, is_target
 
@@ -95,6 +95,13 @@ def main() -> None:
         if cleaned.table.categories:
             evaluation.pies(cleaned.table, staging / "pies.png")
     _report(table, cleaned, resolved)
+    formulas = [n for n in (*table.attributes, *table.images) if n.startswith(FORMULA)]
+    if formulas:
+        log.warning(
+            "%d names begin as a formula of spreadsheets, which may compute it when they open a "
+            "table: %s; see reports.escape_formulas in params.yaml",
+            *(len(formulas), _first(formulas)),
+        )
     for line in alike:
         log.warning("%s", line)
     if changed:

@@ -21,7 +21,7 @@ from pipeline.demo import paths
 from pipeline.demo.generate import COIN, VISUAL_ATTRIBUTES
 from pipeline.errors import run
 from pipeline.features.store import FeatureStore
-from pipeline.files import read_csv, write_csv, write_json
+from pipeline.files import read_csv, without_formulas, write_csv, write_json
 from pipeline.metrics import bootstrap, tables
 from pipeline.metrics.scores import multilabel_scores, pr_curve_points, roc_curve_points
 from pipeline.plots import evaluation, gallery, training
@@ -124,12 +124,14 @@ def main() -> None:
         **{"missing": variants, "categories": by_category, "attributes": heads_table},
         **{"imputation_truth": truth, "test": test_table},
     }
+    # These are for people; review.csv comes back as corrections, to the letter.
+    as_shown = without_formulas if p.reports.escape_formulas else lambda table: table
     for name, table in reports.items():
         table["pretrained"] = "yes" if backbone["pretrained"] else "no"
-        write_csv(table, REPORTS / f"{name}.csv")
+        write_csv(as_shown(table), REPORTS / f"{name}.csv")
     for name, points in (("roc", roc_curve_points), ("precision_recall", pr_curve_points)):
         curves = tables.curve_table(clean.attributes, known, probability, points)
-        write_csv(curves, REPORTS / f"{name}.csv")
+        write_csv(as_shown(curves), REPORTS / f"{name}.csv")
     shutil.copyfile("data/imputed/review.csv", REPORTS / "review.csv")
     for history in (fitting.CURVES, fitting.STEPS):
         shutil.copyfile(saved_model.current() / history, REPORTS / history)

@@ -300,3 +300,15 @@ def test_too_many_missing_images_are_refused_unless_a_param_allows_them(project:
     set_params(project, data={"max_missing": 0.9})
     with pytest.raises(PipelineError, match="usable images of 21, expected at least 10"):
         stage.main()
+
+
+def test_names_that_a_spreadsheet_computes_are_said_once(
+    project: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    table = pd.read_csv(project / "labels.csv", dtype=str, keep_default_na=False)
+    table.rename(columns={"a": "=1+1"}).to_csv(project / "labels.csv", index=False)
+    set_params(project, attributes=["=1+1", "b"])
+    with caplog.at_level(logging.WARNING):
+        stage.main()
+    (line,) = [text for text in caplog.messages if "formula" in text]
+    assert line.startswith("1 names begin as a formula") and "=1+1" in line
