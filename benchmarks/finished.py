@@ -139,7 +139,8 @@ def _reports(
     write_csv(pd.DataFrame(columns=["attribute"]), reports / "categories.csv")
     write_csv(pd.DataFrame(columns=list(tables.TRUTH_COLUMNS)), reports / "imputation_truth.csv")
     doubt = cells.sort_values("expected_correctness", kind="stable").head(200)
-    write_csv(doubt.drop(columns="round").assign(reason="models waver"), reports / "review.csv")
+    listed = doubt.drop(columns="round").rename(columns={"value": "guess"})
+    write_csv(listed.assign(reason="not sure enough"), reports / "review.csv")
     metrics = {
         "backbone": {"pretrained": 1},
         "table": {

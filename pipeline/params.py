@@ -177,9 +177,19 @@ class Impute(_Section):
     prior: dict[str, Share] | None = Field(
         description="null or a mapping of attributes to shares of positives above 0 and below 1"
     )
-    policy: Literal["fill", "abstain"]
+    policy: Literal["fill", "abstain", "guarantee"]
     min_confidence: float = _number(0.5, 1)
+    max_wrong: float = _number(0, 0.5, above=True)
     soft_targets: bool = Field(description="true or false")
+
+
+class Review(_Section):
+    target: float = _number(0, 0.5, above=True)
+    audit_share: float = _number(0, 0.9)
+
+
+class Prevalence(_Section):
+    by: Text | None = Field(description="null or the name of an attribute")
 
 
 class Params(_Section):
@@ -218,6 +228,8 @@ class Params(_Section):
     imbalance: Literal["oversample", "class_weight", "focal", "none"]
     missing: Literal["impute", "mask", "negative"]
     impute: Impute
+    review: Review
+    prevalence: Prevalence
     split: Split
     demo: Demo
 

@@ -14,6 +14,10 @@ from pipeline.errors import PipelineError
 
 FOLDER = Path("data/imputed")
 NAME = "arrays.npz"
+TABLES = (
+    *("promises", "budget", "prevalence", "suspects", "label_noise", "review", "audit_by_people"),
+)
+"""CSVs beside it that are for people: the reports show them as they are."""
 
 
 @dataclass(frozen=True)

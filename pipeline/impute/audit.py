@@ -32,7 +32,7 @@ def table(
     filled: Filled,
     scores: np.ndarray,
     seed: tuple[int, ...],
-    min_confidence: float | None = None,
+    kept: np.ndarray | None = None,
 ) -> pd.DataFrame:
     """One row per attribute with `COLUMNS`; undefined figures NaN.
 
@@ -46,17 +46,16 @@ def table(
     Parameters
     ----------
     labels : [N, A]; fold : [N]; scores : [N, A] logits, to rank by.
-    min_confidence : where cells below this expected correctness are left empty, only known cells
-        that would have been filled are audited.
+    kept : bool [N, A], where cells may be left empty: those that are filled, and the known ones
+        that would have been. None = all.
     """
     rows = []
     for a, name in enumerate(attributes):
-        cells = ~np.isnan(labels[:, a]) & (fold >= 0)
+        cells = ~np.isnan(labels[:, a]) & (fold >= 0) & (filled.importance[:, a] > 0)
         unknown = np.isnan(labels[:, a])
         promised = lacking(labels[cells, a]) is None
-        if min_confidence is not None:
-            cells &= filled.held_out_correctness[:, a] >= min_confidence
-            unknown &= filled.correctness[:, a] >= min_confidence
+        if kept is not None:
+            cells, unknown = cells & kept[:, a], unknown & kept[:, a]
         rng = np.random.default_rng([*seed, a, int(cells.sum())])
         figures: dict[str, float] = {}
         if promised:
@@ -85,11 +84,12 @@ def expected(
 ) -> dict[str, float]:
     """The figures of one attribute, [n] audited cells each; to be expected of ``filled`` cells.
 
-    ``importance`` says how often a cell counts, see `pipeline.impute.fill.Filled`.
+    ``importance`` says how often a cell counts, see `pipeline.impute.fill.Filled`. Cells that count
+    unequally are worth fewer equal ones (Kish 1965, Survey sampling).
     """
-    n = len(y)
-    if not n:
+    if not len(y):
         return {}
+    n = importance.sum() ** 2 / np.square(importance).sum()
     weight = importance * (n / importance.sum())
     confusion = np.array(
         [
@@ -99,7 +99,7 @@ def expected(
             weight[(decided == 0) & (y == 1)].sum(),
         ]
     )
-    new = filled or n
+    new = filled or round(n)
     drawn = rng.multinomial(new, rng.dirichlet(confusion + 0.5, size=DRAWS))
     accuracy = _ends((drawn[:, 0] + drawn[:, 2]) / new)
     correlation = _ends(mcc(*drawn.T))
@@ -107,7 +107,9 @@ def expected(
     error = np.square(probability - y)
     together = max(1, MOST_DRAWN // size)
     means = [
-        error[rng.choice(n, size=(min(together, DRAWS - done), size), p=weight / n)].mean(axis=1)
+        error[rng.choice(len(y), size=(min(together, DRAWS - done), size), p=weight / n)].mean(
+            axis=1
+        )
         for done in range(0, DRAWS, together)
     ]
     brier = _ends(np.concatenate(means))
@@ -124,7 +126,7 @@ def expected(
         "mcc": float(mcc(*confusion)),
         "mcc_low": correlation[0],
         "mcc_high": correlation[1],
-        "brier": float((weight * error).mean()),
+        "brier": float(weight @ error / n),
         "brier_low": brier[0],
         "brier_high": brier[1],
     }

@@ -17,6 +17,7 @@ from pipeline.data.categories import Attribute, chosen, macro_f1, truth
 from pipeline.data.verdicts import LEARNABLE, NOT_LEARNABLE, TOO_FEW
 from pipeline.impute.fill import ONE_CLASS, PRIOR, UNPROMISED, Filled, supported, weight_of
 from pipeline.impute.learnable import untested
+from pipeline.impute.looked_at import still_unknown
 
 ENOUGH = 20
 """Known cells that got a value from which on its correctness follows from them alone."""
@@ -46,7 +47,11 @@ def without_siblings(
 
 
 def joined(
-    filled: Filled, labels: np.ndarray, fold: np.ndarray, categorical: Sequence[Attribute]
+    filled: Filled,
+    labels: np.ndarray,
+    fold: np.ndarray,
+    categorical: Sequence[Attribute],
+    looked_at: np.ndarray | None = None,
 ) -> Filled:
     """The table with the columns of categorical attributes as they are taken together.
 
@@ -57,7 +62,10 @@ def joined(
     Parameters
     ----------
     labels : [N, A] of 1, 0, NaN; fold : [N], -1 outside training.
+    looked_at : bool [N, A], known cells that were unknown until a person looked; None = none.
     """
+    if looked_at is None:
+        looked_at = np.zeros(labels.shape, dtype=bool)
     filled = Filled(**{name: np.array(array) for name, array in vars(filled).items()})
     for one in categorical:
         span = slice(one.start, one.stop)
@@ -73,14 +81,20 @@ def joined(
         filled.probability[:, span], filled.held_out[cells, span] = probability, held_out
         given, guess = chosen(held_out), chosen(probability[unknown])
         sure, right = held_out.max(axis=1), given == value[cells]
+        vouching = ~looked_at[cells, one.start]
         held_out_correctness = np.empty(len(cells))
         for k in np.unique(fold[cells]):
-            own = fold[cells] == k
+            own, rest = fold[cells] == k, (fold[cells] != k) & vouching
             held_out_correctness[own] = expected_correctness(
-                sure[own], given[own], sure[~own], given[~own], right[~own]
+                sure[own], given[own], sure[rest], given[rest], right[rest]
             )
         found = probability[unknown].max(axis=1)
-        correctness = expected_correctness(found, guess, sure, given, right)
+        correctness = expected_correctness(
+            found, guess, sure[vouching], given[vouching], right[vouching]
+        )
+        seen = looked_at[:, one.start]
+        left = still_unknown(sure, found, probability[seen].max(axis=1, initial=0))
+        filled.importance[cells, span] = np.where(vouching, left, 0.0)[:, None]
         if not learnable.any() and untested(labels[cells, span]):
             correctness = np.minimum(correctness, UNPROMISED)
             held_out_correctness = np.minimum(held_out_correctness, UNPROMISED)
@@ -105,7 +119,7 @@ def audit(
     fold: np.ndarray,
     categorical: Sequence[Attribute],
     seed: tuple[int, ...],
-    min_confidence: float | None = None,
+    kept: np.ndarray | None = None,
 ) -> pd.DataFrame:
     """What to expect of the filled cells: one row per attribute with `COLUMNS`, after `joined`.
 
@@ -118,19 +132,23 @@ def audit(
     for one in categorical:
         span = slice(one.start, one.stop)
         value = truth(labels[:, span])
-        cells, unknown = (value != -1) & (fold >= 0), value == -1
+        importance = filled.importance[:, one.start]
+        cells, unknown = (value != -1) & (fold >= 0) & (importance > 0), value == -1
         everyone = value[cells]
         learnable = filled.learnable[span].any()
         promised = learnable or not untested(labels[cells, span])
         verdict = LEARNABLE if learnable else NOT_LEARNABLE if promised else TOO_FEW
-        if min_confidence is not None:
-            cells &= filled.held_out_correctness[:, one.start] >= min_confidence
-            unknown = unknown & (filled.correctness[:, one.start] >= min_confidence)
+        if kept is not None:
+            cells, unknown = cells & kept[:, one.start], unknown & kept[:, one.start]
         held_out, true = filled.held_out[cells, span], value[cells]
         given = chosen(filled.decided[cells, span]) if cells.any() else np.empty(0, dtype=int)
-        right, n, new = int((given == true).sum()), int(cells.sum()), int(unknown.sum())
+        n, new, weight = int(cells.sum()), int(unknown.sum()), importance[cells]
+        # Cells that count unequally are worth fewer equal ones (Kish 1965).
+        size = weight.sum() ** 2 / np.square(weight).sum() if n else 0.0
+        share = float(weight @ (given == true) / weight.sum()) if n else np.nan
+        right = share * size if n else 0.0
         rng = np.random.default_rng([*seed, one.start, n])
-        drawn = rng.binomial(new or max(n, 1), rng.beta(right + 0.5, n - right + 0.5, DRAWS))
+        drawn = rng.binomial(new or max(n, 1), rng.beta(right + 0.5, size - right + 0.5, DRAWS))
         ends = np.quantile(drawn / (new or max(n, 1)), [(1 - LEVEL) / 2, (1 + LEVEL) / 2])
         ends = ends if n and promised else np.full(2, np.nan)
         frequent = np.bincount(everyone[everyone >= 0], minlength=len(one.values))
@@ -143,7 +161,7 @@ def audit(
                 "learnable": verdict,
                 "audited": n,
                 "filled": new,
-                "accuracy": right / n if n and promised else np.nan,
+                "accuracy": share if promised else np.nan,
                 "accuracy_low": ends[0],
                 "accuracy_high": ends[1],
                 "f1_macro": macro_f1(true, given) if promised else np.nan,

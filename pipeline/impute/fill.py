@@ -13,6 +13,7 @@ from scipy.special import expit
 from pipeline.impute import calibration
 from pipeline.impute.cross_fitting import logit
 from pipeline.impute.learnable import lacking
+from pipeline.impute.looked_at import still_unknown
 from pipeline.metrics import thresholds
 from pipeline.metrics.risk_control import UnkeptError
 from pipeline.metrics.thresholds import Rule
@@ -85,7 +86,9 @@ class Filled:
     decided, held_out_correctness : value that known training cells would have been given, and its
         expected correctness, by thresholds and caps that have not seen their fold; NaN elsewhere.
     importance : how often a known training cell stands for a filled one: 1, or more for the class
-        that the user's prior calls more frequent among unknown cells than it is among known ones.
+        that the user's prior calls more frequent among unknown cells than it is among known ones;
+        less where people have looked at cells like it, and 0 where they looked at it, see
+        `pipeline.impute.looked_at`.
     threshold, learnable : [A]; whether the scores can be told from chance.
     """
 
@@ -113,12 +116,14 @@ class UnkeptColumnsError(Exception):
 @dataclass(frozen=True)
 class Column:
     """One attribute to be filled: its labels [N], the fold [N] of each image, the rule of its
-    threshold, and the share of positives among its unknown cells where the user knows it."""
+    threshold, the share of positives among its unknown cells where the user knows it, and whether
+    a cell [N] is known since a person looked at it."""
 
     labels: np.ndarray
     fold: np.ndarray
     rule: Rule
     prior: float | None
+    looked_at: npt.NDArray[np.bool_]
 
     @property
     def unknown(self) -> npt.NDArray[np.bool_]:
@@ -176,6 +181,7 @@ def fill_table(
     rules: Sequence[Rule],
     priors: Sequence[float | None] | None = None,
     reads_labels: bool = True,
+    looked_at: np.ndarray | None = None,
 ) -> Filled:
     """Settle every unknown cell of a table.
 
@@ -188,6 +194,7 @@ def fill_table(
     rules : [A] of the thresholds, see `pipeline.metrics.thresholds.choose`.
     priors : [A] share of positives among unknown cells, where the user knows it, else None.
     reads_labels : whether other labels of a row had a part in its scores.
+    looked_at : bool [N, A], known cells that were unknown until a person looked; None = none.
 
     Raises
     ------
@@ -195,9 +202,12 @@ def fill_table(
         If the labels are too few for what is promised of some columns.
     """
     known = ~np.isnan(labels)
+    if looked_at is None:
+        looked_at = np.zeros(labels.shape, dtype=bool)
     columns, unkept = [], {}
     for a in range(labels.shape[1]):
-        column = Column(labels[:, a], fold, rules[a], None if priors is None else priors[a])
+        prior = None if priors is None else priors[a]
+        column = Column(labels[:, a], fold, rules[a], prior, looked_at[:, a])
         others = np.delete(known, a, axis=1).any(axis=1)
         evidence = np.where(reads_labels & others, LABELS, PICTURE)
         try:
@@ -249,15 +259,23 @@ def _from_scores(column: Column, scores: np.ndarray, method: str, evidence: np.n
         decided[inside] = held_out[inside] >= own
     confidence = np.where(decided == 1, held_out, 1 - held_out)
     right = decided == y
+    vouching = ~column.looked_at[cells]
     held_out_correctness = np.empty(len(cells))
     for k in np.unique(folds):
-        own, rest = folds == k, folds != k
+        own, rest = folds == k, (folds != k) & vouching
         held_out_correctness[own] = expected_correctness(
             confidence[own], decided[own], confidence[rest], decided[rest], right[rest]
         )
     values = (probability[unknown] >= threshold).astype(np.int8)
     filled = np.where(values == 1, probability[unknown], 1 - probability[unknown])
-    correctness = expected_correctness(filled, values, confidence, decided, right)
+    correctness = expected_correctness(
+        filled, values, confidence[vouching], decided[vouching], right[vouching]
+    )
+    seen = probability[column.looked_at]
+    for value, sure in ((1, seen[seen >= threshold]), (0, 1 - seen[seen < threshold])):
+        own = decided == value
+        mass[own] *= still_unknown(confidence[own], filled[values == value], sure)
+    mass[~vouching] = 0
     return column.settled(
         probability=probability,
         values=values,
@@ -360,7 +378,11 @@ def _from_prevalence(column: Column, scores: np.ndarray) -> Filled:
         held_out=held_out,
         decided=value,
         held_out_correctness=correctness,
-        importance=1.0 if prior is None or not count else _importance(y, prior),
+        importance=np.where(
+            column.looked_at[cells],
+            0.0,
+            1.0 if prior is None or not count else _importance(y, prior),
+        ),
         threshold=threshold,
         learnable=False,
     )

@@ -35,6 +35,7 @@ from pipeline.impute.components import Matrix, components
 from pipeline.impute.fill import Filled, UnkeptColumnsError, fill_table
 from pipeline.impute.learnable import Learnability, assess
 from pipeline.impute.missingness import Missingness
+from pipeline.impute.promises import Promises, promise
 from pipeline.impute.self_training import History
 from pipeline.impute.stacking import Stacked, alone, cross_stack, worth_it
 from pipeline.metrics import thresholds
@@ -42,6 +43,9 @@ from pipeline.metrics.thresholds import Rule
 
 Floats = npt.NDArray[np.float64]
 SELF_TRAINED = "self-trained"
+POLICIES = ("fill", "abstain", "guarantee")
+"""Fill every cell, those that are expected to be right, or those of which at most a share will be
+wrong (`pipeline.impute.promises`)."""
 
 
 @dataclass(frozen=True)
@@ -53,8 +57,9 @@ class Settings:
     threshold : rule, number or promise, or a mapping of attributes to these, see
         `pipeline.metrics.thresholds.of_columns`.
     prior : attribute -> share of positives among its unknown cells, where the user knows it.
-    min_confidence : expected correctness below which cells will be left empty; the audit is then of
-        the others. None = every cell is filled.
+    policy : which cells are filled, see `POLICIES`; the audit is of these.
+    min_confidence : expected correctness from which ``abstain`` fills a cell.
+    max_wrong : share of wrong ones up to which ``guarantee`` fills cells.
     folder : where a large table's components lie meanwhile; None keeps them in memory.
     """
 
@@ -63,7 +68,9 @@ class Settings:
     confidence: float = 0.95
     threshold: Rule | Mapping[str, Rule] = "prevalence"
     prior: Mapping[str, float] = field(default_factory=dict)
-    min_confidence: float | None = None
+    policy: str = "fill"
+    min_confidence: float = 0.9
+    max_wrong: float = 0.05
     seed: int = 0
     folder: Path | None = None
 
@@ -82,6 +89,7 @@ class Table:
     spatial : float [N, D] flattened maps, a second set of features, or None.
     heads : [A, N] out-of-fold logits of further image models, or None.
     categories : the categorical attributes, whose columns are known and unknown together.
+    looked_at : bool [N, A], known cells that were unknown until a person looked at them, or None.
     """
 
     features: Matrix
@@ -92,12 +100,17 @@ class Table:
     spatial: Matrix | None = None
     heads: np.ndarray | None = None
     categories: Sequence[Attribute] = ()
+    looked_at: np.ndarray | None = None
 
 
 @dataclass(frozen=True)
 class Imputation(Filled):
     """A filled table and what is to be thought of it; [N, A] each unless said otherwise.
 
+    fold : int [N], -1 outside training.
+    kept : bool [N, A], unknown cells that the policy fills, and known training cells that it would
+        have filled.
+    promises : how large the share of wrong ones among which cells can be.
     learnability : the tests behind ``learnable``, one per attribute.
     audit : one row per attribute, see `pipeline.impute.audit`.
     scores : logits before calibration; image_scores : those of the pictures alone.
@@ -111,6 +124,9 @@ class Imputation(Filled):
     categorical : one row per categorical attribute, see `pipeline.impute.categorical`.
     """
 
+    fold: npt.NDArray[np.int64]
+    kept: npt.NDArray[np.bool_]
+    promises: Promises
     learnability: list[Learnability]
     audit: pd.DataFrame
     scores: Floats
@@ -133,6 +149,7 @@ class _Known:
     attributes: list[str]
     fold: np.ndarray
     categories: Sequence[Attribute]
+    looked_at: npt.NDArray[np.bool_]
     seed: tuple[int, ...]
 
 
@@ -181,7 +198,10 @@ class Imputer:
             rng = np.random.default_rng([s.seed, s.folds])
             fold = splits.balanced_folds(labels, units, s.folds, rng)
         names = table.attributes or [f"attribute {a}" for a in range(labels.shape[1])]
-        return _Known(labels, list(names), fold, table.categories, (s.seed,))
+        looked_at = table.looked_at
+        if looked_at is None:
+            looked_at = np.zeros(labels.shape, dtype=bool)
+        return _Known(labels, list(names), fold, table.categories, looked_at, (s.seed,))
 
     def _score_images(self, table: Table, known: _Known) -> _ImageScores:
         """Step 1: image models on each set of features, and self-training of the best."""
@@ -246,10 +266,12 @@ class Imputer:
                 thresholds.of_columns(setting, attributes_of(names, known.categories)),
                 [self.settings.prior.get(name) for name in names],
                 reads_labels=stacked.weights.keys() > images.candidates.keys(),
+                looked_at=known.looked_at,
             )
         except UnkeptColumnsError as error:
             thresholds.refuse(setting, {names[a]: why for a, why in error.columns.items()})
-        return categorical.joined(filled, labels, fold, known.categories), found, chosen
+        filled = categorical.joined(filled, labels, fold, known.categories, known.looked_at)
+        return filled, found, chosen
 
     def _audit(
         self,
@@ -262,24 +284,42 @@ class Imputer:
     ) -> Imputation:
         """Step 5: what to expect of the filled cells, and whether labels are missing at random."""
         labels, fold, seed = known.labels, known.fold, known.seed
-        least = self.settings.min_confidence
         missing = missingness.examine(images.components, labels, fold, known.attributes, seed)
         share = stacked.weights.get(SELF_TRAINED)
+        attributes = attributes_of(known.attributes, known.categories)
+        promises = promise(filled, labels, fold, attributes, self.settings.max_wrong)
+        kept = self._kept(filled, promises)
         return Imputation(
             **vars(filled),
+            fold=fold,
+            kept=kept,
+            promises=promises,
             learnability=learnability,
-            audit=audit.table(known.attributes, labels, fold, filled, stacked.logits, seed, least),
+            audit=audit.table(known.attributes, labels, fold, filled, stacked.logits, seed, kept),
             scores=stacked.logits,
             image_scores=images.candidates["pictures"],
             missingness=missing,
-            verdicts=_verdicts(attributes_of(known.attributes, known.categories), learnability),
-            warnings=_warnings(attributes_of(known.attributes, known.categories), missing),
+            verdicts=_verdicts(attributes, learnability),
+            warnings=_warnings(attributes, missing),
             candidates=stacked.shared,
             calibration=chosen,
             self_training=images.self_training,
             rounds=self_training.rounds_behind(images.self_training, share),
-            categorical=categorical.audit(filled, labels, fold, known.categories, seed, least),
+            categorical=categorical.audit(filled, labels, fold, known.categories, seed, kept),
         )
+
+    def _kept(self, filled: Filled, promises: Promises) -> npt.NDArray[np.bool_]:
+        s = self.settings
+        if s.policy == "guarantee":
+            return promises.kept
+        if s.policy == "abstain":
+            sure = np.where(
+                np.isnan(filled.held_out_correctness),
+                filled.correctness,
+                filled.held_out_correctness,
+            )
+            return np.asarray(sure >= s.min_confidence)
+        return np.ones(filled.values.shape, dtype=bool)
 
 
 def _verdicts(attributes: Sequence[Attribute], found: list[Learnability]) -> list[str]:

@@ -213,8 +213,7 @@ def trust_of(right: float, one: Summary) -> str:
 
 def look_next(content: Content, pictures: Mapping[str, str]) -> dict[str, Any]:
     """The first cells of the review list."""
-    value = "guess" if "guess" in content.review else "value"
-    names = ("image", "attribute", value, "expected_correctness", "reason")
+    names = ("image", "attribute", "guess", "expected_correctness", "reason")
     return {
         "listed": count(len(content.review)),
         "rows": [
@@ -222,11 +221,11 @@ def look_next(content: Content, pictures: Mapping[str, str]) -> dict[str, Any]:
                 "picture": pictures.get(image, ""),
                 "image": image,
                 "attribute": attribute,
-                "value": value,
+                "value": guess,
                 "right": counted(right, "promise"),
                 "reason": reason,
             }
-            for image, attribute, value, right, reason in _columns(
+            for image, attribute, guess, right, reason in _columns(
                 content.review.head(REVIEWED), *names
             )
         ],

@@ -79,6 +79,7 @@ def main() -> None:
         meaning=meanings(p.data.minus_one),
     )
     corrected, changed = corrections.apply(cleaned.table, given)
+    account = corrections.account(cleaned.table, given)
     cleaned = cleaning.with_labels(cleaned, corrected)
     alike = cleaning.about_one_class(cleaned.attributes, p.data.labels)
     _check_promises(p.impute.threshold, p.impute.prior or {}, cleaned.table)
@@ -89,6 +90,7 @@ def main() -> None:
         for name in ("images", "dropped", "duplicates", "attributes"):
             write_csv(getattr(cleaned, name), staging / f"{name}.csv")
         write_csv(resolved, staging / "resolved.csv")
+        write_csv(account, staging / corrections.CORRECTED)
         counts = cleaning.class_counts(cleaned.attributes)
         write_csv(counts, staging / "class_distribution.csv")
         evaluation.class_distribution(cleaned.table, staging / "class_distribution.png")

@@ -12,7 +12,7 @@ import numpy as np
 import pandas as pd
 
 from pipeline import params, progress, runtime
-from pipeline.data import categories, imputed_arrays
+from pipeline.data import categories, corrections, imputed_arrays
 from pipeline.data.clean_table import read_clean, read_hashes
 from pipeline.data.labels import LabelTable
 from pipeline.data.loading import Pictures
@@ -25,6 +25,7 @@ from pipeline.files import read_csv, without_formulas, write_csv, write_json
 from pipeline.metrics import bootstrap, tables
 from pipeline.metrics.scores import multilabel_scores, pr_curve_points, roc_curve_points
 from pipeline.plots import evaluation, gallery, training
+from pipeline.plots import guarantees as pictures
 from pipeline.training import fitting, saved_model, targets
 from pipeline.training.inference import Predictor
 from pipeline.training.saved_model import LOGISTIC
@@ -42,6 +43,7 @@ HEADLINE = {
     "test": ("auc_macro", "map", "binary_accuracy"),
 }
 """What `dvc metrics` and `dvc exp show` have room for, of metrics.json."""
+COMES_BACK = ("review", "suspects")
 FINE_TUNED = "fine_tuned"
 log = logging.getLogger("evaluate")
 
@@ -66,7 +68,9 @@ def main() -> None:
     heads_table, held_out = _attribute_heads(clean, summary["attributes"])
     of_columns = provenance[provenance["attribute"].isin(clean.attributes)]
     truth = _demo_truth(p, of_columns)
-    known = clean.values[test]
+    # What people looked at they were sent to, as it is hard: no sample of test cells.
+    looked_at = corrections.looked_at(clean, corrections.read_account("data/clean"))
+    known = np.where(looked_at, np.nan, clean.values)[test]
     probability = outputs[FINE_TUNED if card.branches else card.missing]
     thresholds = np.array(card.thresholds)
     softmax = categories.spans(clean.categories)
@@ -124,7 +128,7 @@ def main() -> None:
         **{"missing": variants, "categories": by_category, "attributes": heads_table},
         **{"imputation_truth": truth, "test": test_table},
     }
-    # These are for people; review.csv comes back as corrections, to the letter.
+    # These are for people; what comes back as corrections is to the letter.
     as_shown = without_formulas if p.reports.escape_formulas else lambda table: table
     for name, table in reports.items():
         table["pretrained"] = "yes" if backbone["pretrained"] else "no"
@@ -132,10 +136,18 @@ def main() -> None:
     for name, points in (("roc", roc_curve_points), ("precision_recall", pr_curve_points)):
         curves = tables.curve_table(clean.attributes, known, probability, points)
         write_csv(as_shown(curves), REPORTS / f"{name}.csv")
-    shutil.copyfile("data/imputed/review.csv", REPORTS / "review.csv")
+    for name in imputed_arrays.TABLES:
+        table = pd.read_csv(imputed_arrays.FOLDER / f"{name}.csv", dtype=str, keep_default_na=False)
+        write_csv(table if name in COMES_BACK else as_shown(table), REPORTS / f"{name}.csv")
     for history in (fitting.CURVES, fitting.STEPS):
         shutil.copyfile(saved_model.current() / history, REPORTS / history)
     _pictures(clean, known, probability, test_table, held_out, p.title)
+    pictures.budget(
+        read_csv(imputed_arrays.FOLDER / "budget.csv"), p.review.target, REPORTS / "budget.png"
+    )
+    texts = ("by", "group", "attribute", "value", "warning", "reason")
+    shares = read_csv(imputed_arrays.FOLDER / "prevalence.csv", texts)
+    pictures.prevalence(shares, REPORTS / "prevalence.png")
     items = gallery.choose(
         clean, test, provenance, probability, thresholds, Path(p.data.images), p.seed
     )

@@ -8,19 +8,18 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-from scipy.special import expit
 
 from pipeline import params, progress
-from pipeline.data import categories, imputed_arrays, splits, verdicts
+from pipeline.data import categories, corrections, imputed_arrays, splits, verdicts
 from pipeline.data.categories import Attribute
 from pipeline.data.clean_table import read_clean, read_groups, write_clean
 from pipeline.data.imputed_arrays import ImputedArrays
-from pipeline.data.labels import LabelTable
-from pipeline.errors import run
+from pipeline.data.labels import LabelTable, written
+from pipeline.errors import PipelineError, did_you_mean, run
 from pipeline.features.matrices import Grid, MeanOfViews
 from pipeline.features.store import FeatureStore
 from pipeline.files import replace_directory, temporary_directory, write_csv, write_json
-from pipeline.impute import review
+from pipeline.impute import audit_by_people, budget, guarantees
 from pipeline.impute.imputer import Imputation, Imputer, Settings, Table
 from pipeline.impute.learnable import LEAST, lacking
 
@@ -34,6 +33,11 @@ def main() -> None:
     p = params.load()
     logging.basicConfig(level="INFO", format="%(name)s: %(message)s")
     table = read_clean("data/clean/labels.csv")
+    wishes = guarantees.Wishes(
+        p.review.target, p.review.audit_share, _by(p.prevalence.by, table), (p.seed,)
+    )
+    account = corrections.read_account("data/clean")
+    looked_at = corrections.looked_at(table, account)
     store = FeatureStore("data/features")
     rows = store.rows(table.images)
     settings = Settings(
@@ -42,7 +46,9 @@ def main() -> None:
         threshold=p.impute.threshold,
         seed=p.seed,
         prior=p.impute.prior or {},
-        min_confidence=p.impute.min_confidence if p.impute.policy == "abstain" else None,
+        policy=p.impute.policy,
+        min_confidence=p.impute.min_confidence,
+        max_wrong=p.impute.max_wrong,
     )
     with temporary_directory(imputed_arrays.FOLDER.parent) as large:
         imputer = Imputer(dataclasses.replace(settings, folder=large))
@@ -56,29 +62,77 @@ def main() -> None:
                 spatial=Grid(store, rows),
                 heads=np.nanmean(np.load(splits.FOLDS / "logits.npy"), axis=1),
                 categories=table.categories,
+                looked_at=looked_at,
             )
         )
     unknown = np.isnan(table.values)
-    kept = unknown & ((p.impute.policy == "fill") | (filled.correctness >= p.impute.min_confidence))
+    kept = unknown & filled.kept
     values = np.where(unknown & ~kept, np.nan, filled.values).astype(np.float32)
     cells = provenance(table, filled, kept)
-    disagreement = np.abs(expit(filled.scores) - expit(filled.image_scores))
-    training = np.array(table.split) == "train"
+    reports = guarantees.tables(
+        *(filled, table.values, table.images, table.split or [], table.layout),
+        *(cells, looked_at, sought(table, filled), wishes),
+    )
+    reports["audit_by_people"] = audit_by_people.table(account[account["given"] == ""])
     with replace_directory(imputed_arrays.FOLDER) as folder:
         write_clean(table.filled(values), folder / "labels.csv")
         write_csv(cells.drop(columns=["row", "column"]), folder / "provenance.csv")
-        at = cells["row"].to_numpy(), cells["column"].to_numpy()
-        listed = review.rank(
-            *(cells, disagreement[at], filled.learnable[at[1]], training[at[0]]),
-            sought(table, filled)[at],
-        )
-        write_csv(listed, folder / "review.csv")
-        write_csv(held_out(table, filled), folder / "held_out.csv")
+        for name, frame in reports.items():
+            write_csv(frame.round(6), folder / f"{name}.csv")
+        write_csv(held_out(table, filled, looked_at), folder / "held_out.csv")
         write_csv(filled.audit.round(6), folder / "audit.csv")
         write_json(plain(summary(table, filled, kept)), folder / "summary.json")
         write_csv(filled.categorical.round(6), folder / "categorical.csv")
         imputed_arrays.write(arrays(table, filled, kept), folder)
     _report(table, filled, kept)
+    for line in [
+        *in_words(reports, p.review.target, p.impute.max_wrong, p.impute.policy),
+        *audit_by_people.in_words(
+            audit_by_people.gain(filled, table.values, table.images, table.layout, account)
+        ),
+    ]:
+        log.info("%s", line)
+
+
+def _by(name: str | None, table: LabelTable) -> tuple[str, np.ndarray] | None:
+    """The column whose values group the shares."""
+    if name is None:
+        return None
+    if name not in table.cells:
+        hint = did_you_mean(name, table.cells) or f"expected one of {', '.join(table.cells)}"
+        raise PipelineError(f"params.yaml: prevalence.by: no attribute {name!r}; {hint}")
+    return name, written(table.cells[name])
+
+
+def in_words(
+    reports: dict[str, pd.DataFrame], target: float, max_wrong: float, policy: str
+) -> list[str]:
+    """What people can rely on, a line each."""
+    lines = []
+    curves = reports["budget"]
+    chosen = curves[(curves["scope"] == budget.TABLE) & (curves["chosen"] == 1)]
+    if len(chosen):
+        row = chosen.iloc[0]
+        lines.append(
+            f"look at {row['looked_at']:,} of {row['of']:,} filled cells, and at most "
+            f"{100 * target:g} % of them are wrong (95 % confidence): reports/review.csv"
+        )
+    promises = reports["promises"]
+    withheld = promises[(promises["promised"] == "no") & (promises["unknown"] > 0)]
+    if policy == "guarantee":
+        lines.append(
+            f"{promises['kept'].sum():,} of {promises['unknown'].sum():,} unknown cells filled: at "
+            f"most {100 * max_wrong:g} % of each attribute's filled 1s and of its filled 0s are "
+            "expected to be wrong"
+        )
+        lines += [
+            f"{row['attribute']}: no promise for {row['filled_value']}: {row['reason']}"
+            for _, row in withheld.iterrows()
+        ]
+    called = int((reports["suspects"]["called"] == "yes").sum())
+    if called:
+        lines.append(f"at least {called:,} known labels are wrong: reports/suspects.csv")
+    return lines
 
 
 def provenance(table: LabelTable, filled: Imputation, kept: np.ndarray) -> pd.DataFrame:
@@ -105,6 +159,7 @@ def provenance(table: LabelTable, filled: Imputation, kept: np.ndarray) -> pd.Da
             "round": np.where(filled.learnable[column], filled.rounds[column], 1),
             "evidence": filled.evidence[at],
             "expected_correctness": filled.correctness[at].round(6),
+            "q_value": filled.promises.q_value[at].round(6),
             "row": row,
             "column": column,
         }
@@ -114,13 +169,15 @@ def provenance(table: LabelTable, filled: Imputation, kept: np.ndarray) -> pd.Da
 
 def sought(table: LabelTable, filled: Imputation) -> np.ndarray:
     """[N, A], by what pictures tell: the higher, the likelier is an image to be of the class that a
-    binary attribute has too few labels of; NaN where it has enough."""
+    binary attribute has too few labels of; NaN where it has enough, and outside training, where a
+    label would not count."""
     scores = np.full(table.values.shape, np.nan)
     training = np.array(table.split) == "train"
     for one in table.layout:
         few = lacking(table.values[training, one.start])
         if few is not None and not one.values:
             scores[:, one.start] = filled.image_scores[:, one.start] * (1 if few[0] else -1)
+    scores[~training] = np.nan
     return scores
 
 
@@ -136,9 +193,10 @@ def arrays(table: LabelTable, filled: Imputation, kept: np.ndarray) -> ImputedAr
     )
 
 
-def held_out(table: LabelTable, filled: Imputation) -> pd.DataFrame:
-    """The known training cells with the probability and the value made without their label."""
-    row, column = np.nonzero(~np.isnan(filled.held_out))
+def held_out(table: LabelTable, filled: Imputation, looked_at: np.ndarray) -> pd.DataFrame:
+    """The known training cells with the probability and the value made without their label; but for
+    those that people looked at, which are harder than others."""
+    row, column = np.nonzero(~np.isnan(filled.held_out) & ~looked_at)
     return pd.DataFrame(
         {
             "image": [table.images[i] for i in row],

@@ -50,7 +50,7 @@ def write() -> list[str]:
     logging.basicConfig(level="INFO", format="%(name)s: %(message)s")
     table = read_clean("data/clean/labels.csv")
     filled = read_csv(imputed_arrays.FOLDER / "provenance.csv", TEXTS)
-    review = read_csv("reports/review.csv", (*TEXTS, "reason"))
+    review = read_csv("reports/review.csv", ("image", "attribute", "guess", "reason"))
     sources = Sources(
         counts=_source("data/clean/attributes.csv"),
         attributes=_source("reports/attributes.csv"),

@@ -6,6 +6,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 import pytest
 
 from pipeline.data import corrections
@@ -52,16 +53,59 @@ def test_every_spelling_of_unknown_withdraws_a_label(write: Write, text: str) ->
     assert count == 1
 
 
-def test_lines_of_the_review_list_can_be_pasted(write: Write) -> None:
-    path = write(
-        "image,attribute,value\n"
-        "a.jpg,hat,0,0.412,0.588,picture+labels,models waver\n"
-        "b.jpg,sleeves,1,0.9,0.8,picture,picture and other labels disagree\n"
+LIST = "image,attribute,correct_value,guess,expected_correctness,queue,listed_probability,reason\n"
+
+
+def test_a_line_of_a_list_counts_where_somebody_has_said_what_is_right(write: Write) -> None:
+    lines = (
+        "a.jpg,hat,0,1,0.588,doubtful,1.0,unsure\n"
+        "b.jpg,sleeves,,1,0.8,audit,0.05,\n"
+        "c.jpg,hat,?,1,,,,\n"
     )
-    assert [(c.image, c.attribute, c.value) for c in corrections.read(path)] == [
-        ("a.jpg", "hat", 0.0),
-        ("b.jpg", "sleeves", 1.0),
+    first = Correction("a.jpg", "hat", 0.0, 2, "1", "doubtful", 0.588, 1.0)
+    found = corrections.read(write(LIST + lines))
+    assert found[0] == first
+    assert [one.image for one in found] == ["a.jpg", "c.jpg"]
+    assert np.isnan(found[1].value)
+    assert found[1].expected_correctness is None
+    # Below another header, what was expected of the cells is lost, no judgement is made up.
+    pasted = corrections.read(write("image,attribute,value\n" + lines))
+    assert [(one.image, one.value, one.guess) for one in pasted[:1]] == [("a.jpg", 0.0, "")]
+    assert [one.image for one in pasted] == ["a.jpg", "c.jpg"]
+
+
+def test_the_machines_value_in_a_list_is_nobodys_judgement(write: Write) -> None:
+    path = write("image,attribute,value,correct_value\na.jpg,hat,1,\nb.jpg,hat,1,0\n")
+    assert [(one.image, one.value) for one in corrections.read(path)] == [("b.jpg", 0.0)]
+
+
+@pytest.mark.parametrize("column", ["expected_correctness", "listed_probability"])
+@pytest.mark.parametrize("text", ["much", "-0.1", "1.5"])
+def test_what_a_list_says_of_a_cell_is_a_share(write: Write, column: str, text: str) -> None:
+    path = write(f"image,attribute,value,{column}\na.jpg,hat,1,{text}\n")
+    with pytest.raises(PipelineError, match=f"row 2, column '{column}': got '{text}', expected a"):
+        corrections.read(path)
+
+
+def test_an_account_of_who_was_asked_what(write: Write, tmp_path: Path) -> None:
+    said = corrections.read(
+        write(LIST + "c.jpg,hat,1,0,0.6,audit,0.2,\na.jpg,hat,0,,,,,\na.jpg,sleeves,?,1,,,,\n")
+    )
+    account = corrections.account(table(), said)
+    assert account.columns.tolist() == list(corrections.ACCOUNT)
+    assert account[
+        ["image", "attribute", "value", "given", "guess", "queue"]
+    ].to_numpy().tolist() == [
+        ["a.jpg", "hat", "0", "1", "", ""],
+        ["c.jpg", "hat", "1", "", "0", "audit"],
     ]
+    account.to_csv(tmp_path / corrections.CORRECTED, index=False)
+    again = corrections.read_account(tmp_path)
+    pd.testing.assert_frame_equal(again, account)
+    # A label of the table that was corrected has been as good as any other until then.
+    looked = corrections.looked_at(table(), again)
+    assert np.argwhere(looked).tolist() == [[2, 0]]
+    assert not corrections.looked_at(table(), again.head(0)).any()
 
 
 def test_three_cells_typed_under_a_longer_header_are_the_first_three(write: Write) -> None:

@@ -152,7 +152,8 @@ def test_the_audit_says_what_to_expect(reproduced: Path) -> None:
         assert 0 <= float(row["permutation_p"]) <= 1
     review = read(reproduced / "reports/review.csv")
     cells = read(reproduced / "data/imputed/provenance.csv")
-    assert len(review) == min(len(cells), 200)
+    assert 0 < len(review) <= len(cells)
+    assert set(review["correct_value"]) == {""}
     assert set(zip(review["image"], review["attribute"], strict=True)) <= set(
         zip(cells["image"], cells["attribute"], strict=True)
     )

@@ -50,7 +50,7 @@ def test_corrections_override_and_re_embed_nothing(project: Path) -> None:
     split = read(project / "data/clean/labels.csv").set_index("image")["split"]
     review = read(project / "reports/review.csv")
     row = review[review["attribute"] != KIND].iloc[0]
-    turned = "0" if row["value"] == "1" else "1"
+    turned = "0" if row["guess"] == "1" else "1"
     lines = [f"{row['image']},{row['attribute']},{turned}", f"image_3.jpg,{KIND},capped"]
     path.write_text(header + "\n".join(lines) + "\n")
     assert repro(project) == [

@@ -173,7 +173,8 @@ def test_where_cells_may_be_left_empty_only_the_others_are_audited() -> None:
     fold = np.arange(400) % 5 - 1
     filled = fill_table(logits, labels, fold, np.array([True, False]), "platt", 2 * ["prevalence"])
     every = table(["a", "b"], labels, fold, filled, logits, (0,))
-    out = table(["a", "b"], labels, fold, filled, logits, (0,), min_confidence=0.8)
+    sure = np.where(np.isnan(labels), filled.correctness, filled.held_out_correctness) >= 0.8
+    out = table(["a", "b"], labels, fold, filled, logits, (0,), sure)
     kept = ~np.isnan(labels[:, 0]) & (filled.held_out_correctness[:, 0] >= 0.8)
     assert 30 < out.loc[0, "audited"] == kept.sum() < every.loc[0, "audited"]
     left = np.isnan(labels[:, 0]) & (filled.correctness[:, 0] >= 0.8)
@@ -184,7 +185,7 @@ def test_where_cells_may_be_left_empty_only_the_others_are_audited() -> None:
     # Nothing is held_out_correctness of an attribute that nothing tells: all its cells stay empty.
     assert out.loc[1, ["audited", "filled"]].tolist() == [0, 0]
     assert out.loc[1, "accuracy":].isna().all()
-    nothing = table(["a", "b"], labels, fold, filled, logits, (0,), min_confidence=0.0)
+    nothing = table(["a", "b"], labels, fold, filled, logits, (0,), np.ones((400, 2), dtype=bool))
     assert nothing.equals(every)
 
 

@@ -419,9 +419,10 @@ def test_audited_by_hand() -> None:
     assert row["f1_macro"] == pytest.approx((2 / 4 + 2 / 3 + 0) / 3)
     assert row["brier"] == pytest.approx((0.02 + 0.49 + 0.36 + 0.08 + 1) / 4)
     assert row["majority_accuracy"] == 0.5
-    sure = categorical.audit(filled, labels, fold, [one], (0,), min_confidence=0.75).iloc[0]
+    kept = np.where(np.isnan(labels), filled.correctness, filled.held_out_correctness)
+    sure = categorical.audit(filled, labels, fold, [one], (0,), kept >= 0.75).iloc[0]
     assert (sure["audited"], sure["filled"], sure["accuracy"]) == (2, 0, 1.0)
-    none = categorical.audit(filled, labels, fold, [one], (0,), min_confidence=0.99).iloc[0]
+    none = categorical.audit(filled, labels, fold, [one], (0,), kept >= 0.99).iloc[0]
     assert (none["audited"], none["filled"], none["majority_accuracy"]) == (0, 0, 0.5)
     undefined = ["accuracy", "accuracy_low", "accuracy_high", "f1_macro", "brier"]
     assert none[undefined].isna().all()
@@ -593,7 +594,7 @@ def test_columns_are_learnable_and_held_out_together(stage: tuple[LabelTable, Im
     assert (
         arrays(table, filled, np.isnan(table.values)).learnable.tolist() == [False] * 4 + [True] * 4
     )
-    cells: pd.DataFrame = held_out(table, filled)
+    cells: pd.DataFrame = held_out(table, filled, np.zeros(table.values.shape, dtype=bool))
     audited = ~np.isnan(filled.held_out)
     assert len(cells) == audited.sum()
     values = cells.pivot_table(index="image", columns="attribute", values="value")

@@ -318,7 +318,7 @@ def test_rounds_count_self_training_only_where_it_has_a_share() -> None:
 
 def test_the_audit_leaves_out_cells_that_will_be_left_empty(example: Example) -> None:
     features, labels, _, every = example
-    some = run(features, labels, min_confidence=0.8)
+    some = run(features, labels, policy="abstain", min_confidence=0.8)
     np.testing.assert_array_equal(every.probability, some.probability)
     left = (np.isnan(labels) & (some.correctness >= 0.8)).sum(axis=0)
     assert some.audit["filled"].tolist() == left.tolist()

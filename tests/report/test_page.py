@@ -127,7 +127,7 @@ def test_too_few_labels_name_what_is_needed_and_the_likeliest_images(run_folder:
     table.to_csv(path)
     cells = pd.read_csv("data/imputed/provenance.csv")
     sought = cells.loc[cells["attribute"] == "coin"].iloc[[5, 2, 7]].assign(reason="likely")
-    sought.drop(columns="round").to_csv("reports/review.csv", index=False)
+    sought.rename(columns={"value": "guess"}).to_csv("reports/review.csv", index=False)
     tree = parse(page())
     wanted = ", ".join(sought["image"])
     (said,) = [one.text for one in tree.all("li") if one.text.startswith("Label more of coin.")]

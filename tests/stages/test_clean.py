@@ -25,6 +25,7 @@ FILES = {
     "attributes.csv",
     "class_distribution.csv",
     "class_distribution.png",
+    "corrected.csv",
     "dropped.csv",
     "duplicates.csv",
     "images.csv",

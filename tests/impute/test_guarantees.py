@@ -1,0 +1,78 @@
+"""All tables for people together, from a small imputation."""
+
+from __future__ import annotations
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from pipeline.data.labels import LabelTable
+from pipeline.impute import budget, guarantees, review
+from pipeline.impute.guarantees import Wishes
+from pipeline.impute.imputer import Settings
+from pipeline.stages.impute import in_words, provenance
+from tests.impute.small import impute, make_small
+
+NAN = float("nan")
+
+
+@pytest.mark.parametrize("policy", ["fill", "guarantee", "abstain"])
+def test_tables_of_a_filled_table_agree(policy: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    make_small(monkeypatch)
+    rng = np.random.default_rng(0)
+    n = 240
+    x = rng.normal(size=(n, 6))
+    truth = np.c_[3 * x[:, 0] + rng.normal(size=n) > 0, rng.random(n) < 0.4].astype(float)
+    labels = np.where(rng.random((n, 2)) < 0.4, NAN, truth)
+    split = ["train"] * 200 + ["test"] * 40
+    fold = np.r_[rng.integers(0, 3, 200), np.full(40, -1)]
+    images = [f"{i:03d}.jpg" for i in range(n)]
+    table = LabelTable.binary(images, ["hat", "coin"], labels, split)
+    settings = Settings(rounds=0, policy=policy, max_wrong=0.1)
+    names = table.attributes
+    filled = impute(4 * x, labels, attributes=names, fold=fold, settings=settings)
+    kept = np.isnan(labels) & filled.kept
+    cells = provenance(table, filled, kept)
+    nothing = np.full((n, 2), NAN)
+    out = guarantees.tables(
+        *(filled, table.values, images, split, table.layout, cells),
+        *(np.zeros((n, 2), dtype=bool), nothing, Wishes(0.05, 0.2, None, (0,))),
+    )
+    assert list(out) == [
+        *("promises", "budget", "prevalence", "suspects", "label_noise", "review"),
+    ]
+    listed = out["review"]
+    filled_in = cells[cells["value"] != ""].set_index(["image", "attribute"])
+    assert len(filled_in) == kept.sum()
+    own = listed.set_index(["image", "attribute"])
+    assert own.index.isin(filled_in.index).all()
+    assert not own.index.duplicated().any()
+    assert (own["guess"] == filled_in.loc[own.index, "value"]).all()
+    curve = out["budget"]
+    whole = curve[(curve["scope"] == budget.TABLE) & (curve["chosen"] == 1)].iloc[0]
+    assert whole["of"] == kept.sum()
+    doubtful = listed[listed["queue"] == review.DOUBTFUL]
+    assert len(doubtful) == whole["looked_at"]
+    assert doubtful["worth"].is_monotonic_decreasing
+    # What is not listed is no more doubtful than what is.
+    rest = filled_in.drop(own.index)["expected_correctness"]
+    if len(doubtful) and len(rest):
+        assert rest.min() >= 1 - doubtful["worth"].min() - 1e-6
+    q = cells[cells["attribute"] == "hat"].set_index("image")["q_value"]
+    assert q.between(0, 1).all()
+    assert cells[cells["attribute"] == "coin"]["q_value"].isna().all()
+    if policy == "guarantee":
+        assert ((q <= 0.1) == (cells[cells["attribute"] == "hat"]["value"] != "").to_numpy()).all()
+        assert (cells[cells["attribute"] == "coin"]["value"] == "").all()
+    lines = in_words(out, 0.05, 0.1, policy)
+    assert lines[0].startswith(f"look at {whole['looked_at']:,} of {whole['of']:,} filled cells")
+    assert ("coin: no promise for 0: not shown to be learnable" in lines) == (policy == "guarantee")
+
+
+def test_an_empty_table_says_nothing() -> None:
+    frames = {
+        "budget": pd.DataFrame(columns=list(budget.COLUMNS)),
+        "promises": pd.DataFrame(columns=["promised", "unknown", "kept"]),
+        "suspects": pd.DataFrame(columns=["called"]),
+    }
+    assert in_words(frames, 0.05, 0.05, "fill") == []
