@@ -9,6 +9,7 @@ from __future__ import annotations
 import hashlib
 import io
 import os
+import re
 import stat
 import threading
 from collections.abc import Iterator
@@ -52,11 +53,17 @@ TILE = 512
 
 # Pillow knows some forty formats. These have a signature, so random bytes don't pass for one, and
 # none of them starts another program, as EPS does.
-_FORMATS = ("JPEG", "PNG", "WEBP", "GIF", "BMP", "TIFF", "AVIF", "JPEG2000", "PPM")
+_FORMATS = ("JPEG", "PNG", "WEBP", "GIF", "BMP", "TIFF", "AVIF", "JPEG2000", "PPM", "HEIF")
 # With a signature this long, an unreadable header means a damaged image, not some other file.
 _LONG_SIGNATURE = frozenset(_FORMATS) - {"BMP", "PPM"}
 
 _START = 16  # bytes that tell a format
+_HEIC = (b"heic", b"heix", b"heim", b"heis", b"hevc", b"hevx", b"mif1", b"msf1")
+_END = b"\xff\xd9"  # of a JPEG
+_MARKER = re.compile(rb"\xff[^\x00\xd0-\xd7\xff]", re.DOTALL)  # after a scan's own bytes
+_PADDINGS = (b"\0", b"\x55", b"\xaa\x33", b"\x7e\x91\x2b", b"\xe4\x1c\x5f")
+_DEEP = ("RGB;16B", "RGB;16L", "RGB;16N", "RGBA;16B", "RGBA;16L", "RGBA;16N")
+_BITS_PER_SAMPLE = 258  # of a TIFF
 _BYTES_PER_PIXEL = {"1": 1, "L": 1, "P": 1, "I;16": 2, "I;16B": 2, "I;16L": 2, "I;16N": 2}  # else 4
 _TURNS = {
     2: Image.Transpose.FLIP_LEFT_RIGHT,
@@ -71,6 +78,10 @@ _TURNS = {
 # Once, at import: plugins must not be registered while other threads look for one, and between its
 # own limit and ours Pillow would warn about images that are accepted here.
 Image.init()
+with suppress(ImportError):
+    import pillow_heif
+
+    pillow_heif.register_heif_opener()
 Image.MAX_IMAGE_PIXELS = MAX_PIXELS
 # Pillow takes memory in blocks. The C library keeps freed ones of up to 32 MB for its threads, each
 # its own; larger ones go back to the system at once.
@@ -218,10 +229,11 @@ def decode(data: bytes, at_least: int | None = None) -> Image.Image:
     in height and in width, or all; a picture that is then resized to at most half of that differs
     by less than its noise.
 
-    The EXIF orientation is applied, transparency is composited on white, 16-bit samples are
-    divided by 257, CMYK, greyscale, palette and 1-bit images are converted, and of an animation
-    the first frame is taken. Of 32-bit samples the white is 1, 255 or 65535, the first that none is
-    above, or else the largest. Colour profiles are not applied.
+    The EXIF orientation is applied, transparency is composited on white, CMYK, greyscale, palette
+    and 1-bit images are converted, and of an animation the first frame is taken. 16-bit samples
+    are divided by 257, or, where only 8, 10 or 12 of their bits are in use, scaled by these, which
+    ``info["bits"]`` of the result then says. Of 32-bit samples the white is 1, 255 or 65535, the
+    first that none is above, or else the largest. Colour profiles are not applied.
 
     Raises
     ------
@@ -246,6 +258,8 @@ def decode(data: bytes, at_least: int | None = None) -> Image.Image:
             image.draft(None, (at_least, at_least))  # nothing, but for a JPEG
     factors = _factors(image.size, at_least)
     needed = _bytes_to_decode(image, (width, height), factors)
+    if _raw_mode(image) in _DEEP:
+        needed *= 3  # should it have to be decoded twice
     if needed + (len(data) if len(data) > SMALL_FILE else 0) > MAX_BYTES:
         raise ImageError(
             "too_large",
@@ -253,13 +267,27 @@ def decode(data: bytes, at_least: int | None = None) -> Image.Image:
             f"most {readable(MAX_BYTES)} are allowed",
         )
     with _memory.hold(needed):
-        with _pillow_at_work(f"{name} pixels", "truncated"):
-            image.load()
+        raw = _raw_mode(image)
+        try:
+            with _pillow_at_work(f"{name} pixels", "truncated"):
+                image.load()
+        except ImageError:
+            whole = _whole_but_for_its_end(data, at_least) if name == "JPEG" else None
+            if whole is None:
+                raise
+            image = whole
+        bits = 16
+        if raw in _DEEP and int(np.max(np.asarray(image)[..., :3])) < 16:
+            image, bits = _from_lower_bytes(image, data, raw)
         orientation = 1
         # Damaged metadata says nothing about the pixels, which are sound.
         with suppress(ImageError), _pillow_at_work("EXIF", "truncated"):
             orientation = image.getexif().get(ExifTags.Base.Orientation, 1)
-        picture = _to_rgb(image, factors)
+        if image.mode.startswith("I;16"):
+            bits = _bits_in_use(image)
+        picture = _to_rgb(image, factors, bits)
+        if bits < 16:
+            picture.info["bits"] = bits
         del image
         turn = _TURNS.get(orientation)
         return picture if turn is None else picture.transpose(turn)
@@ -310,6 +338,14 @@ def _formats_of(start: bytes) -> list[tuple[str, Any]]:
             raise ImageError("not_an_image", accepted)
         if accepted:
             found.append((name, factory))
+    if not found and start.startswith(b"version https:"):
+        raise ImageError("not_an_image", "a pointer of Git LFS, no picture; fetch it: git lfs pull")
+    if not found and start[4:8] == b"ftyp" and start[8:12] in _HEIC:
+        raise ImageError(
+            "not_an_image",
+            "HEIC, which needs a package: pip install -c constraints.txt -e '.[heic]'; or convert "
+            "it to JPEG",
+        )
     if not found:
         raise ImageError("not_an_image", "the file's first bytes are those of no known format")
     return found
@@ -376,7 +412,7 @@ def _bytes_to_decode(image: Image.Image, whole: tuple[int, int], factors: tuple[
     own = 0  # of the format's library, until the image is loaded
     if image.format in ("JPEG", "MPO") and image.info.get("progressive"):
         own = 2 * bands * whole[0] * whole[1]
-    elif image.format in ("WEBP", "AVIF"):
+    elif image.format in ("WEBP", "AVIF", "HEIF"):
         own = 12 * pixels
     elif image.format == "JPEG2000":
         own = 8 * bands * pixels
@@ -386,7 +422,101 @@ def _bytes_to_decode(image: Image.Image, whole: tuple[int, int], factors: tuple[
     return loaded + max(own, result)
 
 
-def _to_rgb(image: Image.Image, factors: tuple[int, int]) -> Image.Image:
+def _raw_mode(image: Image.Image) -> str:
+    """How the samples lie in the file, in Pillow's words; empty where it does not say."""
+    tiles = getattr(image, "tile", None)
+    arguments = tiles[0][3] if tiles else ""
+    return str(arguments[0] if isinstance(arguments, tuple) and arguments else arguments)
+
+
+def _whole_but_for_its_end(data: bytes, at_least: int | None) -> Image.Image | None:
+    """A JPEG that lacks its last two bytes, and maybe what has no meaning before them; None where
+    pixels are missing, too: these then depend on what is put in their place."""
+    if data.endswith(_END) or not _all_scans(data):
+        return None
+    found = []
+    for padding in _PADDINGS:
+        with suppress(ImageError), _pillow_at_work("JPEG pixels", "truncated"):
+            image = _open(data.rstrip(_END[:1]) + 128 * padding + _END)
+            if at_least is not None:
+                image.draft(None, (at_least, at_least))
+            image.load()
+            found.append(image)
+    if len(found) < len(_PADDINGS) or len({image.tobytes() for image in found}) > 1:
+        return None
+    return found[0]
+
+
+def _all_scans(data: bytes) -> bool:
+    """Whether a JPEG has the last scan of each component's coefficients, to the last bit: a
+    progressive one may end between two scans (ITU-T T.81, B.2.3 and G.1.1)."""
+    at, components, done = 2, 0, set()
+    while at + 4 <= len(data) and data[at] == 0xFF:
+        marker, length = data[at + 1], int.from_bytes(data[at + 2 : at + 4])
+        header = data[at + 4 : at + 2 + length]
+        at += 2 + length
+        if 0xC0 <= marker <= 0xCF and marker not in (0xC4, 0xC8, 0xCC) and len(header) > 5:
+            components = header[5]
+        if marker != 0xDA or len(header) < 4:
+            continue
+        first, last, approximation = header[-3:]
+        if approximation & 15 == 0:
+            own = header[1 : 1 + 2 * header[0] : 2]
+            done |= {(one, band) for one in own for band in {first > 0, last > 0}}
+        following = _MARKER.search(data, at)
+        at = following.start() if following else len(data)
+    return components > 0 and len(done) == 2 * components
+
+
+def _bits_in_use(image: Image.Image) -> int:
+    """8, 10, 12 or 16: what the brightest of 16-bit samples takes, or a TIFF says itself.
+
+    A picture of full range has a sample above 4095, a sixteenth of white, or is as good as black.
+    """
+    tags = getattr(image, "tag_v2", {})
+    said = tags.get(_BITS_PER_SAMPLE, ())
+    for bits in (10, 12):
+        if bits in said:
+            return bits
+    return _bits_of(max(int(np.asarray(image.crop(box)).max()) for box in _tiles(image.size)))
+
+
+def _bits_of(largest: int) -> int:
+    if not largest:
+        return 16
+    return next(bits for bits in (8, 10, 12, 16) if largest < 1 << bits)
+
+
+def _from_lower_bytes(image: Image.Image, data: bytes, raw: str) -> tuple[Image.Image, int]:
+    """A colour picture of 16-bit samples, of which Pillow keeps the upper bytes, with both."""
+    other = _open(data)
+    swapped = raw[:-1] + ("L" if raw.endswith("B") else "B")
+    with _pillow_at_work(f"{image.format} pixels", "truncated"):
+        tiles = []
+        for tile in other.tile:  # type: ignore[attr-defined]
+            arguments = (swapped, *tile[3][1:]) if isinstance(tile[3], tuple) else swapped
+            tiles.append(tile._replace(args=arguments))
+        other.tile = tiles  # type: ignore[attr-defined]
+        other.load()
+    upper, lower = (np.asarray(one, dtype=np.uint32)[..., :3] for one in (image, other))
+    values = upper * 256 + lower
+    bits = _bits_of(int(values.max()))
+    colours = _scaled(values, bits)
+    if image.mode == "RGBA":
+        colours = np.dstack([colours, np.asarray(image)[..., 3]])
+    found = Image.fromarray(colours)
+    found.info = {key: one for key, one in image.info.items() if key != "transparency"}
+    found.format = image.format
+    return found, bits
+
+
+def _scaled(values: np.ndarray, bits: int) -> npt.NDArray[np.uint8]:
+    """uint8 of whole samples of which so many ``bits`` are in use."""
+    white = (1 << bits) - 1
+    return ((values.astype(np.uint32) * 255 + white // 2) // white).astype(np.uint8)
+
+
+def _to_rgb(image: Image.Image, factors: tuple[int, int], bits: int = 16) -> Image.Image:
     """Convert and make smaller, a tile at a time: there is never a second copy of a large image."""
     white = _white(image) if image.mode in ("I", "F") else None
     if image.mode == "RGB" and factors == (1, 1) and not image.has_transparency_data:
@@ -396,7 +526,7 @@ def _to_rgb(image: Image.Image, factors: tuple[int, int]) -> Image.Image:
     with _pillow_at_work(f"{image.mode} pixels", "truncated"):
         out = Image.new("RGB", (-(-width // across), -(-height // down)))
         for box in _tiles(image.size):
-            tile = _tile_to_rgb(image.crop(box), white)
+            tile = _tile_to_rgb(image.crop(box), white, bits)
             if factors != (1, 1):
                 tile = tile.reduce(factors)
             out.paste(tile, (box[0] // across, box[1] // down))
@@ -411,15 +541,15 @@ def _tiles(size: tuple[int, int]) -> Iterator[tuple[int, int, int, int]]:
             yield left, top, min(left + TILE, width), min(top + TILE, height)
 
 
-def _tile_to_rgb(image: Image.Image, white: tuple[float, float] | None) -> Image.Image:
+def _tile_to_rgb(image: Image.Image, white: tuple[float, float] | None, bits: int) -> Image.Image:
     if white is not None:
         return Image.fromarray(_rescaled(np.asarray(image), *white)).convert("RGB")
     if image.mode.startswith("I;16"):
         values = np.asarray(image)
-        scaled = (values.astype(np.uint32) + 128) // 257
+        scaled = _scaled(values, bits)
         # A 16-bit PNG may name one grey as transparent; as elsewhere, white shows through.
         transparent = image.info.get("transparency", -1)
-        grey = np.where(values == transparent, 255, scaled).astype(np.uint8)
+        grey = np.where(values == transparent, np.uint8(255), scaled)
         return Image.fromarray(grey).convert("RGB")
     if image.has_transparency_data:
         rgba = image.convert("RGBA")

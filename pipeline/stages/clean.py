@@ -61,8 +61,11 @@ def main() -> None:
         _check_names("impute.threshold", named, binary)
     resolved = _resolved(names)
     _check_any_found(p.data.labels, names, table.images)
+    bits: dict[str, int] = {}
     results = list(
-        progress.track(_examine_all(names, table.images), "pictures", "image", len(table.images))
+        progress.track(
+            _examine_all(names, table.images, bits), "pictures", "image", len(table.images)
+        )
     )
     _check_still_there(names, table.images, results)
     _check_missing(p.data.labels, folder, table.images, results, p.data.max_missing)
@@ -103,6 +106,12 @@ def main() -> None:
             "%d names begin as a formula of spreadsheets, which may compute it when they open a "
             "table: %s; see reports.escape_formulas in params.yaml",
             *(len(formulas), _first(formulas)),
+        )
+    for used in sorted({*bits.values()}):
+        same = sorted(name for name, own in bits.items() if own == used)
+        log.info(
+            "%d pictures of 16 bits have no sample above %d and are scaled by these %d bits: %s",
+            *(len(same), (1 << used) - 1, used, _first(same)),
         )
     for line in alike:
         log.warning("%s", line)
@@ -150,8 +159,13 @@ def _resolved(names: ImageNames) -> pd.DataFrame:
     return pd.DataFrame(sorted(rows), columns=["image", "name", "how"])
 
 
-def _examine_all(names: ImageNames, images: Sequence[str]) -> Iterator[str | Unusable]:
-    """Hash or reason of each image, in order; of the images only a few are in memory at a time."""
+def _examine_all(
+    names: ImageNames, images: Sequence[str], bits: dict[str, int]
+) -> Iterator[str | Unusable]:
+    """Hash or reason of each image, in order; of the images only a few are in memory at a time.
+
+    Those of 16 bits with fewer in use are added to ``bits``.
+    """
 
     def examine(name: str) -> str | Unusable:
         problem = names.found[name].problem if name in names.found else None
@@ -159,11 +173,13 @@ def _examine_all(names: ImageNames, images: Sequence[str]) -> Iterator[str | Unu
             return Unusable(*problem)
         try:
             # All pixels, though small: a truncated file has a sound header.
-            _, sha256 = read(resolve(names.folder, name), CHECKED)
+            picture, sha256 = read(resolve(names.folder, name), CHECKED)
         except OSError as error:
             return Unusable("missing", f"{name!r}: {error.strerror}")
         except ImageError as error:
             return Unusable(error.reason, error.detail)
+        if "bits" in picture.info:
+            bits[name] = picture.info["bits"]
         return sha256
 
     with ThreadPoolExecutor(max_workers=min(4, os.cpu_count() or 1)) as pool:

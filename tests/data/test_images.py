@@ -145,9 +145,82 @@ def test_big_endian_sixteen_bit_tiff() -> None:
 
 
 def test_sixteen_bit_png_with_a_transparent_grey() -> None:
-    rows = b"\0" + struct.pack(">2H", 257 * 7, 257 * 9)
-    data = png(2, 1, 16, 0, rows, chunk(b"tRNS", struct.pack(">H", 257 * 9)))
+    rows = b"\0" + struct.pack(">2H", 257 * 7, 257 * 90)
+    data = png(2, 1, 16, 0, rows, chunk(b"tRNS", struct.pack(">H", 257 * 90)))
     assert pixels(data)[0, :, 0].tolist() == [7, 255]
+
+
+@pytest.mark.parametrize("kind", ["PNG", "TIFF"])
+@pytest.mark.parametrize(
+    ("largest", "bits"), [(255, 8), (256, 10), (1000, 10), (1024, 12), (4095, 12)]
+)
+def test_sixteen_bits_of_which_few_are_in_use(kind: str, largest: int, bits: int) -> None:
+    values = np.array([[0, largest // 2, largest]], np.uint16)
+    image = images.decode(encode(Image.fromarray(values), kind))
+    assert image.info["bits"] == bits
+    expected = np.rint(values[0] * 255.0 / (2**bits - 1))
+    np.testing.assert_allclose(np.asarray(image)[0, :, 0], expected, atol=0.51)
+
+
+def test_sixteen_bits_in_full_use_are_left_alone() -> None:
+    for values in ([0, 4096], [0, 65535], [0, 0]):
+        image = images.decode(encode(Image.fromarray(np.array([values], np.uint16))))
+        assert "bits" not in image.info
+        assert np.asarray(image)[0, :, 0].tolist() == [0, round(values[1] / 257)]
+
+
+@pytest.mark.parametrize("alpha", [False, True])
+def test_colours_of_sixteen_bits_of_which_few_are_in_use(alpha: bool) -> None:
+    """Pillow keeps the upper byte of such samples, which is next to nothing here."""
+    colours = [[4095, 2048, 0], [16, 300, 4000]]
+    cells = [[*one, 65535] if alpha else one for one in colours]
+    rows = b"\0" + b"".join(struct.pack(f">{len(one)}H", *one) for one in cells)
+    data = png(2, 1, 16, 6 if alpha else 2, rows)
+    image = images.decode(data)
+    assert image.info["bits"] == 12
+    expected = np.rint(np.array(colours) * 255 / 4095)
+    np.testing.assert_array_equal(np.asarray(image)[0], expected)
+
+
+def test_a_tiff_says_its_bits_itself() -> None:
+    image = Image.fromarray(np.array([[0, 200]], np.uint16))
+    data = bytearray(encode(image, "TIFF"))
+    at = data.index(struct.pack("<HHI", 258, 3, 1)) + 8
+    data[at : at + 2] = struct.pack("<H", 16)
+    assert images.decode(bytes(data)).info["bits"] == 8
+
+
+@pytest.mark.parametrize("progressive", [False, True])
+@pytest.mark.parametrize("subsampling", [0, 2])
+def test_a_jpeg_that_lacks_nothing_but_its_end(progressive: bool, subsampling: int) -> None:
+    picture = Image.fromarray(NOISE)
+    data = encode(picture, "JPEG", progressive=progressive, subsampling=subsampling)
+    whole = pixels(data)
+    for cut in (1, 2):
+        np.testing.assert_array_equal(pixels(data[:-cut]), whole)
+    for lost in (6, 20, len(data) // 2):
+        assert refusal(data[:-lost]).reason == "truncated"
+
+
+def test_pointers_and_formats_that_need_a_package_say_the_way_out(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    pointer = refusal(b"version https://git-lfs.github.com/spec/v1\noid sha256:0\nsize 9\n")
+    assert pointer.reason == "not_an_image"
+    assert "git lfs pull" in pointer.detail
+    monkeypatch.delitem(Image.OPEN, "HEIF", raising=False)
+    heic = refusal(b"\0\0\0\x18ftypheic\0\0\0\0" + bytes(40))
+    assert heic.reason == "not_an_image"
+    assert "HEIC, which needs a package: pip install" in heic.detail
+
+
+def test_heic_where_its_package_is_installed() -> None:
+    pytest.importorskip("pillow_heif")
+    data = encode(Image.new("RGB", (64, 48), (200, 100, 50)), "HEIF")
+    found = pixels(data)
+    assert found.shape == (48, 64, 3)
+    assert np.abs(found.astype(int) - [200, 100, 50]).max() <= 4
+    assert refusal(data[: len(data) // 2]).reason == "truncated"
 
 
 def test_sixteen_bit_pgm_is_divided_whatever_its_darkest() -> None:
