@@ -22,6 +22,7 @@ PROPERTIES = {
 WHOLE = {"check", "report"}
 """Stages that go by the whole of params.yaml."""
 COMMAND_LINES = {
+    "pipeline/doctor.py",
     "pipeline/predict.py",
     "pipeline/review/__main__.py",
     "pipeline/writers/__main__.py",

@@ -41,6 +41,8 @@ ROWS = 256
 """Rows in memory at a time."""
 OPEN = 64
 """Shards whose files are kept open at a time."""
+FOLDER = Path(".cache/features")
+"""Where stage ``embed`` keeps a folder for each backbone, size and precision."""
 KEPT = 3
 """Folders that are kept: of so many backbones, sizes and precisions."""
 NO_LOCKS = frozenset({errno.ENOLCK, errno.ENOSYS, errno.ENOTSUP})
@@ -111,17 +113,30 @@ def alone(folder: Path) -> Iterator[bool]:
 
 def drop_damaged(folder: Path, keys: Keys) -> list[str]:
     """Remove shards with some of ``keys`` whose files are not as they were written; a line each."""
-    lines = []
+    found = damaged(folder, keys)
+    for shard in found:
+        shutil.rmtree(shard, ignore_errors=True)
+    return [f"{line}; it is computed anew" for line in found.values()]
+
+
+def damaged(folder: Path, keys: Keys | None = None) -> dict[Path, str]:
+    """The shards whose files are not as they were written, and a line on each.
+
+    Parameters
+    ----------
+    keys : where given, sound shards with none of them are passed over unread.
+    """
+    found = {}
     for shard in _shards(folder):
         try:
-            wanted = bool(np.isin(np.load(shard / KEYS), keys).any())
+            own = np.load(shard / KEYS)
         except (OSError, ValueError, EOFError):
-            wanted = True  # by somebody
-        problem = changed(shard, FILES, SUMS) if wanted else None
-        if problem:
-            shutil.rmtree(shard, ignore_errors=True)
-            lines.append(f"{shard}: damaged ({problem}); it is computed anew")
-    return lines
+            own = keys  # it may have held any
+        if keys is None or np.isin(own, keys).any():
+            problem = changed(shard, FILES, SUMS)
+            if problem:
+                found[shard] = f"{shard}: damaged ({problem})"
+    return found
 
 
 def missing(folder: Path, images: Sequence[str], sha256: Sequence[str], keys: Keys) -> list[Work]:

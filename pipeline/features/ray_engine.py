@@ -8,8 +8,8 @@ and Ray gives the work of a machine that is lost to another.
 
 from __future__ import annotations
 
-import pickle
-from collections.abc import Callable, Iterable, Iterator
+import json
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -19,10 +19,13 @@ import numpy as np
 
 from pipeline import runtime
 from pipeline.data.loading import loader
-from pipeline.errors import PipelineError
+from pipeline.errors import PipelineError, one_line
 from pipeline.features import cache, extract
 from pipeline.features.cache import Work
 from pipeline.features.weights import load
+
+RESTARTS = 3
+"""How often a worker that dies is started again, and its work given to another."""
 
 
 @dataclass(frozen=True)
@@ -61,13 +64,28 @@ class Worker:
         self._grid = job.grid
 
     def __call__(self, batch: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
-        """Compute pickled lists of `Work`; the answer is how many forward passes each took."""
+        """Compute `packed` lists of `Work`; the answer is how many forward passes each took."""
         counts = []
         for content in batch["work"]:
-            work: list[Work] = pickle.loads(content)
+            work = unpacked(str(content))
             extract.compute(self._encoder, work, self._load, self._write, grid=self._grid)
             counts.append(sum(len(one.views) for one in work))
-        return {"passes": np.array(counts, dtype=np.int64)}
+        return {"passes": np.array(counts, dtype=np.int64), "number": batch["number"]}
+
+
+def packed(work: Sequence[Work]) -> str:
+    """``work`` as a text, from which nothing but `Work` can come."""
+    return json.dumps(
+        [(w.image, w.sha256, w.views, [key.decode("ascii") for key in w.keys]) for w in work]
+    )
+
+
+def unpacked(text: str) -> list[Work]:
+    """What `packed` has made a text."""
+    return [
+        Work(image, sha256, tuple(views), tuple(key.encode("ascii") for key in keys))
+        for image, sha256, views, keys in json.loads(text)
+    ]
 
 
 def compute(
@@ -111,24 +129,35 @@ def _run(ray: Any, job: Job, work: Iterable[Work], progress: Callable[[int], obj
     context.enable_progress_bars = False
     context.raise_original_map_exception = True
     batch = extract.batch_size(job.image_size) * extract.SHARD_BATCHES
-    rows = [{"work": pickle.dumps(portion)} for portion in portions(work, batch)]
+    parts = list(portions(work, batch))
+    rows = [{"number": number, "work": packed(part)} for number, part in enumerate(parts)]
     resources, actors = placement(ray.nodes())
     computed = ray.data.from_items(rows, override_num_blocks=len(rows)).map_batches(
         Worker,
         fn_constructor_args=(job,),
         batch_size=1,
         concurrency=(1, max(1, min(actors, len(rows)))),
+        # Ray's own bound is none: what kills a worker each time would look like a run that hangs.
+        max_restarts=RESTARTS,
+        max_task_retries=RESTARTS,
         **resources,
     )
+    left = dict(enumerate(parts))
     try:
         for done in computed.iter_batches(batch_size=None):
             progress(int(done["passes"].sum()))
+            for number in done["number"]:
+                left.pop(int(number))
     except ray.exceptions.RayError as error:
         cause = getattr(error, "cause", None) or error
-        first = str(cause).strip().splitlines()[0] if str(cause).strip() else repr(cause)
         if isinstance(cause, PipelineError):
-            raise PipelineError(first) from None
-        raise PipelineError(f"a worker of the Ray cluster failed: {first[:300]}") from None
+            raise PipelineError(one_line(cause)) from None
+        first = next(iter(left.values()), [])
+        among = f" among the pictures from {first[0].image} to {first[-1].image}" if first else ""
+        raise PipelineError(
+            f"a worker of the Ray cluster failed{among}: {one_line(cause)[-400:]}; with "
+            "compute.engine local the picture is named"
+        ) from None
 
 
 def portions(work: Iterable[Work], passes: int) -> Iterator[list[Work]]:

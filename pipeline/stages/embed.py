@@ -29,7 +29,7 @@ from pipeline.features.cache import Work
 from pipeline.files import check_space, readable, replace_directory
 
 OUTPUT = Path("data/features")
-CACHE = Path(".cache/features")
+CACHE = cache.FOLDER
 BACKBONE = Path("models/backbone")
 NETWORK = "network"
 """Folder of the quantised network among the features cached with it."""

@@ -33,6 +33,14 @@ def test_portions_have_full_batches_but_for_the_last() -> None:
     assert list(ray_engine.portions([], 8)) == []
 
 
+def test_work_travels_as_a_text() -> None:
+    work = [
+        Work("a/b.jpg", "0" * 64, (0, 2), (b"1" * 40, b"2" * 40)),
+        Work("caf\udce9.jpg", "f" * 64, (), ()),
+    ]
+    assert ray_engine.unpacked(ray_engine.packed(work)) == work
+
+
 @pytest.mark.parametrize(
     ("resources", "expected"),
     [
