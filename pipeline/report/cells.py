@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -56,13 +56,16 @@ def by_doubt(cells: pd.DataFrame) -> pd.DataFrame:
     return filled.sort_values(["expected_correctness", "image", "attribute"], kind="stable")
 
 
-def rows_shown(cells: pd.DataFrame, most: int = MOST_ROWS) -> pd.DataFrame:
+def rows_shown(
+    cells: pd.DataFrame, guessed: Collection[str] = (), most: int = MOST_ROWS
+) -> pd.DataFrame:
     """At most ``most`` filled cells, the least trusted of every attribute, so that none of them
-    crowds out the others: the k-th of each comes before the next one of any."""
+    crowds out the others: the k-th of each comes before the next one of any. Those of attributes
+    that are ``guessed`` stand at the end."""
     ordered = by_doubt(cells)
     place = ordered.groupby("attribute", sort=False).cumcount()
-    kept = ordered.assign(_place=place).sort_values("_place", kind="stable").head(most)
-    return by_doubt(kept.drop(columns="_place"))
+    kept = by_doubt(ordered.iloc[np.argsort(place.to_numpy(), kind="stable")[:most]])
+    return kept.iloc[np.argsort(kept["attribute"].isin(guessed).to_numpy(), kind="stable")]
 
 
 def pictured(cells: pd.DataFrame, first: Sequence[str] = ()) -> pd.DataFrame:

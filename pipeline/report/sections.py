@@ -266,7 +266,8 @@ def all_cells(content: Content) -> dict[str, Any]:
     """The rows of the table of filled cells."""
     of = {one.name: one for one in content.attributes}
     filled = int((content.filled["value"] != "").sum())
-    shown = cells.rows_shown(content.filled)
+    guessed = [one.name for one in content.attributes if not one.learnable]
+    shown = cells.rows_shown(content.filled, guessed)
     names = ("image", "attribute", "value", "expected_correctness", "probability", "evidence")
     return {
         "all": count(filled),

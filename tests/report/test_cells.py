@@ -30,7 +30,7 @@ def test_trust_counts_every_cell_once() -> None:
 @given(RIGHT, RIGHT, st.integers(0, 50))
 def test_no_attribute_crowds_out_another(a: list[float], b: list[float], most: int) -> None:
     whole = frame({"a": a, "b": b}, empty=1)
-    shown = cells.rows_shown(whole, most)
+    shown = cells.rows_shown(whole, most=most)
     assert len(shown) == min(most, len(a) + len(b))
     counts = shown["attribute"].value_counts()
     fair = most // 2
@@ -78,3 +78,9 @@ def test_pictures_that_are_asked_for_come_first() -> None:
     assert shown["image"].tolist()[:4] == ["030.jpg", "020.jpg", "000.jpg", "001.jpg"]
     assert shown["image"].is_unique
     assert len(shown) == cells.DOUBTFUL + cells.OTHERS
+
+
+def test_guesses_stand_at_the_end() -> None:
+    whole = frame({"a": [0.5, 0.9], "b": [0.6, 0.7]})
+    shown = cells.rows_shown(whole, ["a"])
+    assert shown["expected_correctness"].tolist() == [0.6, 0.7, 0.5, 0.9]
