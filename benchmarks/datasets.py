@@ -23,9 +23,9 @@ from tqdm import tqdm
 
 from benchmarks import tables
 from pipeline import runtime
-from pipeline.data.images import SUFFIXES, ImageError, decode, read_file
+from pipeline.data.images import SUFFIXES, ImageError, resolve
 from pipeline.data.labels import LabelTable
-from pipeline.data.loading import loader
+from pipeline.data.loading import loader, read
 from pipeline.errors import PipelineError
 from pipeline.features import backbones, int8
 from pipeline.features.cache import Work, assemble, keys, missing, put
@@ -156,8 +156,8 @@ def _present(folder: Path, files: dict[str, str]) -> tuple[list[str], dict[str, 
     present, sums = [], {}
     for name, file in files.items():
         try:
-            content = read_file(folder, file)
-        except ImageError:
+            content = resolve(folder, file).read_bytes()
+        except (ImageError, OSError):
             continue
         present.append(name)
         sums[file] = hashlib.sha256(content).hexdigest()
@@ -202,7 +202,7 @@ def _brightness(folder: Path, files: Iterable[str]) -> dict[str, float]:
     found = {}
     for file in files:
         try:
-            picture = decode(read_file(folder, file))
+            picture, _ = read(resolve(folder, file))
         except ImageError:
             continue
         found[file] = float(np.asarray(picture.convert("L"), dtype=np.float64).mean() / 255)

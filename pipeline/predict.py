@@ -34,6 +34,8 @@ __all__ = [
     "write",
 ]
 EXIT_SOME_FAILED = 1
+UNLIKE = "unlike_training"
+"""Column: whether a picture is unlike all that the classifier was trained on."""
 UNDECODABLE = "backslashreplace"
 """A file's name need not be text: its other bytes are written as escapes."""
 
@@ -117,7 +119,7 @@ def left_out(paths: Sequence[Path]) -> int:
 
 
 def predictions(model: Predictor, files: Sequence[Path]) -> Iterator[dict[str, Any]]:
-    """One row per file, in order: image, error, a decision and a probability per attribute.
+    """One row per file, in order: image, error, `UNLIKE`, and `of_attribute` of each attribute.
 
     Only one batch of pictures is in memory at a time.
     """
@@ -141,23 +143,42 @@ def load(file: Path, size: tuple[int, int]) -> np.ndarray | str:
 
 def _rows_of(model: Predictor, batch: list[tuple[Path, np.ndarray | str]]) -> Iterator[Any]:
     good = [picture for _, picture in batch if isinstance(picture, np.ndarray)]
-    probabilities = iter(model.probabilities(np.stack(good)) if good else ())
+    found = model.predict(np.stack(good)) if good else None
+    at = 0
     for file, picture in batch:
         unreadable = isinstance(picture, str)
-        row = {"image": str(file), "error": picture if unreadable else ""}
-        yield row if unreadable else row | _cells(model, next(probabilities))
+        row: dict[str, Any] = {"image": str(file), "error": picture if unreadable else ""}
+        if found is not None and not unreadable:
+            if found.unlike_training is not None:
+                row[UNLIKE] = "yes" if found.unlike_training[at] else "no"
+            row |= _cells(model, found.probability[at])
+            at += 1
+        yield row
 
 
 def _cells(model: Predictor, probability: np.ndarray) -> dict[str, Any]:
-    """Value and probability of each attribute, from [A] of the columns."""
+    """The columns `of_attribute` of each attribute, from [A] of the table's columns."""
     cells: dict[str, Any] = {}
+    verdicts = model.card.learnable or (LEARNABLE,) * len(probability)
     for one in model.attributes:
         own = probability[one.start : one.stop]
         at = int(np.argmax(own))
         positive = int(own[0] >= model.card.thresholds[one.start])
-        cells[one.name] = one.values[at] if one.values else positive
-        cells[f"{one.name}_probability"] = round(float(own[at]), 6)
+        correct = own[at] if one.values or positive else 1 - own[0]
+        values = (
+            one.values[at] if one.values else positive,
+            round(float(own[at]), 6),
+            round(float(correct), 6),
+            verdicts[one.start],
+        )
+        cells |= dict(zip(of_attribute(one.name), values, strict=True))
     return cells
+
+
+def of_attribute(name: str) -> tuple[str, str, str, str]:
+    """Columns of an attribute: its value; the probability of 1, or of a categorical attribute's
+    value; how likely the value is right; whether the attribute was found learnable."""
+    return name, f"{name}_probability", f"{name}_expected_correctness", f"{name}_learnable"
 
 
 def predict_image(
@@ -220,9 +241,9 @@ def write(
 def _write_csv(
     rows: Iterator[dict[str, Any]], attributes: Sequence[str], stream: IO[str], escape: bool
 ) -> int:
-    columns = ["image", "error"]
+    columns = ["image", "error", UNLIKE]
     for attribute in attributes:
-        columns += [attribute, f"{attribute}_probability"]
+        columns += of_attribute(attribute)
     writer = csv.DictWriter(stream, columns, restval="", lineterminator="\n")
     show = escape_formula if escape else str
     writer.writerow({name: show(name) for name in columns})

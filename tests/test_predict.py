@@ -15,15 +15,24 @@ from pipeline import predict
 from pipeline.errors import PipelineError
 
 ROWS: list[dict[str, Any]] = [
-    {"image": "a.jpg", "error": "", "hat": 1, "hat_probability": 0.9},
+    {
+        "image": "a.jpg",
+        "error": "",
+        "unlike_training": "no",
+        "hat": 1,
+        "hat_probability": 0.9,
+        "hat_expected_correctness": 0.9,
+        "hat_learnable": "yes",
+    },
     {"image": "b\udce9.jpg", "error": "unreadable: No such file or directory"},
 ]
 
 
 def test_as_csv_and_as_json(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     csv = (
-        "image,error,hat,hat_probability\na.jpg,,1,0.9\n"
-        "b\\udce9.jpg,unreadable: No such file or directory,,\n"
+        "image,error,unlike_training,hat,hat_probability,hat_expected_correctness,hat_learnable\n"
+        "a.jpg,,no,1,0.9,0.9,yes\n"
+        "b\\udce9.jpg,unreadable: No such file or directory,,,,,\n"
     )
     assert predict.write(iter(ROWS), ["hat"], tmp_path / "p.csv") == 1
     assert (tmp_path / "p.csv").read_text() == csv

@@ -290,16 +290,22 @@ def _left_out(
     )
 
 
+OF_PREDICT = ("_probability", "_expected_correctness", "_learnable")
+"""What predict adds to an attribute's name for further columns."""
+
+
 def _check_name(path: str | Path, name: str, place: int, chosen: Sequence[str]) -> None:
-    if name in (*RESERVED, "error") or f"{name}_probability" in chosen:
+    beside = [name + ending for ending in OF_PREDICT]
+    if name in (*RESERVED, "error", "unlike_training") or not set(beside).isdisjoint(chosen):
         advice = ""
         if name == "split":
             advice = "; if it says train, val or test, set split.column in params.yaml to it"
         fail(
             path,
-            f"column {place + 1}: {name!r} can't name an attribute: image, split, error and a name "
-            "whose NAME_probability is an attribute, too, are reserved; rename it, or leave it "
-            f"out with exclude in params.yaml{advice}",
+            f"column {place + 1}: {name!r} can't name an attribute: image, split, error, "
+            "unlike_training and a name to which another attribute adds "
+            f"{', '.join(OF_PREDICT)} are reserved, as predict has such columns; rename it, or "
+            f"leave it out with exclude in params.yaml{advice}",
         )
     if has_control_character(name):
         fail(path, f"column {place + 1}: {name[:60]!r} has a control character; rename it")

@@ -21,7 +21,16 @@ from pipeline.impute import calibration, label_completion
 from pipeline.impute.decisions import Decisions
 from pipeline.metrics.scores import shown
 from pipeline.metrics.thresholds import choose_all
-from pipeline.training import fine_tuning, fitting, heads, losses, network, saved_model, targets
+from pipeline.training import (
+    familiarity,
+    fine_tuning,
+    fitting,
+    heads,
+    losses,
+    network,
+    saved_model,
+    targets,
+)
 from pipeline.training.fine_tuning import NetworkTrainer
 from pipeline.training.fitting import FitSettings, Task
 
@@ -112,6 +121,8 @@ def main() -> None:
     )
     with replace_directory(saved_model.FINE_TUNED) as folder:
         network.save(branches, folder)
+        seen = fine_tuning.means(whole, pictures, training[: familiarity.MOST])
+        familiarity.write(familiarity.fit(seen, p.seed), folder)
         saved_model.keep_backbone(folder, trained=True)
         saved_model.write_card(card, folder)
         # What labels add is fitted to the frozen network's held-out probabilities of many images.

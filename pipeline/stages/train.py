@@ -33,7 +33,7 @@ from pipeline.impute.image_classifier import Completed, Fitted
 from pipeline.impute.label_completion import Completion
 from pipeline.metrics.scores import log_loss, shown
 from pipeline.metrics.thresholds import choose_all
-from pipeline.training import fitting, heads, losses, saved_model, stacked, targets
+from pipeline.training import familiarity, fitting, heads, losses, saved_model, stacked, targets
 from pipeline.training.fitting import Fit, FitSettings, Task
 from pipeline.training.head_bank import HeadBank
 
@@ -116,6 +116,8 @@ def main() -> None:
             save(inputs, name, one, folder / saved_model.VARIANTS / name)
         card = save(inputs, kept, found[kept], folder, strict=True)
         completion(inputs, found[kept], card).write(folder)
+        seen = store.pooled(inputs.rows[inputs.of("train")])
+        familiarity.write(familiarity.fit(seen, p.seed), folder)
         curves = {name: fitting.curves(one.fit, clean.categories) for name, one in found.items()}
         write_csv(curves[kept], folder / fitting.CURVES)
         write_csv(fitting.steps(found[kept].fit), folder / fitting.STEPS)

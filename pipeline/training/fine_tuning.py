@@ -46,6 +46,12 @@ def predict(
     return out
 
 
+def means(network: WholeNetwork, pictures: Pictures, rows: np.ndarray) -> np.ndarray:
+    """Pooled features float32 [n, C] of the first branch for the plain pictures ``rows``."""
+    batches = pictures.batches(rows, network.batch)
+    return np.concatenate([network.with_means(batch)[1] for batch in batches])
+
+
 class BranchOnPictures:
     """The heads of a branch, and its backbone with them, as `fitting.fit` trains them.
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +12,7 @@ import numpy.typing as npt
 from pipeline.data import categories
 from pipeline.features import extract, int8, weights
 from pipeline.features.store import stored
-from pipeline.training import heads, network, saved_model
+from pipeline.training import familiarity, heads, network, saved_model
 
 HeadInput = tuple[Any, npt.NDArray[np.float32], tuple[int, int]]
 """A head, what it sees of one picture, and the (start, stop) of the columns that it gives.
@@ -19,6 +20,15 @@ HeadInput = tuple[Any, npt.NDArray[np.float32], tuple[int, int]]
 The head is a keras.Model from features [B, h, w, C] or [B, C] to logits [B, stop - start]; what it
 sees is float32 [1, h, w, C] or [1, C].
 """
+
+
+@dataclass(frozen=True)
+class Prediction:
+    """probability : float64 [n, A]; unlike_training : bool [n], see `familiarity`, None where the
+    classifier was saved without."""
+
+    probability: npt.NDArray[np.float64]
+    unlike_training: npt.NDArray[np.bool_] | None
 
 
 class Predictor:
@@ -63,22 +73,33 @@ class Predictor:
             else:
                 place = saved_model.backbone_of(folder, self.card)
                 self._encoder = extract.Encoder(weights.load(name, size, precision, place), size)
+        self._familiarity = familiarity.read(folder)
         self.batch = self._encoder.batch
 
     def probabilities(self, pictures: np.ndarray) -> npt.NDArray[np.float64]:
         """uint8 [n, h, w, 3] of the classifier's own size -> probabilities float64 [n, A]."""
-        out = []
+        return self.predict(pictures).probability
+
+    def predict(self, pictures: np.ndarray) -> Prediction:
+        """The same, and whether each picture is unlike all training pictures."""
+        probability, unlike = [], []
         for start in range(0, len(pictures), self.batch):
-            logits = self._encoder(pictures[start : start + self.batch])
-            if self._head is not None:
-                maps, means = stored(logits, self.card.grid)
-                features = means if self._pooled else maps.astype(np.float32)
-                # Of one shape: a picture's probability is the same whatever stands beside it.
-                padded = np.zeros((self.batch, *features.shape[1:]), dtype=np.float32)
-                padded[: len(features)] = features
-                logits = self._head(padded, training=False).numpy()[: len(features)]
-            out.append(saved_model.of_logits(logits, self.card.categories))
-        return np.concatenate(out)
+            logits, means = self._forward(pictures[start : start + self.batch])
+            probability.append(saved_model.of_logits(logits, self.card.categories))
+            if self._familiarity is not None:
+                unlike.append(self._familiarity.unlike(means))
+        return Prediction(np.concatenate(probability), np.concatenate(unlike) if unlike else None)
+
+    def _forward(self, pictures: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """Logits [n, A] and pooled features [n, C] of at most ``batch`` pictures."""
+        if isinstance(self._encoder, network.WholeNetwork):
+            return self._encoder.with_means(pictures)
+        maps, means = stored(self._encoder(pictures), self.card.grid)
+        features = means if self._pooled else maps.astype(np.float32)
+        # Of one shape: a picture's probability is the same whatever stands beside it.
+        padded = np.zeros((self.batch, *features.shape[1:]), dtype=np.float32)
+        padded[: len(features)] = features
+        return self._head(padded, training=False).numpy()[: len(features)], means
 
     def heads_on_map(self, picture: np.ndarray) -> list[HeadInput]:
         """The head and the map that it sees of one uint8 [h, w, 3]; none without a frozen map."""

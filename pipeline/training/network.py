@@ -51,12 +51,19 @@ class Branch:
         training : of the heads, that is whether dropout is on.
         batch_statistics : whether batch normalisation uses the batch's moments, and learns them.
         """
+        return self.with_means(images, training, batch_statistics)[0]
+
+    def with_means(
+        self, images: Any, training: bool, batch_statistics: bool = False
+    ) -> tuple[list[Any], Any]:
+        """`logits`, and the mean of the backbone's map over all positions, [B, C]."""
         import tensorflow as tf
 
         maps = self.backbone(tf.cast(images, tf.float32), training=batch_statistics)
         maps = tf.cast(maps, tf.float32)
-        features = tf.reduce_mean(maps, axis=(1, 2)) if self.pooled else maps
-        return [head(features, training=training) for head in self.heads]
+        means = tf.reduce_mean(maps, axis=(1, 2))
+        features = means if self.pooled else maps
+        return [head(features, training=training) for head in self.heads], means
 
 
 def make_branch(
@@ -85,18 +92,28 @@ class WholeNetwork:
             autograph=False,
         )
         def forward(images: Any) -> Any:
-            return [branch.logits(images, training=False) for branch in self.branches]
+            return [branch.with_means(images, training=False) for branch in self.branches]
 
         self._forward = forward
 
     def __call__(self, images: np.ndarray) -> npt.NDArray[np.float32]:
         """uint8 [n, h, w, 3], n at most ``batch`` -> logits float32 [n, A]."""
+        return self.with_means(images)[0]
+
+    def with_means(
+        self, images: np.ndarray
+    ) -> tuple[npt.NDArray[np.float32], npt.NDArray[np.float32]]:
+        """The same, and the pooled features of the first branch, float32 [n, C]."""
         out = np.zeros((len(images), self._outputs), dtype=np.float32)
+        features = []
         for where, some in extract.padded(images, self._together):
-            for branch, logits in zip(self.branches, self._forward(some), strict=True):
+            found = self._forward(some)
+            count = where.stop - where.start
+            features.append(found[0][1].numpy()[:count])
+            for branch, (logits, _) in zip(self.branches, found, strict=True):
                 for (start, stop), part in zip(branch.spans, logits, strict=True):
-                    out[where, start:stop] = part.numpy()[: where.stop - where.start]
-        return out
+                    out[where, start:stop] = part.numpy()[:count]
+        return out, np.concatenate(features) if features else np.zeros((0, 0), np.float32)
 
 
 def save(branches: Sequence[Branch], folder: Path) -> None:

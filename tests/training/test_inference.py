@@ -64,7 +64,8 @@ def inside(folder: Path) -> Iterator[None]:
 
 def write_params(fine_tuned: dict[str, Any], head: str = "dense") -> None:
     """Params of the project in the current folder."""
-    content = yaml.safe_load((ROOT / "params.yaml").read_text(encoding="utf-8")) | PARAMS
+    content = yaml.safe_load((ROOT / "params.yaml").read_text(encoding="utf-8"))
+    content |= PARAMS | {"data": content["data"] | PARAMS["data"]}
     content["head"] = head
     content["features"]["views"] = 2
     content["fine_tune"] |= {"learning_rate": 0.01} | fine_tuned
@@ -291,7 +292,7 @@ def test_a_second_run_writes_the_same_bytes(use: Callable[[str], Path]) -> None:
     write_params({"epochs": 2, "network": "shared", "start": "fresh"})
     fine_tune.main()
     files = [p.relative_to(before) for p in before.rglob("*") if p.is_file()]
-    assert len(files) == 9
+    assert len(files) == 10
     assert [f for f in files if (before / f).read_bytes() != (Path("again") / f).read_bytes()] == []
 
 
@@ -407,8 +408,8 @@ def test_predict_writes_values_of_categorical_attributes(
     assert predict.main(["images", "broken.png"]) == 1
     table = pd.read_csv(io.StringIO(capsys.readouterr().out), keep_default_na=False, dtype=str)
     names = ["colour", "bright", "shade"]
-    cells = [cell for one in names for cell in (one, f"{one}_probability")]
-    assert list(table.columns) == ["image", "error", *cells]
+    cells = [cell for one in names for cell in predict.of_attribute(one)]
+    assert list(table.columns) == ["image", "error", "unlike_training", *cells]
     assert (table["error"] != "").tolist() == [False] * N + [True]
     assert (table.iloc[N][cells] == "").all()
     good = table.iloc[:N]
@@ -423,6 +424,16 @@ def test_predict_writes_values_of_categorical_attributes(
         assert (shown >= 0.5).all()
     decided = (probability[:, 2] >= model.card.thresholds[2]).astype(int).astype(str)
     assert good["bright"].tolist() == decided.tolist()
+    right = np.where(decided == "1", probability[:, 2], 1 - probability[:, 2])
+    assert good["bright_expected_correctness"].astype(float).tolist() == pytest.approx(
+        right.tolist(), abs=1e-6
+    )
+    assert set(good["bright_learnable"]) == {"yes"}
+    training = np.array(read_clean("data/clean/labels.csv").split) == "train"
+    unlike = (good["unlike_training"] == "yes").to_numpy()
+    assert not unlike[training].any(), "each has itself for a neighbour"
+    noise = np.random.default_rng(0).integers(0, 256, (4, 32, 32, 3), dtype=np.uint8)
+    assert model.predict(noise).unlike_training is not None
 
 
 @pytest.mark.parametrize("name", ["none", "independent"])
