@@ -105,6 +105,9 @@ def write_imputed() -> None:
     verdicts = np.full(len(COLUMNS), "yes")
     arrays = ImputedArrays(probability, probability, probability, weight, verdicts)
     imputed_arrays.write(arrays, folder)
+    training = np.array(table.split) == "train"
+    splits.FOLDS.mkdir(parents=True)
+    splits.write_folds(table, np.where(training, np.cumsum(training) % 3, -1), splits.FOLDS)
 
 
 @pytest.fixture(scope="module")
@@ -135,11 +138,6 @@ def stacked(project: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     shutil.copytree(project, folder)
     with inside(folder):
         write_params({"epochs": 1}, head="stack")
-        table = read_clean("data/clean/labels.csv")
-        training = np.array(table.split) == "train"
-        fold = np.where(training, np.cumsum(training) % 3, -1)
-        splits.FOLDS.mkdir(parents=True)
-        splits.write_folds(table, fold, splits.FOLDS)
         verdicts = np.array(["yes", "yes", "yes", "no", "no"])
         arrays = dataclasses.replace(imputed_arrays.read(), verdicts=verdicts)
         imputed_arrays.write(arrays, imputed_arrays.FOLDER)
@@ -292,7 +290,7 @@ def test_a_second_run_writes_the_same_bytes(use: Callable[[str], Path]) -> None:
     write_params({"epochs": 2, "network": "shared", "start": "fresh"})
     fine_tune.main()
     files = [p.relative_to(before) for p in before.rglob("*") if p.is_file()]
-    assert len(files) == 10
+    assert len(files) == 11
     assert [f for f in files if (before / f).read_bytes() != (Path("again") / f).read_bytes()] == []
 
 
