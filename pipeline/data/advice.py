@@ -7,7 +7,7 @@ from collections import Counter
 from collections.abc import Collection, Mapping
 
 MAYBE_MISSING = frozenset(
-    {"-", "--", "---", ".", "..", "...", "unknown", "unk", "missing", "n.a.", "n.a", "nd", "x"}
+    {"-", "--", "---", ".", "..", "...", "unknown", "unk", "missing", "n.a.", "n.a", "nd"}
     | {"tbd", "undefined", "unspecified", "none given", "not available", "no data", "nil"}
     | {"empty", "blank"}
 )

@@ -62,8 +62,8 @@ def find(
     The first row is a header if it has the ``choice``'s image column, if its first cell is one of
     `IMAGE_COLUMNS`, whatever follows (attributes may be named 0 and 1), and else unless each cell
     after its first is a label value: a data row has nothing else. Lone letters (y, n, t, f) may as
-    well be attributes' names. Without a header the first column names the images and the others
-    are Attr1, Attr2, ...
+    well be attributes' names, unless the first cell names a picture. Without a header the first
+    column names the images and the others are Attr1, Attr2, ...
 
     Raises
     ------
@@ -77,7 +77,8 @@ def find(
             f"row {line}: one column only ({titles[0][:60]!r}), so no attribute column; expected "
             "an image column and attributes, separated by comma, tab, semicolon, | or spaces",
         )
-    labels = [_is_label(title) for title in titles]
+    letters = _is_picture(titles[0], names)
+    labels = [_is_label(title, letters) for title in titles]
     wanted = choice.image is not None and choice.image in titles
     if all(labels[1:]) and not names_images(titles[0]) and not wanted:
         if choice.image is not None:
@@ -106,9 +107,17 @@ def find(
     return _chosen(path, line, titles, body, image, choice, others, titles[image], notes)
 
 
-def _is_label(title: str) -> bool:
+def _is_label(title: str, letters: bool = False) -> bool:
+    """Whether a cell is a label's; with ``letters`` lone ones count, too."""
     text = title.lower()
-    return text in MINUS_ONE or (text in CELLS and not (len(text) == 1 and text.isalpha()))
+    lone = len(text) == 1 and text.isalpha()
+    return text in MINUS_ONE or (text in CELLS and (letters or not lone))
+
+
+def _is_picture(name: str, names: ImageNames | None) -> bool:
+    """Whether a cell names a picture, by its ending or by the files."""
+    ending = f".{name.rpartition('.')[2].lower()}"
+    return ending in SUFFIXES or (names is not None and bool(name) and names.exists(name))
 
 
 def _nameless(title: str) -> bool:
@@ -151,8 +160,7 @@ def _image_column(
         best = max(candidates, key=score)
         others = [titles[place] for place in candidates if place != best]
         return best, others
-    _, ending = _stem_and_suffix(titles[0])
-    if ending not in SUFFIXES and not (names is not None and titles[0] and names.exists(titles[0])):
+    if not _is_picture(titles[0], names):
         by_files = [place for place in range(len(titles)) if 2 * score(place)[0] > len(sample) > 0]
         if by_files:
             best = max(by_files, key=score)
@@ -166,11 +174,6 @@ def _image_column(
         f"{', '.join(IMAGE_COLUMNS)}; rename it, or name it in data.image_column in params.yaml, "
         f"or, if this row is no header ({odd[0][:60]!r} may be a name), put one above it",
     )
-
-
-def _stem_and_suffix(name: str) -> tuple[str, str]:
-    stem, _, ending = name.rpartition(".")
-    return stem, f".{ending.lower()}"
 
 
 def _chosen(
@@ -281,7 +284,8 @@ def _left_out(
         )
     if not any(cells):
         return f"column {place + 1} has neither a name nor a cell and is left out"
-    if len(cells) > 2 and all(one.isdecimal() for one in cells) and len({*cells}) == len(cells):
+    distinct = len({*cells}) == len(cells) and all(one.isdecimal() for one in cells)
+    if distinct and not all(map(_is_label, cells)):
         return f"column {place + 1} has no name and counts the rows; it is left out"
     fail(
         path,

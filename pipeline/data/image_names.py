@@ -133,7 +133,7 @@ class ImageNames:
 
     def _fitting(self, name: str) -> tuple[str, ...]:
         """The pictures, up to one more than `SEVERAL`, that fit best; empty where none does."""
-        if not name:
+        if not name or _stem(name.rsplit("/", 1)[-1]) not in self._stems:
             return ()
         for parts in (False, True):
             for key in (_composed, _caseless, _stem):
@@ -161,6 +161,11 @@ class ImageNames:
                 if not name.startswith(".") and ("." not in name or _suffix(name))
             ]
         return sorted(found)
+
+    @cached_property
+    def _stems(self) -> frozenset[str]:
+        """The files' last parts without suffix: what is not among them fits no file."""
+        return frozenset(_stem(file.rsplit("/", 1)[-1]) for file in self.files)
 
     def _index(self, key: Key, parts: bool) -> dict[str, list[str]]:
         """The files by their key, up to one more than `SEVERAL` each: by that of the whole path, or

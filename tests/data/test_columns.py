@@ -75,6 +75,8 @@ def test_a_plain_table_needs_no_word(names: ImageNames) -> None:
     assert columns(names, "image,a,b\nx.jpg,1,0\n").notes == ()
     assert columns(names, "x.jpg,1,0\ny.jpg,0,1\n").notes == ()
     assert columns(names, "x.jpg,1,-1\ny.jpg,0,1\n").header is None
+    assert columns(names, "x.jpg,t,f\ny.jpg,f,t\n").header is None
+    assert columns(names, "x,N,Y\ny,Y,N\n").header is None
 
 
 def test_params_settle_it(names: ImageNames) -> None:
