@@ -16,7 +16,7 @@ from pipeline.files import write_csv
 
 ROOT = Path(__file__).resolve().parent.parent
 IMAGES = 100
-DOUBTFUL, AUDITED = 40, 12
+SOUGHT, DOUBTFUL, AUDITED = 5, 40, 12
 COLOURS = ("red", "green", "blue")
 
 
@@ -68,11 +68,14 @@ def make(folder: Path, images: int = IMAGES, seed: int = 0) -> pd.DataFrame:
     doubtful = hats.sort_values("expected_correctness").head(DOUBTFUL)
     doubtful = doubtful.assign(queue="doubtful", listed_probability=1, reason="not sure enough")
     rest = lists.drop(index=doubtful.index)
-    audit = rest.sample(AUDITED, random_state=seed)
+    sought = rest[rest["attribute"] == "rare"].head(SOUGHT)
+    sought = sought.assign(queue="too few labels", listed_probability=1, reason="too few labels")
+    rest = rest.drop(index=sought.index)
+    audit = rest.sample(min(AUDITED, len(rest)), random_state=seed)
     audit = audit.assign(
         queue="audit", listed_probability=AUDITED / len(rest), reason="drawn by chance"
     )
-    write_csv(pd.concat([doubtful, audit]), folder / "data/imputed/review.csv")
+    write_csv(pd.concat([sought, doubtful, audit]), folder / "data/imputed/review.csv")
     known = [(name, "has_hat", given["has_hat"][i]) for i, name in enumerate(names)]
     suspects = pd.DataFrame(known, columns=["image", "attribute", "label"]).dropna().head(6)
     suspects = suspects.assign(

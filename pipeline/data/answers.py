@@ -6,24 +6,60 @@ import csv
 import fcntl
 import io
 import os
-from collections.abc import Collection, Container, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Container, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from pipeline.data import corrections
+from pipeline.data.corrections import Correction
+from pipeline.data.image_names import ImageNames
+from pipeline.data.labels import CELLS, LabelTable, meanings
 from pipeline.data.table_files import read_rows
 from pipeline.errors import PipelineError, did_you_mean
 from pipeline.files import replace_file
 
 CANT_TELL = "?"
 """Looked at, and the picture does not say: read as unknown."""
-FURTHER = ("guess", "queue", "expected_correctness", "listed_probability")
-"""Columns that tell what was filled in, and how the cell came to be looked at."""
-VALUES = ("correct_value", "value")
-"""The column of the file that counts: the first of these that it has."""
 Cell = tuple[str, str]
 """Image and attribute."""
+
+
+@dataclass(frozen=True)
+class Reading:
+    """How a file of corrections is read, as of `corrections.read`."""
+
+    categorical: Collection[str] = ()
+    image_of: Callable[[str], str] = lambda name: name
+    meaning: Mapping[str, float] = field(default_factory=lambda: CELLS)
+
+    def lines(self, path: Path) -> list[Correction]:
+        """What ``path`` says.
+
+        Raises
+        ------
+        PipelineError
+            As `corrections.read`.
+        """
+        return corrections.read(path, self.categorical, self.image_of, self.meaning)
+
+
+PLAIN = Reading()
+
+
+def reading_of(table: LabelTable, folder: Path, minus_one: str) -> Reading:
+    """How the clean stage reads corrections of ``table``.
+
+    Parameters
+    ----------
+    folder : of the images; minus_one : the param ``data.minus_one``.
+    """
+    known, names = {*table.images}, ImageNames(folder)
+
+    def image_of(name: str) -> str:
+        return name if name in known else names.locate([name])[name].file
+
+    return Reading(frozenset(table.vocabulary), image_of, meanings(minus_one))
 
 
 @dataclass(frozen=True)
@@ -53,7 +89,7 @@ class AnsweredMeanwhileError(PipelineError):
         )
 
 
-def read(path: Path = corrections.PATH, categorical: Collection[str] = ()) -> dict[Cell, str]:
+def read(path: Path = corrections.PATH, reading: Reading = PLAIN) -> dict[Cell, str]:
     """The answer on each cell of the file: 1, 0, a category or `CANT_TELL`.
 
     Raises
@@ -61,37 +97,32 @@ def read(path: Path = corrections.PATH, categorical: Collection[str] = ()) -> di
     PipelineError
         As `corrections.read`.
     """
-    return {
-        (one.image, one.attribute): _text(one.value) for one in corrections.read(path, categorical)
-    }
+    return {(one.image, one.attribute): _text(one.value) for one in reading.lines(path)}
 
 
-def from_file(path: Path, categorical: Collection[str] = ()) -> list[Answer]:
-    """The answers of another file of corrections, with its further columns among `FURTHER`.
+def from_file(path: Path, reading: Reading = PLAIN) -> list[Answer]:
+    """The answers of another file of corrections, with its columns `corrections.KEPT`.
 
     Raises
     ------
     PipelineError
         As `corrections.read`.
     """
-    said = read(path, categorical)
-    if not said:
-        return []
-    (_, header), *rows = read_rows(path)
-    names = [name.strip().lower() for name in header]
-    image, attribute = names.index("image"), names.index("attribute")
-    own = [name for name in FURTHER if name in names]
-    further = {
-        (cells[image], cells[attribute]): {name: cells[names.index(name)] for name in own}
-        for _, cells in rows
-    }
-    return [Answer(*cell, value, further=further[cell]) for cell, value in said.items()]
+    return [
+        Answer(one.image, one.attribute, _text(one.value), further=_record(one))
+        for one in reading.lines(path)
+    ]
+
+
+def _record(one: Correction) -> dict[str, str]:
+    told = {name: getattr(one, name) for name in corrections.KEPT}
+    return {name: str(value) for name, value in told.items() if value not in (None, "")}
 
 
 def put(
     answers: Sequence[Answer],
     path: Path = corrections.PATH,
-    categorical: Collection[str] = (),
+    reading: Reading = PLAIN,
 ) -> dict[Cell, str]:
     """Write ``answers`` into the file and return all that it then says.
 
@@ -109,14 +140,14 @@ def put(
     """
     path = path.resolve()  # a link stays one
     with _alone(path.parent):
-        said = read(path, categorical)
+        said = read(path, reading)
         for one in answers:
             current = said.get((one.image, one.attribute))
             if current not in (one.before, one.value):
                 raise AnsweredMeanwhileError(one, current)
         changed = [a for a in answers if said.get((a.image, a.attribute)) != a.value]
         if changed:
-            content = _with(changed, path)
+            content = _with(changed, path, reading)
             with replace_file(path) as staging, staging.open("wb") as stream:
                 stream.write(content)
                 stream.flush()
@@ -156,12 +187,12 @@ def check(
             )
 
 
-def _with(answers: Sequence[Answer], path: Path) -> bytes:
+def _with(answers: Sequence[Answer], path: Path, reading: Reading) -> bytes:
     """The content of the file once ``answers`` are in it."""
-    rows = read_rows(path) if path.exists() and path.read_bytes().strip() else []
+    rows = read_rows(path, named_by="the file") if _holds_text(path) else []
     header = list(rows[0][1]) if rows else list(corrections.COLUMNS)
     width, names = len(header), [name.strip().lower() for name in header]
-    value = next(name for name in VALUES if name in names)
+    value = corrections.SEEN if corrections.SEEN in names else corrections.COLUMNS[2]
     image, attribute = names.index("image"), names.index("attribute")
     for name in dict.fromkeys(name for one in answers for name in one.further):
         if name not in names:
@@ -171,17 +202,33 @@ def _with(answers: Sequence[Answer], path: Path) -> bytes:
     kept = []
     for _, cells in rows[1:]:
         unseen = len(cells) > width and not cells[names.index(value)]  # a list's line, pasted
-        if not unseen and (cells[image], cells[attribute]) not in replaced:
-            kept.append(cells[:width] + [""] * (len(header) - width))
+        if not unseen and (reading.image_of(cells[image]), cells[attribute]) not in replaced:
+            kept.append((cells[:width] + [""] * len(header))[: len(header)])
     for one in answers:
         if one.value is not None:
             own = {"image": one.image, "attribute": one.attribute, value: one.value}
             kept.append([{**one.further, **own}.get(name, "") for name in names])
     text = io.StringIO()
+    text.writelines(_comments(path, {line for line, _ in rows}) if rows else [])
     writer = csv.writer(text, lineterminator="\n")
     writer.writerow(header)
     writer.writerows(kept)
     return text.getvalue().encode()
+
+
+def _holds_text(path: Path) -> bool:
+    return path.exists() and bool(path.read_bytes().strip())
+
+
+def _comments(path: Path, rows: set[int]) -> list[str]:
+    """Lines of a text that begin with # and are no row."""
+    try:
+        lines = path.read_text(encoding="utf-8-sig").splitlines()
+    except UnicodeDecodeError:  # a spreadsheet, or another encoding
+        return []
+    return [
+        f"{line}\n" for n, line in enumerate(lines, 1) if line.startswith("#") and n not in rows
+    ]
 
 
 def _text(value: float | str) -> str:

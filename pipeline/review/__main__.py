@@ -57,9 +57,9 @@ def main(arguments: Sequence[str] | None = None) -> None:
     )
     options = parser.parse_args(arguments)
     if options.merge is not None:
-        return merge(options.merge, session.load())
+        return merge(options.merge, _load().session)
     if options.export is not None:
-        return export(options.export, options.cells, session.load())
+        return export(options.export, options.cells, _load())
     token = _token(options.host, options.token)
     server = _server(_load(), token, options)
     print(f"Review: {server.url}", "Ctrl-C ends it", sep="\n", flush=True)
@@ -77,8 +77,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
         server.server_close()
 
 
-def export(out: Path, most: int, reviewed: session.Session) -> None:
-    """Write the page of ``reviewed`` as one file with at most ``most`` cells.
+def export(out: Path, most: int, found: Run) -> None:
+    """Write the page of ``found`` as one file with at most ``most`` cells.
 
     Raises
     ------
@@ -89,7 +89,7 @@ def export(out: Path, most: int, reviewed: session.Session) -> None:
         raise PipelineError(f"--export {out}: expected a name that ends in .html, in a folder")
     if most < 1:
         raise PipelineError(f"--cells {most}: expected 1 or more")
-    start = one_file.start(reviewed, _pictures(reviewed), most)
+    start = one_file.start(found.session, found.pictures, most)
     if not start["cells"]:
         raise PipelineError(f"--export {out}: no cell without an answer; nothing to look at")
     text = page.render(start, policy=page.OFFLINE)
@@ -112,22 +112,18 @@ def merge(path: Path, reviewed: session.Session) -> None:
     """
     if not path.is_file():
         raise PipelineError(f"--merge {path}: no such file")
-    new = answers.from_file(path, reviewed.categorical)
+    new = answers.from_file(path, reviewed.reading)
     before = reviewed.answered()
     table = reviewed.lists.table
     try:
         answers.check(new, table.row, table.values)
-        said = answers.put(new, reviewed.path, reviewed.categorical)
+        said = answers.put(new, reviewed.path, reviewed.reading)
     except PipelineError as error:
         raise PipelineError(f"--merge {path}: {error}; nothing was written") from error
     print(
         f"{path}: {len(said) - len(before)} new answers, {len(new) - len(said) + len(before)} that "
         f"{reviewed.path} had; they count from the next `dvc repro` on"
     )
-
-
-def _pictures(reviewed: session.Session) -> Pictures:
-    return Pictures(Path(params.load().data.images), reviewed.lists.table.given.images)
 
 
 def _token(host: str, given: str | None) -> str:
@@ -144,8 +140,10 @@ def _token(host: str, given: str | None) -> str:
 
 
 def _load() -> Run:
-    reviewed = session.load()
-    return Run(reviewed, _pictures(reviewed))
+    p = params.load()
+    folder = Path(p.data.images)
+    reviewed = session.load(folder, p.data.minus_one)
+    return Run(reviewed, Pictures(folder, reviewed.lists.table.given.images))
 
 
 def _server(found: Run, token: str, options: argparse.Namespace) -> Server:

@@ -9,6 +9,7 @@ from typing import Any
 
 from pipeline.data.images import ImageError
 from pipeline.data.table_files import read_rows
+from pipeline.impute.review import AUDIT, DOUBTFUL, TOO_FEW
 from pipeline.review.pictures import Pictures
 from pipeline.review.queues import QUEUES
 from pipeline.review.session import Session
@@ -17,7 +18,7 @@ BYTES = 5_000_000
 """Of the file at most, so that it goes by mail."""
 SIDE = 400
 """Longest side of its pictures in pixels."""
-GIVEN = ("doubtful", "few", "suspects", "audit")
+GIVEN = (DOUBTFUL, TOO_FEW, "suspects", AUDIT)
 """Queues whose cells it holds, as far as they fit; the others are of the same cells."""
 
 

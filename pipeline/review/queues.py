@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Callable
 from dataclasses import dataclass
 
@@ -10,10 +9,7 @@ import numpy as np
 import pandas as pd
 
 from pipeline.data.filled_table import FilledTable
-from pipeline.impute.learnable import LEAST, lacking
-
-RANDOM = 100
-"""Cells of the random sample: its share of right cells is then known to within a tenth."""
+from pipeline.impute.review import AUDIT, DOUBTFUL, TOO_FEW
 
 
 @dataclass(frozen=True, eq=False)
@@ -56,41 +52,13 @@ class Queue:
     cells: Callable[[Lists], pd.DataFrame]
 
 
-def _doubtful(lists: Lists) -> pd.DataFrame:
-    return _reviewed(lists, "doubtful")
+def _listed(queue: str) -> Callable[[Lists], pd.DataFrame]:
+    def listed(lists: Lists) -> pd.DataFrame:
+        own = lists.review[lists.review["queue"] == queue]
+        own = own[["image", "attribute", "reason", "listed_probability"]]
+        return own.merge(lists.table.provenance, on=["image", "attribute"])
 
-
-def _random(lists: Lists) -> pd.DataFrame:
-    if "queue" in lists.review:
-        return _reviewed(lists, "audit")
-    # A hash of the cell: the sample stays the same when answered cells leave the table.
-    cells = lists.table.provenance
-    names = cells["image"] + "\0" + cells["attribute"]
-    order = np.argsort([hashlib.sha256(name.encode()).hexdigest() for name in names])
-    return cells.iloc[order[:RANDOM]].assign(reason="drawn by chance")
-
-
-def _reviewed(lists: Lists, queue: str) -> pd.DataFrame:
-    listed = lists.review
-    if "queue" in listed:
-        listed = listed[listed["queue"] == queue]
-    own = [c for c in ("image", "attribute", "reason", "listed_probability") if c in listed]
-    return listed[own].merge(lists.table.provenance, on=["image", "attribute"])
-
-
-def _few(lists: Lists) -> pd.DataFrame:
-    table = lists.table
-    training = np.array(table.given.split) == "train"
-    found = [table.provenance.head(0).assign(reason="")]
-    for one in table.given.layout:
-        few = None if one.values else lacking(table.given.values[training, one.start])
-        if few is not None:
-            value, count = few
-            own = table.provenance[table.provenance["attribute"] == one.name]
-            likely = own.sort_values("probability", ascending=not value, kind="stable")
-            reason = f"{count} known cells are {value}, {LEAST} needed; likeliest first"
-            found.append(likely.assign(reason=reason))
-    return pd.concat(found[1:] or found)
+    return listed
 
 
 def _suspects(lists: Lists) -> pd.DataFrame:
@@ -118,13 +86,13 @@ def _by_image(lists: Lists) -> pd.DataFrame:
 
 
 QUEUES = {
-    "doubtful": Queue("Doubtful cells", "filled cells where a look is worth most", _doubtful),
-    "few": Queue(
-        "Too few labels", "the likeliest ones of a class with too few labels to learn from", _few
+    DOUBTFUL: Queue("Doubtful cells", "filled cells where a look is worth most", _listed(DOUBTFUL)),
+    TOO_FEW: Queue(
+        "Too few labels", "likely ones of a class with too few labels to learn", _listed(TOO_FEW)
     ),
     "suspects": Queue("Suspect labels", "known labels that are probably wrong", _suspects),
-    "audit": Queue(
-        "Random sample", "filled cells drawn by chance: are they as right as promised?", _random
+    AUDIT: Queue(
+        "Random sample", "cells drawn by chance: are they as right as promised?", _listed(AUDIT)
     ),
     "attribute": Queue("One attribute", "all its filled cells, most doubtful first", _all),
     "image": Queue("By image", "each image with all its filled cells", _by_image),

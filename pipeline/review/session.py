@@ -11,7 +11,7 @@ from typing import Any
 import pandas as pd
 
 from pipeline.data import answers, corrections, filled_table
-from pipeline.data.answers import Answer, Cell
+from pipeline.data.answers import Answer, Cell, Reading
 from pipeline.errors import PipelineError, did_you_mean
 from pipeline.review import queues
 from pipeline.review.queues import ALL, QUEUES, Choice, Lists
@@ -19,7 +19,7 @@ from pipeline.review.queues import ALL, QUEUES, Choice, Lists
 AT_A_TIME = 240
 """Cells that the page gets at a time."""
 RESULT = "imputed/provenance.csv"
-REVIEW = ("image", "attribute", "reason")
+REVIEW = ("image", "attribute", "queue", "listed_probability", "reason")
 SUSPECTS = ("image", "attribute", "label", "wrong_probability", "reason")
 
 
@@ -27,18 +27,14 @@ SUSPECTS = ("image", "attribute", "label", "wrong_probability", "reason")
 class Session:
     """A finished run, with its lists, and its file of corrections.
 
-    stamp : tells it from other runs in the same ``folder``.
+    reading : of that file; stamp : tells the run from others in the same ``folder``.
     """
 
     lists: Lists
     path: Path = corrections.PATH
+    reading: Reading = answers.PLAIN
     folder: Path = filled_table.FOLDER
     stamp: str = ""
-
-    @cached_property
-    def categorical(self) -> frozenset[str]:
-        """Names of the categorical attributes."""
-        return frozenset(self.lists.table.given.vocabulary)
 
     def is_outdated(self) -> bool:
         """Whether another run has finished.
@@ -52,7 +48,7 @@ class Session:
 
     def answered(self) -> dict[Cell, str]:
         """What the file of corrections says now."""
-        return answers.read(self.path, self.categorical)
+        return answers.read(self.path, self.reading)
 
     def overview(self) -> dict[str, Any]:
         """Queues with the number of their cells, attributes with their values, for the page."""
@@ -111,7 +107,7 @@ class Session:
         """
         table = self.lists.table
         answers.check(given, table.row, table.values)
-        said = answers.put([self._with_record(one) for one in given], self.path, self.categorical)
+        said = answers.put([self._with_record(one) for one in given], self.path, self.reading)
         return {"answers": len(said), "expected": self.expected(said)}
 
     def expected(self, said: Mapping[Cell, str]) -> float | None:
@@ -143,10 +139,7 @@ class Session:
 
     @cached_property
     def _listed(self) -> dict[tuple[str, str, str], str]:
-        own = ("image", "attribute", "queue", "listed_probability")
-        if not {*own} <= {*self.lists.review}:
-            return {}
-        rows = self.lists.review[list(own)].itertuples(index=False)
+        rows = self.lists.review[list(REVIEW[:4])].itertuples(index=False)
         return {(image, name, queue): f"{chance:.6g}" for image, name, queue, chance in rows}
 
     def _cell(self, one: Mapping[Any, Any], queue: str) -> dict[str, Any]:
@@ -174,8 +167,17 @@ class Session:
         }
 
 
-def load(folder: Path = filled_table.FOLDER, path: Path = corrections.PATH) -> Session:
+def load(
+    images: Path,
+    minus_one: str = "error",
+    folder: Path = filled_table.FOLDER,
+    path: Path = corrections.PATH,
+) -> Session:
     """The session of the finished run below ``folder``.
+
+    Parameters
+    ----------
+    images : their folder; minus_one : the param ``data.minus_one``.
 
     Raises
     ------
@@ -185,10 +187,9 @@ def load(folder: Path = filled_table.FOLDER, path: Path = corrections.PATH) -> S
     stamp = _stamp(folder) if (folder / RESULT).exists() else ""
     table = filled_table.read(folder)
     review = filled_table.read_cells(folder / "imputed/review.csv", REVIEW)
-    suspects = pd.DataFrame(columns=list(SUSPECTS))
-    if (folder / "imputed/suspects.csv").exists():
-        suspects = filled_table.read_cells(folder / "imputed/suspects.csv", SUSPECTS)
-    session = Session(Lists(table, review, suspects), path, folder, stamp)
+    suspects = filled_table.read_cells(folder / "imputed/suspects.csv", SUSPECTS)
+    reading = answers.reading_of(table.given, images, minus_one)
+    session = Session(Lists(table, review, suspects), path, reading, folder, stamp)
     session.answered()
     return session
 

@@ -12,6 +12,8 @@ from pathlib import Path
 
 from pipeline import params
 from pipeline.data import answers, corrections, filled_table
+from pipeline.data.answers import Reading
+from pipeline.data.filled_table import FilledTable
 from pipeline.errors import PipelineError, did_you_mean, run
 from pipeline.files import replace_directory, write_csv
 from pipeline.writers import cells
@@ -43,12 +45,13 @@ def main(arguments: Sequence[str] | None = None) -> None:
         raise PipelineError(
             f"no writer {options.name!r}; {hint}expected one of {', '.join(WRITERS)}"
         )
-    table = filled_table.read()
-    outgoing = cells.outgoing(table, Path(params.load().data.images))
+    p = params.load()
+    folder, table = Path(p.data.images), filled_table.read()
     if options.back is None:
-        print(send(options.name, outgoing, options.out))
+        print(send(options.name, cells.outgoing(table, folder), options.out))
     else:
-        print(take_back(options.name, outgoing, options.out, options.back))
+        reading = answers.reading_of(table.given, folder, p.data.minus_one)
+        print(take_back(options.name, table, reading, options.out, options.back))
 
 
 def send(name: str, outgoing: cells.Outgoing, out: Path) -> str:
@@ -72,7 +75,7 @@ def send(name: str, outgoing: cells.Outgoing, out: Path) -> str:
     return f"{out}: {len(outgoing.split):,} images, cells {states}; {advice}"
 
 
-def take_back(name: str, outgoing: cells.Outgoing, out: Path, path: Path) -> str:
+def take_back(name: str, table: FilledTable, reading: Reading, out: Path, path: Path) -> str:
     """Put what people said in a tool into the file of corrections, whole or not at all.
 
     Raises
@@ -83,14 +86,12 @@ def take_back(name: str, outgoing: cells.Outgoing, out: Path, path: Path) -> str
     if not path.exists():
         raise PipelineError(f"--back {path}: no such file or folder")
     sent = cells.read_sent(out)
-    table = filled_table.read()
-    categorical = table.given.vocabulary
+    went = replace(cells.outgoing(table, Path()), cells=sent)
     try:
-        went = replace(outgoing, cells=sent)
-        found = cells.answers(sent, WRITERS[name].read(path, went), outgoing.values, name)
+        found = cells.answers(sent, WRITERS[name].read(path, went), table.values, name)
         answers.check(found, table.row, table.values)
-        before = len(answers.read(categorical=categorical))
-        said = answers.put([table.recorded(one) for one in found], categorical=categorical)
+        before = len(answers.read(reading=reading))
+        said = answers.put([table.recorded(one) for one in found], reading=reading)
     except PipelineError as error:
         raise PipelineError(f"--back {path}: {error}; nothing was written") from error
     return (

@@ -10,7 +10,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from pipeline.data import answers, corrections
-from pipeline.data.answers import Answer, AnsweredMeanwhileError
+from pipeline.data.answers import Answer, AnsweredMeanwhileError, Reading
+from pipeline.data.labels import meanings
 from pipeline.errors import PipelineError
 
 
@@ -115,3 +116,36 @@ def test_any_name_comes_back(
     half = dict(list(said.items())[::2])
     answers.put([Answer(*cell, None, before=value) for cell, value in half.items()], path)
     assert answers.read(path) == {cell: v for cell, v in said.items() if cell not in half}
+
+
+def test_lines_by_hand_comments_and_other_spellings_stay_as_they_are_read(tmp_path: Path) -> None:
+    path = tmp_path / "corrections.csv"
+    path.write_text(
+        "# by Ann\nimage,attribute,value,note\na.jpg,hat,-1,x\nB.JPG,hat,1\n"
+        "c.jpg,hat,,0,0.4,doubtful\nd.jpg,hat,0,9,0.4,doubtful\n"
+    )
+    how = Reading(image_of=str.lower, meaning=meanings("negative"))
+    before = answers.read(path, how)
+    assert before == {("a.jpg", "hat"): "0", ("b.jpg", "hat"): "1", ("d.jpg", "hat"): "0"}
+    said = answers.put([Answer("e.jpg", "hat", "1", further={"queue": "audit"})], path, how)
+    assert said == answers.read(path, how) == before | {("e.jpg", "hat"): "1"}
+    assert path.read_text().startswith("# by Ann\nimage,attribute,value,note,queue\n")
+    answers.put([Answer("b.jpg", "hat", "0", before="1")], path, how)
+    assert answers.read(path, how)["b.jpg", "hat"] == "0"
+
+
+def test_a_list_whose_column_is_filled_in(tmp_path: Path) -> None:
+    path = tmp_path / "corrections.csv"
+    path.write_text(
+        "image,attribute,correct_value,guess,queue\na.jpg,hat,,1,doubtful\nb.jpg,hat,0,1,audit\n"
+    )
+    assert answers.read(path) == {("b.jpg", "hat"): "0"}
+    record = {"guess": "1", "queue": "doubtful"}
+    answers.put([Answer("a.jpg", "hat", "1", further=record)], path)
+    assert path.read_text() == (
+        "image,attribute,correct_value,guess,queue\nb.jpg,hat,0,1,audit\na.jpg,hat,1,1,doubtful\n"
+    )
+    assert [dict(one.further) for one in answers.from_file(path)] == [
+        {"guess": "1", "queue": "audit"},
+        record,
+    ]

@@ -11,7 +11,7 @@ import pandas as pd
 import pytest
 
 from pipeline.data import answers
-from pipeline.data.answers import Cell
+from pipeline.data.answers import Cell, Reading
 from pipeline.review import session
 from pipeline.review.pictures import Pictures
 from pipeline.review.server import Run, Server
@@ -35,7 +35,7 @@ class Site:
         return self.folder / "data/corrections.csv"
 
     def said(self) -> dict[Cell, str]:
-        return answers.read(self.path, {"colour"})
+        return answers.read(self.path, Reading({"colour"}))
 
 
 @pytest.fixture
@@ -43,7 +43,11 @@ def site(tmp_path: Path) -> Iterator[Site]:
     truth = finished_run.make(tmp_path)
 
     def load() -> Run:
-        reviewed = session.load(tmp_path / "data", tmp_path / "data/corrections.csv")
+        reviewed = session.load(
+            tmp_path / "data/images",
+            folder=tmp_path / "data",
+            path=tmp_path / "data/corrections.csv",
+        )
         return Run(reviewed, Pictures(tmp_path / "data/images", reviewed.lists.table.given.images))
 
     server = Server(load(), TOKEN, "127.0.0.1", 0, load)

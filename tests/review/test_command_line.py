@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import os
 import re
+import shutil
 import signal
 import subprocess
 import sys
@@ -63,6 +64,8 @@ def test_addresses_that_are_refused(
 
 
 def test_without_a_finished_run_it_says_so(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    finished_run.make(tmp_path, images=20)
+    shutil.rmtree(tmp_path / "data/imputed")
     monkeypatch.chdir(tmp_path)
     with pytest.raises(PipelineError, match="no finished run; run `dvc repro` first"):
         main([])

@@ -10,6 +10,7 @@ import pandas as pd
 import pytest
 
 from pipeline.data import answers
+from pipeline.data.answers import Reading
 from pipeline.errors import PipelineError
 from pipeline.review import one_file
 from pipeline.review.__main__ import main
@@ -79,7 +80,7 @@ def test_answers_come_back_and_nothing_is_lost(project: Path, browser: Any) -> N
     main(["--merge", "back.csv"])
     cells = list(zip(listed["image"], listed["attribute"], strict=True))
     said = {cells[0]: "1", cells[1]: "0", cells[3]: "?", (earlier, "colour"): "red"}
-    assert answers.read(path, {"colour"}) == said
+    assert answers.read(path, Reading({"colour"})) == said
     assert "by hand, once" in path.read_text()
     lines = pd.read_csv(path, dtype=str, keep_default_na=False).set_index(["image", "attribute"])
     line = lines.loc[cells[0]]

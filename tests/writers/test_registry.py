@@ -13,6 +13,7 @@ import pandas as pd
 import pytest
 
 from pipeline.data import answers, filled_table
+from pipeline.data.answers import Reading
 from pipeline.errors import PipelineError
 from pipeline.writers import cells
 from pipeline.writers.__main__ import main
@@ -33,7 +34,7 @@ def cell_of(attribute: str, state: str) -> tuple[str, str]:
 
 
 def said() -> dict[tuple[str, str], str]:
-    return answers.read(CORRECTIONS, {"colour"})
+    return answers.read(CORRECTIONS, Reading({"colour"}))
 
 
 def edit(path: Path, change: Callable[[str], str]) -> None:
