@@ -47,8 +47,8 @@ def listed(names: Iterable[str], most: int = 20) -> str:
     """Names in quotes, joined by commas; of more than ``most`` the number of the others."""
     quoted = [repr(name if len(name) <= 60 else f"{name[:57]}...") for name in names]
     more = f" and {len(quoted) - most} more" if len(quoted) > most else ""
-    shown, length = quoted[:most], LONGEST
-    while len(shown) > 1 and len(", ".join(shown)) > length:
+    shown = quoted[:most]
+    while len(shown) > 1 and len(", ".join(shown)) > LONGEST:
         shown.pop()
         more = f" and {len(quoted) - len(shown)} more"
     return ", ".join(shown) + more

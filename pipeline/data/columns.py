@@ -172,7 +172,7 @@ def _image_column(
         path,
         f"row {line}: no image column: got {listed(titles, 3)}, expected a column named as one of "
         f"{', '.join(IMAGE_COLUMNS)}; rename it, or name it in data.image_column in params.yaml, "
-        f"or, if this row is no header ({odd[0][:60]!r} may be a name), put one above it",
+        f"or, if this row is no header ({odd[0][:20]!r} may be a name), put one above it",
     )
 
 
