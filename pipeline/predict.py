@@ -1,4 +1,7 @@
-"""python -m pipeline.predict IMAGE_OR_FOLDER ...: attributes of any pictures."""
+"""python -m pipeline.predict IMAGE_OR_FOLDER ...: attributes of any pictures.
+
+With --labels TABLE a picture's known labels tell of its others, too: rows are completed.
+"""
 
 from __future__ import annotations
 
@@ -10,29 +13,38 @@ import sys
 from collections.abc import Iterator, Sequence
 from functools import partial
 from pathlib import Path
-from typing import IO, Any
+from typing import IO, Any, TypeVar
 
 import numpy as np
 
-from pipeline import progress, runtime
+from pipeline import partial_labels, progress, runtime
 from pipeline.data import images
+from pipeline.data.labels import LabelTable
 from pipeline.data.loading import ahead, read
 from pipeline.data.verdicts import IN_WORDS, LEARNABLE
 from pipeline.errors import PipelineError, run
 from pipeline.files import escape_formula, replace_file
+from pipeline.impute import label_completion
+from pipeline.impute.label_completion import Completion
+from pipeline.partial_labels import Completed
 from pipeline.training.inference import Predictor
 
 __all__ = [
     "Predictor",
+    "complete",
     "expand",
     "guesses",
     "left_out",
     "load",
     "main",
+    "outcomes",
     "predict_image",
     "predictions",
     "write",
 ]
+T = TypeVar("T")
+Outcome = tuple[dict[str, Any], np.ndarray | None]
+"""The begin of a picture's row, and its probabilities [A]; None where it can't be read."""
 EXIT_SOME_FAILED = 1
 UNLIKE = "unlike_training"
 """Column: whether a picture is unlike all that the classifier was trained on."""
@@ -49,7 +61,18 @@ def main(arguments: Sequence[str] | None = None) -> int:
     )
     parser.add_argument("paths", nargs="+", metavar="IMAGE_OR_FOLDER", type=Path)
     parser.add_argument(
-        "--out", type=Path, metavar="FILE", help="a .csv or .json file; without it CSV is printed"
+        "--out",
+        type=Path,
+        metavar="FILE",
+        help="a .csv or .json file; without it CSV is printed; with --labels also a folder, for "
+        "labels.csv and provenance.csv",
+    )
+    parser.add_argument(
+        "--labels",
+        type=Path,
+        metavar="TABLE",
+        help="some labels of some of the pictures, as a label table has them: they are kept, and "
+        "the others told from picture and labels",
     )
     parser.add_argument(
         "--model",
@@ -63,11 +86,16 @@ def main(arguments: Sequence[str] | None = None) -> int:
         help="put an apostrophe before names that a spreadsheet would compute",
     )
     options = parser.parse_args(arguments)
-    if options.out is not None and options.out.suffix.lower() not in (".csv", ".json"):
+    to_folder = options.out is not None and options.out.suffix.lower() not in (".csv", ".json")
+    if to_folder and options.labels is None:
         raise PipelineError(f"--out {options.out}: expected a name that ends in .csv or .json")
+    if to_folder and options.out.exists() and not options.out.is_dir():
+        raise PipelineError(
+            f"--out {options.out}: a file, expected a folder, or a name that ends in .csv or .json"
+        )
     if options.out is not None and not options.out.absolute().parent.is_dir():
         raise PipelineError(f"--out {options.out}: no such folder as {options.out.parent}; make it")
-    if options.out is not None and options.out.is_dir():
+    if options.out is not None and options.out.is_dir() and not to_folder:
         raise PipelineError(f"--out {options.out}: a folder, expected a file; choose another name")
     files = expand(options.paths)
     if not files:
@@ -82,10 +110,28 @@ def main(arguments: Sequence[str] | None = None) -> int:
         print(line, file=sys.stderr)
     if others := left_out(options.paths):
         print(f"{others} other files in the folders are no pictures: left out", file=sys.stderr)
-    rows = predictions(predictor, files)
-    if options.out is not None or not sys.stdout.isatty():  # a bar would cut through the rows
-        rows = progress.track(rows, "predict", "picture", len(files))
-    failed = write(rows, names, options.out, options.escape_formulas)
+
+    def track(of_pictures: Iterator[T]) -> Iterator[T]:
+        if options.out is None and sys.stdout.isatty():  # a bar would cut through the rows
+            return of_pictures
+        return progress.track(of_pictures, "predict", "picture", len(files))
+
+    if options.labels is None:
+        plain = track(predictions(predictor, files))
+        failed = write(plain, names, options.out, options.escape_formulas)
+    else:
+        completion = label_completion.read(predictor.folder)
+        given = partial_labels.read(options.labels, options.paths, files, predictor.attributes)
+        for line in given.notes:
+            print(line, file=sys.stderr)
+        found = list(track(outcomes(predictor, files)))
+        rows, completed = complete(predictor, completion, given.table, found)
+        failed = len(files) - len(rows)
+        if to_folder:
+            partial_labels.write(given.table, rows, completed, options.out)
+        else:
+            whole = _completed_rows(predictor, given.table, found, rows, completed)
+            write(whole, names, options.out, options.escape_formulas)
     if failed:
         print(f"{failed} of {len(files)} pictures could not be read", file=sys.stderr)
     return EXIT_SOME_FAILED if failed else 0
@@ -123,14 +169,27 @@ def predictions(model: Predictor, files: Sequence[Path]) -> Iterator[dict[str, A
 
     Only one batch of pictures is in memory at a time.
     """
+    thresholds = np.array(model.card.thresholds)
+    for row, probability in outcomes(model, files):
+        if probability is None:
+            yield row
+        else:
+            values = probability >= thresholds
+            correctness = np.where(values, probability, 1 - probability)
+            yield row | _cells(model, probability, values, correctness)
+
+
+def outcomes(model: Predictor, files: Sequence[Path]) -> Iterator[Outcome]:
+    """The begin of each file's row, in order: image, error and `UNLIKE`; and its probabilities [A],
+    None where it can't be read."""
     batch: list[tuple[Path, np.ndarray | str]] = []
     size = model.card.image_size
     for file, picture in ahead(partial(load, size=size), files, threads=2, depth=2 * model.batch):
         batch.append((file, picture))
         if len(batch) == model.batch:
-            yield from _rows_of(model, batch)
+            yield from _of_batch(model, batch)
             batch = []
-    yield from _rows_of(model, batch)
+    yield from _of_batch(model, batch)
 
 
 def load(file: Path, size: tuple[int, int]) -> np.ndarray | str:
@@ -141,38 +200,79 @@ def load(file: Path, size: tuple[int, int]) -> np.ndarray | str:
         return str(error)
 
 
-def _rows_of(model: Predictor, batch: list[tuple[Path, np.ndarray | str]]) -> Iterator[Any]:
+def _of_batch(model: Predictor, batch: list[tuple[Path, np.ndarray | str]]) -> Iterator[Outcome]:
     good = [picture for _, picture in batch if isinstance(picture, np.ndarray)]
     found = model.predict(np.stack(good)) if good else None
     at = 0
     for file, picture in batch:
-        unreadable = isinstance(picture, str)
-        row: dict[str, Any] = {"image": str(file), "error": picture if unreadable else ""}
-        if found is not None and not unreadable:
-            if found.unlike_training is not None:
-                row[UNLIKE] = "yes" if found.unlike_training[at] else "no"
-            row |= _cells(model, found.probability[at])
-            at += 1
-        yield row
+        if found is None or isinstance(picture, str):
+            yield {"image": str(file), "error": picture}, None
+            continue
+        row = {"image": str(file), "error": ""}
+        if found.unlike_training is not None:
+            row[UNLIKE] = "yes" if found.unlike_training[at] else "no"
+        yield row, found.probability[at]
+        at += 1
 
 
-def _cells(model: Predictor, probability: np.ndarray) -> dict[str, Any]:
-    """The columns `of_attribute` of each attribute, from [A] of the table's columns."""
+def _cells(
+    model: Predictor, probability: np.ndarray, values: np.ndarray, correctness: np.ndarray
+) -> dict[str, Any]:
+    """The columns `of_attribute` of each attribute, from [A] of the table's columns each; of a
+    categorical attribute the most probable value is taken."""
     cells: dict[str, Any] = {}
     verdicts = model.card.learnable or (LEARNABLE,) * len(probability)
     for one in model.attributes:
-        own = probability[one.start : one.stop]
-        at = int(np.argmax(own))
-        positive = int(own[0] >= model.card.thresholds[one.start])
-        correct = own[at] if one.values or positive else 1 - own[0]
-        values = (
-            one.values[at] if one.values else positive,
-            round(float(own[at]), 6),
-            round(float(correct), 6),
-            verdicts[one.start],
+        at = one.start + int(np.argmax(probability[one.start : one.stop]))
+        of = (
+            one.values[at - one.start] if one.values else int(values[at]),
+            round(float(probability[at]), 6),
+            round(float(probability[at] if one.values else correctness[at]), 6),
+            verdicts[at],
         )
-        cells |= dict(zip(of_attribute(one.name), values, strict=True))
+        cells |= dict(zip(of_attribute(one.name), of, strict=True))
     return cells
+
+
+def complete(
+    model: Predictor, completion: Completion, table: LabelTable, found: Sequence[Outcome]
+) -> tuple[list[int], Completed]:
+    """The rows of ``table``, one for each outcome, whose picture could be read, and these rows
+    completed."""
+    rows = [row for row, (_, probability) in enumerate(found) if probability is not None]
+    columns = len(model.card.attributes)
+    probability = np.reshape([found[row][1] for row in rows], (len(rows), columns))
+    verdicts = model.card.learnable or (LEARNABLE,) * columns
+    labels = table.values[rows]
+    return rows, partial_labels.complete(
+        completion, probability, labels, model.attributes, verdicts
+    )
+
+
+def _completed_rows(
+    model: Predictor,
+    table: LabelTable,
+    found: Sequence[Outcome],
+    rows: Sequence[int],
+    completed: Completed,
+) -> Iterator[dict[str, Any]]:
+    """As `predictions`; a known cell is as given, of probability 1 or 0."""
+    place = {row: number for number, row in enumerate(rows)}
+    for row, (begin, _) in enumerate(found):
+        if row not in place:
+            yield begin
+            continue
+        at = place[row]
+        parts = completed.probability[at], completed.values[at], completed.correctness[at]
+        cells = begin | _cells(model, *parts)
+        for one in model.attributes:
+            if one.values:
+                value, probability, correctness, _ = of_attribute(one.name)
+                given = table.cells[one.name][row]
+                cells[correctness] = round(float(completed.correctness[at, one.start]), 6)
+                if given:  # it may be a value that the classifier does not tell apart
+                    cells |= {value: given, probability: 1.0}
+        yield cells
 
 
 def of_attribute(name: str) -> tuple[str, str, str, str]:

@@ -86,10 +86,13 @@ def test_names_that_a_spreadsheet_computes_are_escaped_if_asked_for(tmp_path: Pa
     predict.write(iter(rows), ["=1+1"], tmp_path / "plain.csv")
     predict.write(iter(rows), ["=1+1"], tmp_path / "escaped.csv", escape=True)
     assert (tmp_path / "plain.csv").read_text().splitlines() == [
-        *("image,error,=1+1,=1+1_probability", "@SUM(1).jpg,,-x,-0.5", "a.jpg,=2,1,0.5")
+        "image,error,unlike_training,=1+1,=1+1_probability,=1+1_expected_correctness,=1+1_learnable",
+        *("@SUM(1).jpg,,,-x,-0.5,,", "a.jpg,=2,,1,0.5,,"),
     ]
     assert (tmp_path / "escaped.csv").read_text().splitlines() == [
-        *("image,error,'=1+1,'=1+1_probability", "'@SUM(1).jpg,,'-x,-0.5", "a.jpg,'=2,1,0.5")
+        "image,error,unlike_training,'=1+1,'=1+1_probability,'=1+1_expected_correctness,"
+        "'=1+1_learnable",
+        *("'@SUM(1).jpg,,,'-x,-0.5,,", "a.jpg,'=2,,1,0.5,,"),
     ]
 
 

@@ -12,6 +12,7 @@ import numpy.typing as npt
 import pandas as pd
 
 from pipeline.data import advice, categories
+from pipeline.data.categories import Attribute
 from pipeline.data.columns import Choice, Columns, find, has_control_character
 from pipeline.data.image_names import ImageNames
 from pipeline.data.labels import (
@@ -24,7 +25,7 @@ from pipeline.data.labels import (
     written,
 )
 from pipeline.data.table_files import Row, read_rows
-from pipeline.errors import fail, listed
+from pipeline.errors import did_you_mean, fail, listed
 
 SPLIT_WORDS = (
     dict.fromkeys(("train", "training"), "train")
@@ -48,6 +49,7 @@ def read_table(
     encoding: str | None = None,
     blank: str = "unknown",
     minus_one: str = "error",
+    known: Sequence[Attribute] = (),
 ) -> LabelTable:
     """Read a user's label table; images in order of first appearance.
 
@@ -65,13 +67,16 @@ def read_table(
     blank : ``negative`` takes empty cells of binary columns for 0, once the rows of an image are
         merged; ``unknown`` for unknown.
     minus_one : ``negative`` or ``unknown`` is what -1 means in binary columns; or an ``error``.
+    known : the attributes of a classifier, of which the table has some: those that are categorical,
+        and their values, are then as there.
 
     Raises
     ------
     PipelineError
         If the file can't be read as such a table, if an attribute is not in it, if a cell of a
         binary one is neither 1, 0 nor unknown, if two rows of an image disagree, if no label is
-        known at all, or if a categorical attribute has fewer than two values with a column.
+        known at all, if a categorical attribute has fewer than two values with a column, or if an
+        attribute is none of the ``known``.
     """
     rows = read_rows(path, encoding)
     choice = Choice(attributes, exclude, categorical, image_column, split_column, group_column)
@@ -82,6 +87,8 @@ def read_table(
         fail(path, "a header but no row below it, expected one row per image; add the labels")
     _check_rows(path, rows, columns)
     chosen = list(columns.attributes)
+    if known:
+        categorical = _categorical_among(path, chosen, known)
     lines = np.array([line for line, _ in rows])
     grid = np.empty((len(rows), len(chosen)), dtype=object)
     for position, column in enumerate(columns.attributes.values()):
@@ -112,7 +119,28 @@ def read_table(
     if blank == "negative":
         table, count = _blank_as_negative(table, images, own == "", [chosen[a] for a in binary])
         notes.append(f"{count} empty cells are taken for 0 (data.blank: negative)")
-    return _with_vocabulary(path, replace(table, notes=tuple(notes)), categorical, min_count)
+    table = replace(table, notes=tuple(notes))
+    if known:
+        return replace(
+            table, vocabulary={one.name: one.values for one in known if one.name in categorical}
+        )
+    return _with_vocabulary(path, table, categorical, min_count)
+
+
+def _categorical_among(
+    path: str | Path, chosen: Sequence[str], known: Sequence[Attribute]
+) -> list[str]:
+    """The columns that are categorical attributes of a classifier, which knows them all."""
+    names = [one.name for one in known]
+    for name in chosen:
+        if name not in names:
+            hint = did_you_mean(name, names, "; ")
+            fail(
+                path,
+                f"column {name!r} is no attribute of the classifier; {hint}expected some of "
+                f"{listed(names)}",
+            )
+    return [one.name for one in known if one.values and one.name in chosen]
 
 
 def _notes(cells: dict[str, np.ndarray], binary: np.ndarray, minus_one: str) -> list[str]:

@@ -11,6 +11,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from pipeline.data.filled_table import PROVENANCE
 from pipeline.features.store import FeatureStore
 from pipeline.training import saved_model
 from tests.end_to_end.project import ATTRIBUTES, KIND, predict, read
@@ -103,3 +104,47 @@ def test_refuses_another_backbone(project: Path) -> None:
     done = predict(project, "mine/images/image_1.jpg")
     assert done.returncode == 2
     assert "not that of the backbone that the classifier was trained on" in done.stderr
+
+
+def test_known_labels_stay_and_their_rows_are_completed(project: Path) -> None:
+    write_new(project)
+    (project / "partial.csv").write_text(f"image,{KIND},hat\na.jpg,capped,\nb,,0\nbroken.jpg,,1\n")
+    done = predict(project, "new", "--labels", "partial.csv", "--out", "filled")
+    assert done.returncode == 1, done.stderr
+    assert "1 of 3 pictures could not be read" in done.stderr
+    labels = read(project / "filled/labels.csv").set_index("image")
+    assert labels.columns.tolist() == [*ATTRIBUTES, KIND]
+    assert labels.loc["a.jpg", KIND] == "capped"
+    assert labels.loc["deeper/b.jpg", "hat"] == "0"
+    # The picture that can't be read keeps what is known of it and gets nothing.
+    assert labels.loc["broken.jpg"].tolist() == ["1", "", "", ""]
+    assert (labels.drop(index="broken.jpg") != "").all().all()
+    cells = read(project / "filled/provenance.csv")
+    assert cells.columns.tolist() == list(PROVENANCE)
+    assert len(cells) == 6
+    for _, cell in cells.iterrows():
+        assert labels.loc[cell["image"], cell["attribute"]] == cell["value"]
+        assert 0 < float(cell["expected_correctness"]) < 1
+    wide = predict(project, "new", "--labels", "partial.csv", "--out", "wide.csv")
+    assert wide.returncode == 1, wide.stderr
+    row = read(project / "wide.csv").set_index("image").loc["new/a.jpg"]
+    assert (row[KIND], float(row[f"{KIND}_probability"])) == ("capped", 1)
+
+
+@pytest.mark.slow
+def test_labels_that_do_not_fit_are_one_line(project: Path) -> None:
+    write_new(project)
+    for text, message in (
+        ("image,hut\na.jpg,1\n", "column 'hut' is no attribute of the classifier; did you mean"),
+        ("image,hat\na.jpg,2\n", "'2'"),
+        ("image,hat\nq.jpg,1\n", "none of its 1 images is among the 3 pictures"),
+    ):
+        (project / "partial.csv").write_text(text)
+        done = predict(project, "new", "--labels", "partial.csv")
+        assert done.returncode == 2
+        assert message in done.stderr
+        assert "Traceback" not in done.stderr
+    done = predict(project, "new", "--labels", "gone.csv", "--out", "filled")
+    assert (done.returncode, (project / "filled").exists()) == (2, False)
+    assert "gone.csv: no such file" in done.stderr
+    assert predict(project, "new", "--out", "filled").returncode == 2
