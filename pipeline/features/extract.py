@@ -74,7 +74,7 @@ class Encoder:
     def __init__(self, model: Any, image_size: tuple[int, int]):
         import tensorflow as tf
 
-        self.image_size = image_size
+        self.model, self.image_size = model, image_size
         self.batch = batch_size(image_size)
         self.map_shape: tuple[int, int, int] = tuple(model.output_shape[1:])
         self._together = together(self.batch)

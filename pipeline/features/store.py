@@ -57,6 +57,23 @@ def stored(
     return half, pooled
 
 
+def stored_in_graph(maps: Any, grid: int | None = None) -> tuple[Any, Any]:
+    """`stored` as operations of a TensorFlow graph, of float32 [n, h, w, C]; both are float32."""
+    import tensorflow as tf
+
+    def half(values: Any) -> Any:
+        return tf.cast(tf.cast(values, tf.float16), tf.float32)
+
+    maps = half(tf.clip_by_value(maps, -HALF_MAX, HALF_MAX))
+    pooled = tf.reduce_mean(maps, axis=(1, 2))
+    for axis in () if grid is None else (1, 2):
+        edges = [*block_edges(maps.shape[axis], grid or 1).tolist(), maps.shape[axis]]
+        blocks = tf.split(maps, np.diff(edges).tolist(), axis=axis)
+        means = [tf.reduce_mean(block, axis=axis, keepdims=True) for block in blocks]
+        maps = tf.concat(means, axis=axis)
+    return maps if grid is None else half(maps), pooled
+
+
 def stored_shape(map_shape: Sequence[int], grid: int | None) -> tuple[int, int, int]:
     """(h', w', C) of what `stored` makes of maps (h, w, C)."""
     h, w, channels = map_shape

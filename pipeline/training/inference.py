@@ -11,7 +11,7 @@ import numpy.typing as npt
 
 from pipeline.data import categories
 from pipeline.features import extract, int8, weights
-from pipeline.features.store import stored
+from pipeline.features.store import stored, stored_in_graph
 from pipeline.training import familiarity, heads, network, saved_model
 
 HeadInput = tuple[Any, npt.NDArray[np.float32], tuple[int, int]]
@@ -38,6 +38,7 @@ class Predictor:
     ----------
     folder : what stage ``train`` or ``fine_tune`` wrote, wherever it lies; None takes the
         classifier in use of the project in the current folder.
+    precision : to compute in, ``float32`` or ``bfloat16``; None takes the card's.
 
     Attributes
     ----------
@@ -52,14 +53,14 @@ class Predictor:
         If there is no trained classifier, or it belongs to another backbone.
     """
 
-    def __init__(self, folder: str | Path | None = None) -> None:
+    def __init__(self, folder: str | Path | None = None, precision: str | None = None) -> None:
         folder = self.folder = saved_model.current() if folder is None else Path(folder)
         self.card = saved_model.read_card(folder)
         self.attributes = categories.attributes(self.card.attributes, self.card.categories)
         self._pooled = heads.HEADS[self.card.head.kind].pooled
-        self._encoder: extract.Network
+        self._encoder: Any
         self._head: Any = None
-        size, precision = self.card.image_size, self.card.precision
+        size, precision = self.card.image_size, precision or self.card.precision
         name = self.card.backbone["name"]
         if self.card.branches:
             self._encoder = network.load(
@@ -100,6 +101,35 @@ class Predictor:
         padded = np.zeros((self.batch, *features.shape[1:]), dtype=np.float32)
         padded[: len(features)] = features
         return self._head(padded, training=False).numpy()[: len(features)], means
+
+    @property
+    def networks(self) -> list[Any]:
+        """The keras.Models whose weights `in_graph` reads."""
+        if self._head is not None:
+            return [self._encoder.model, self._head]
+        return [one for each in self._encoder.branches for one in (each.backbone, *each.heads)]
+
+    def in_graph(self, pictures: Any) -> Any:
+        """What `probabilities` computes, as operations of a graph: tensor float32 [B, A] of a
+        tensor uint8 [B, h, w, 3]; not of the 8-bit network."""
+        import tensorflow as tf
+
+        parts: dict[tuple[int, int], Any] = {}
+        if self._head is None:
+            for branch in self._encoder.branches:
+                logits = branch.logits(pictures, training=False)
+                parts |= dict(zip(branch.spans, logits, strict=True))
+        else:
+            maps = self._encoder.model(tf.cast(pictures, tf.float32), training=False)
+            maps, means = stored_in_graph(tf.cast(maps, tf.float32), self.card.grid)
+            logits = self._head(means if self._pooled else maps, training=False)
+            parts[0, len(self.card.attributes)] = logits
+        logits = tf.concat([parts[span] for span in sorted(parts)], axis=1)
+        own = [
+            (tf.nn.softmax if one.values else tf.sigmoid)(logits[:, one.start : one.stop])
+            for one in self.attributes
+        ]
+        return tf.concat(own, axis=1, name="probabilities")
 
     def heads_on_map(self, picture: np.ndarray) -> list[HeadInput]:
         """The head and the map that it sees of one uint8 [h, w, 3]; none without a frozen map."""

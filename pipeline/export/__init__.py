@@ -1,0 +1,1 @@
+"""The trained classifier in other tools' formats, with its model card."""

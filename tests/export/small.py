@@ -1,0 +1,84 @@
+"""A small trained classifier's folder, made without a run of the pipeline."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from pipeline.data.categories import Attribute
+from pipeline.features import backbones, weights
+from pipeline.training import heads, network, saved_model
+
+SIZE = (32, 24)
+COLUMNS = ("hat", "colour=blue", "colour=red", "colour=tan", "coin")
+CATEGORIES = (Attribute("colour", ("blue", "red", "tan"), 1),)
+BRANCHES = (((0, 1), (1, 4)), ((4, 5),))
+SPREAD = 1.0
+"""Of logits, so that probabilities are not all alike."""
+
+
+def random_head(config: heads.HeadConfig, seed: int) -> Any:
+    """A head with weights of its own."""
+    head = heads.build(config)
+    rng = np.random.default_rng(seed)
+    for variable in head.variables:
+        value = rng.normal(
+            0, SPREAD / np.sqrt(max(np.prod(variable.shape[:-1]), 1)), variable.shape
+        )
+        variable.assign(np.abs(value) + 1 if "variance" in variable.path else value)
+    return head
+
+
+def write_model(
+    folder: Path,
+    kind: str = "stack",
+    backbone: str = "cnn-4-8",
+    grid: int | None = None,
+    fine_tuned: bool = False,
+    precision: str = "float32",
+) -> Path:
+    """What stages ``train`` and ``fine_tune`` leave; returns ``folder``."""
+    model = backbones.build(backbone, SIZE)
+    weights.randomise(model, 0)
+    own = folder / saved_model.OWN_BACKBONE
+    own.mkdir(parents=True)
+    file = weights.save(model, own)
+    sha256 = hashlib.sha256(file.read_bytes()).hexdigest()
+    about = {"weights": "random", "pretrained": 0, "preprocessing": "scaled to [-1, 1]"}
+    (own / "backbone.json").write_text(json.dumps(about))
+    height, width, channels = model.output_shape[1:]
+    shape = (height, width) if grid is None else (min(height, grid), min(width, grid))
+    shape = (channels,) if heads.HEADS[kind].pooled else (*shape, channels)
+    config = heads.HeadConfig(kind, shape, len(COLUMNS), 0.3, 4)
+    card = saved_model.Card(
+        attributes=COLUMNS,
+        thresholds=(0.4, 0.5, 0.5, 0.5, 0.6),
+        head=config,
+        image_size=SIZE,
+        backbone={"name": backbone, "sha256": sha256},
+        precision=precision,
+        missing="impute",
+        grid=grid,
+        categories=CATEGORIES,
+        branches=BRANCHES if fine_tuned else (),
+        learnable=("yes", "yes", "yes", "no", "no"),
+    )
+    if not fine_tuned:
+        saved_model.save(random_head(config, 1), card, folder)
+        return folder
+    branches = []
+    for number, spans in enumerate(BRANCHES):
+        again = backbones.build(backbone, SIZE)
+        weights.randomise(again, number + 2)
+        own_heads = [
+            random_head(heads.HeadConfig(kind, shape, stop - start, 0.3, 4), 10 * number + start)
+            for start, stop in spans
+        ]
+        branches.append(network.make_branch(again, config, spans, own_heads))
+    network.save(branches, folder)
+    saved_model.write_card(card, folder)
+    return folder
