@@ -287,7 +287,15 @@ class Imputer:
         missing = missingness.examine(images.components, labels, fold, known.attributes, seed)
         share = stacked.weights.get(SELF_TRAINED)
         attributes = attributes_of(known.attributes, known.categories)
-        promises = promise(filled, labels, fold, attributes, self.settings.max_wrong)
+        own_refit = images.refits[np.where(fold >= 0, fold, -1), np.arange(len(labels))]
+        withdrawn, weights = missingness.exchangeable(
+            *(missing, images.components, own_refit, labels, fold),
+            *(known.attributes, attributes),
+        )
+        promises = promise(
+            *(filled, labels, fold, attributes, self.settings.max_wrong),
+            *(withdrawn, weights),
+        )
         kept = self._kept(filled, promises)
         return Imputation(
             **vars(filled),

@@ -7,12 +7,14 @@ pictures of unknown cells look more positive, which the first test sees.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from scipy.stats import fisher_exact
+from scipy.stats import fisher_exact, mannwhitneyu
 from sklearn.linear_model import LogisticRegression
 
+from pipeline.data.categories import Attribute
 from pipeline.impute.components import Matrix, in_blocks
 from pipeline.impute.cross_fitting import cross_fit
 from pipeline.impute.learnable import assess
@@ -20,6 +22,14 @@ from pipeline.impute.learnable import assess
 LEVEL = 0.02
 """Chance of a warning from other labels for a table whose labels are missing at random."""
 MOST_COMPONENTS = 50
+OWN_LEVEL = 0.05
+"""Error rate of the claim that hidden values decide themselves, where something does already."""
+COVERED = 0.99
+"""Share of images in which a label that decides has to be known itself to be allowed for."""
+LEAST_EFFECTIVE = 0.5
+"""Known cells that weighting leaves, as a share."""
+MOST_ODDS = 4.0
+"""Logarithm of the largest weight."""
 
 
 @dataclass(frozen=True)
@@ -78,11 +88,87 @@ def examine(
     return found
 
 
-def _out_of_fold(components: np.ndarray, unknown: np.ndarray, fold: np.ndarray) -> np.ndarray:
-    """Out-of-fold logits [N] of a cell being unknown, from the picture."""
+def exchangeable(
+    tests: Sequence[Missingness],
+    components: Matrix,
+    scores: np.ndarray,
+    labels: np.ndarray,
+    fold: np.ndarray,
+    columns: Sequence[str],
+    attributes: Sequence[Attribute],
+) -> tuple[dict[str, str], dict[str, np.ndarray]]:
+    """What to make of attributes whose labels are not missing at random: those of which known cells
+    tell nothing of unknown ones, attribute -> why, and of the others weights [N], how many times
+    likelier a cell is unknown than known, from the picture and the other labels.
+
+    Weights make known cells a sample of the unknown ones where what decides is known of every
+    image. It is not where a label decides that is often unknown itself, nor where the hidden value
+    may decide, whose mark is that unknown cells score higher, or lower, than known ones.
+
+    Parameters
+    ----------
+    components : [N, d] of the features; the first are used.
+    scores : [N, A] of every image by models that were not fitted on its fold, whether the cell is
+        known or not.
+    labels : [N, A] of 1, 0, NaN; fold : [N], -1 outside training; columns : [A] names.
+    """
+    withdrawn, weights = {}, {}
+    training, x = fold >= 0, None
+    for one in attributes:
+        found = [tests[a] for a in range(one.start, one.stop)]
+        if not any(test.depends_on_picture or test.depends_on_label for test in found):
+            continue
+        deciding = [test.label for test in found if test.depends_on_label]
+        known = [float((~np.isnan(labels[training, columns.index(b)])).mean()) for b in deciding]
+        if min(known, default=1.0) < COVERED:
+            name = deciding[int(np.argmin(known))]
+            withdrawn[one.name] = (
+                f"not missing at random: unknown depending on {name!r}, which is unknown itself in "
+                f"{1 - min(known):.0%} of the images"
+            )
+            continue
+        if _own(scores, labels, training, one):
+            withdrawn[one.name] = (
+                "not missing at random: unknown cells score unlike known ones, so that the hidden "
+                "values may decide themselves"
+            )
+            continue
+        if x is None:
+            x = in_blocks(lambda rows: rows[:, :MOST_COMPONENTS], components)
+            x = x / max(float(x[:, 0].std()), 1e-12)
+        others = np.delete(labels, np.arange(one.start, one.stop), axis=1)
+        inputs = np.hstack([x, np.nan_to_num(2 * others - 1)])
+        unknown = np.isnan(labels[:, one.start])
+        odds = _out_of_fold(inputs, np.where(training, unknown, np.nan), fold, 0.3)
+        weight = np.exp(np.clip(odds, -MOST_ODDS, MOST_ODDS))
+        own = weight[training & ~unknown]
+        if own.sum() ** 2 < LEAST_EFFECTIVE * len(own) * np.square(own).sum():
+            withdrawn[one.name] = (
+                "not missing at random: too few known cells are like the unknown ones"
+            )
+        else:
+            weights[one.name] = weight
+    return withdrawn, weights
+
+
+def _own(scores: np.ndarray, labels: np.ndarray, training: np.ndarray, one: Attribute) -> bool:
+    unknown = np.isnan(labels[:, one.start])
+    for a in range(one.start, one.stop):
+        sides = scores[training & unknown, a], scores[training & ~unknown, a]
+        if min(map(len, sides)) and mannwhitneyu(*sides).pvalue < OWN_LEVEL / (
+            one.stop - one.start
+        ):
+            return True
+    return False
+
+
+def _out_of_fold(
+    components: np.ndarray, unknown: np.ndarray, fold: np.ndarray, penalty: float = 1e-3
+) -> np.ndarray:
+    """Out-of-fold logits [N] of a cell being unknown."""
 
     def fit_and_score(_: int, fitted: np.ndarray, scored: np.ndarray) -> np.ndarray:
-        model = LogisticRegression(C=1e-3, max_iter=200).fit(components[fitted], unknown[fitted])
+        model = LogisticRegression(C=penalty, max_iter=200).fit(components[fitted], unknown[fitted])
         return np.asarray(model.decision_function(components[scored]))
 
     return cross_fit(unknown, fold, fit_and_score)

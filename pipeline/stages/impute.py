@@ -109,15 +109,16 @@ def in_words(
 ) -> list[str]:
     """What people can rely on, a line each."""
     lines = []
-    curves = reports["budget"]
+    curves, promises = reports["budget"], reports["promises"]
     chosen = curves[(curves["scope"] == budget.TABLE) & (curves["chosen"] == 1)]
     if len(chosen):
         row = chosen.iloc[0]
+        without = sorted({*promises["attribute"]} - {*curves["attribute"]})
         lines.append(
             f"look at {row['looked_at']:,} of {row['of']:,} filled cells, and at most "
             f"{100 * target:g} % of them are wrong (95 % confidence): reports/review.csv"
+            + (f"; no bound for {', '.join(without)}" if without else "")
         )
-    promises = reports["promises"]
     withheld = promises[(promises["promised"] == "no") & (promises["unknown"] > 0)]
     if policy == "guarantee":
         lines.append(

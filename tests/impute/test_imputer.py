@@ -83,6 +83,7 @@ def test_where_every_label_is_a_coin_nothing_ranks_it(
     """The last stack's weights are learned from scores that are not nested: they may see a little
     of coins, but no more than a hundredth or so; everything before them nothing."""
     monkeypatch.setattr(imputer.missingness, "examine", lambda *_: [])
+    monkeypatch.setattr(imputer.missingness, "exchangeable", lambda *_: ({}, {}))
     areas: dict[str, list[float]] = {}
     learnable = 0
     tables, n = 6, 200

@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 from scipy.stats import fisher_exact
 
-from pipeline.impute.missingness import Missingness, examine, sentence
+from pipeline.data.categories import Attribute
+from pipeline.impute.missingness import Missingness, examine, exchangeable, sentence
 
 NAN = float("nan")
 NAMES = ["hat", "sleeves", "stripes"]
@@ -103,3 +104,65 @@ def test_the_warning_in_words(picture: bool, label: bool, expected: str | None) 
         assert text is None
     else:
         assert text is not None and expected in text
+
+
+LAYOUT = [Attribute(name, (), a) for a, name in enumerate(NAMES)]
+
+
+def test_random_holes_need_no_weights() -> None:
+    x, labels, fold = table(0)
+    hidden = at_random(labels, 1)
+    found = examine(x, hidden, fold, NAMES)
+    assert exchangeable(found, x, labels, hidden, fold, NAMES, LAYOUT) == ({}, {})
+
+
+def test_what_the_picture_decides_is_weighted_by_the_picture() -> None:
+    x, labels, fold = table(0, 600)
+    rng = np.random.default_rng(5)
+    hidden = labels.copy()
+    chance = 1 / (1 + np.exp(-x[:, 1] / 6))
+    hidden[:, 1] = np.where(rng.random(600) < chance, NAN, labels[:, 1])
+    found = examine(x, hidden, fold, NAMES)
+    assert found[1].depends_on_picture
+    scores = rng.normal(size=labels.shape)
+    withdrawn, weights = exchangeable(found, x, scores, hidden, fold, NAMES, LAYOUT)
+    assert (withdrawn, list(weights)) == ({}, ["sleeves"])
+    known = ~np.isnan(hidden[:, 1]) & (fold >= 0)
+    unknown = np.isnan(hidden[:, 1]) & (fold >= 0)
+    weight = weights["sleeves"][known]
+    apart = abs(x[known, 1].mean() - x[unknown, 1].mean())
+    left = abs(np.average(x[known, 1], weights=weight) - x[unknown, 1].mean())
+    assert left < 0.3 * apart
+
+
+def test_a_label_that_decides_and_is_unknown_itself_withdraws_the_promise() -> None:
+    x, labels, fold = table(0, 600)
+    hidden = at_random(labels, 1)
+    chance = np.where(labels[:, 2] == 1, 0.7, 0.3)
+    hidden[:, 0] = np.where(np.random.default_rng(7).random(600) < chance, NAN, labels[:, 0])
+    found = examine(x, hidden, fold, NAMES)
+    assert found[0].depends_on_label
+    withdrawn, weights = exchangeable(found, x, labels, hidden, fold, NAMES, LAYOUT)
+    assert withdrawn["hat"].startswith(
+        "not missing at random: unknown depending on 'stripes', which is unknown itself in 29%"
+    )
+    assert "hat" not in weights
+    hidden[:, 1:] = labels[:, 1:]
+    found = examine(x, hidden, fold, NAMES)
+    scores = np.random.default_rng(0).normal(size=labels.shape)
+    withdrawn, weights = exchangeable(found, x, scores, hidden, fold, NAMES, LAYOUT)
+    assert (withdrawn, list(weights)) == ({}, ["hat"])
+
+
+def test_values_that_may_decide_themselves_withdraw_the_promise() -> None:
+    x, labels, fold = table(2, 600)
+    labels[:, 0] = x[:, 0] + 0.3 * x[:, 1] > 0
+    rng = np.random.default_rng(3)
+    hidden = labels.copy()
+    hidden[:, 0] = np.where(rng.random(600) < 0.2 + 0.5 * labels[:, 0], NAN, labels[:, 0])
+    found = examine(x, hidden, fold, NAMES)
+    assert found[0].depends_on_picture
+    scores = np.tile(x[:, :1], (1, 3))
+    withdrawn, weights = exchangeable(found, x, scores, hidden, fold, NAMES, LAYOUT)
+    assert "the hidden values may decide themselves" in withdrawn["hat"]
+    assert weights == {}
