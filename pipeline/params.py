@@ -20,7 +20,7 @@ from pydantic import (
 )
 from ruamel.yaml import YAML
 
-from pipeline.errors import PipelineError, fail, one_line
+from pipeline.errors import PipelineError, fail, listed, one_line
 
 # Names, not imports: a stage must not run again because a loss that it has no use for was edited.
 Loss = Literal["cross_entropy", "weighted", "focal"]
@@ -361,7 +361,7 @@ def _check_together(p: Params, path: str | Path) -> None:
     if p.categorical.columns and p.loss not in get_args(CategoricalLoss):
         raise PipelineError(
             f"{path}: loss: got {p.loss!r} with categorical columns "
-            f"({', '.join(p.categorical.columns)}), which have no positive class to weight; "
+            f"({listed(p.categorical.columns)}), which have no positive class to weight; "
             f"expected one of {', '.join(get_args(CategoricalLoss))}"
         )
     parts = round(1 / p.split.test)

@@ -140,7 +140,7 @@ COLOUR = {"categorical.columns": ["colour", "shape"]}
     [
         (
             {**COLOUR, "loss": "weighted"},
-            ["loss: got 'weighted'", "(colour, shape)", "expected one of cross_entropy, focal"],
+            ["loss: got 'weighted'", "('colour', 'shape')", "expected one of cross_entropy, focal"],
         ),
         (
             {"fine_tune.network": "shared"},

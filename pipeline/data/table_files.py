@@ -100,6 +100,8 @@ def _content(path: str | Path, named_by: str) -> bytes:
         fail(path, f"can't be read ({error.strerror}); check {named_by}")
     if content.startswith(LFS_POINTER):
         fail(path, "a pointer of Git LFS, not the table itself; fetch it with `git lfs pull`")
+    if content.startswith(b"\x1f\x8b"):
+        fail(path, "a gzip file, expected the table itself; unpack it with gunzip")
     if content.startswith(b"\xd0\xcf\x11\xe0"):
         fail(path, "an old Excel file (.xls), expected .xlsx or text; save it as .xlsx or CSV")
     return content

@@ -23,7 +23,7 @@ from pipeline import progress, runtime
 from pipeline.data import images
 from pipeline.data.categories import SEPARATOR
 from pipeline.data.loading import read
-from pipeline.errors import PipelineError, require_extra, run
+from pipeline.errors import PipelineError, listed, require_extra, run
 from pipeline.explain import figure, gradcam, lime
 from pipeline.files import replace_file, write_csv
 
@@ -128,7 +128,7 @@ def choose(asked: str | None, attributes: Sequence[str]) -> list[int] | None:
         if name not in attributes and name not in wholes:
             raise PipelineError(
                 f"--attributes {asked}: the classifier knows no {name!r}; expected some of "
-                f"{', '.join(attributes)}"
+                f"{listed(attributes)}"
             )
     return [
         i

@@ -15,7 +15,7 @@ from pathlib import Path
 
 from pipeline.data.labels import UNKNOWN
 from pipeline.data.table_files import Row
-from pipeline.errors import PipelineError, did_you_mean, fail, one_line, run
+from pipeline.errors import PipelineError, did_you_mean, fail, listed, one_line, run
 from pipeline.readers import table
 
 ID = "id"
@@ -143,8 +143,7 @@ def _places(path: Path, header: list[str], columns: Sequence[str]) -> list[int]:
             hint = did_you_mean(name, valid, " ")
             fail(
                 path,
-                f"no column {name!r} to write; {hint}choose some of "
-                f"{', '.join(valid)} with --columns",
+                f"no column {name!r} to write; {hint}choose some of {listed(valid)} with --columns",
             )
         if name in columns[:place]:
             raise PipelineError(f"--columns: {name!r} is listed twice; remove one")

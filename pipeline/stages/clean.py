@@ -19,7 +19,7 @@ from pipeline.data.cleaning import Cleaned, Unusable
 from pipeline.data.image_names import ImageNames
 from pipeline.data.images import ImageError, read, resolve
 from pipeline.data.labels import SPLITS, LabelTable, meanings
-from pipeline.errors import PipelineError, run
+from pipeline.errors import PipelineError, listed, run
 from pipeline.files import FORMULA, replace_directory, write_csv
 from pipeline.metrics import risk_control, thresholds
 from pipeline.metrics.risk_control import UnkeptError, is_target
@@ -125,7 +125,7 @@ def _check_names(param: str, named: Iterable[str], attributes: Sequence[str]) ->
         if name not in attributes:
             raise PipelineError(
                 f"params.yaml: {param}: no binary attribute {name!r}; expected some of "
-                f"{', '.join(attributes)}"
+                f"{listed(attributes)}"
             )
 
 

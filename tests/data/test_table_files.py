@@ -114,6 +114,7 @@ def test_parquet(tmp_path: Path) -> None:
     ("name", "content", "message"),
     [
         ("t.csv", "version https://git-lfs.github.com/spec/v1\noid x\n", "git lfs pull"),
+        ("t.csv.gz", b"\x1f\x8b\x08\0", "a gzip file, expected the table itself; unpack it"),
         ("t.xls", b"\xd0\xcf\x11\xe0\xa1\xb1", "an old Excel file"),
         ("t.json", "{", "not valid JSON"),
         ("t.json", "[" * 100_000, "not valid JSON"),

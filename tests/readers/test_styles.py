@@ -112,7 +112,8 @@ def test_what_is_wrong_with_a_table(write: Write, text: str | bytes, message: st
 def test_columns_that_are_not_there(write: Write, tmp_path: Path) -> None:
     path = write("id,gender,usage\n1,Men,Casual\n")
     assert failure(path) == (
-        f"{path}: no column 'masterCategory' to write; choose some of gender, usage with --columns"
+        f"{path}: no column 'masterCategory' to write; choose some of 'gender', 'usage' with "
+        "--columns"
     )
     assert "no column 'Gender' to write; did you mean 'gender'? choose" in failure(path, ["Gender"])
     assert "no column 'id' to write" in failure(path, ["id"])

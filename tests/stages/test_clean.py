@@ -243,7 +243,7 @@ def test_every_image_broken(project: Path) -> None:
     [
         (
             {"threshold": {"hat": "f1", "default": "f1"}},
-            "impute.threshold: no binary attribute 'hat'; expected some of a, b, same",
+            "impute.threshold: no binary attribute 'hat'; expected some of 'a', 'b', 'same'",
         ),
         (
             {"threshold": {"a": {"recall": 0.95}, "b": {"precision": 0.9}, "same": "f1"}},
