@@ -398,7 +398,7 @@ OF_THE_PROJECT: Parts = {
     "precision": precision,
     **{
         name: partial(measured, Path(f"benchmarks/{name}.csv"))
-        for name in ("cost", "embed", "grid", "rates", "report", "scale", "speed")
+        for name in ("cost", "embed", "grid", "rates", "report", "review", "scale", "speed")
     },
 }
 """Read committed files alone."""
