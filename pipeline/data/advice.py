@@ -48,6 +48,9 @@ def on_odd_cells(texts: Mapping[str, int], cells: int, minus_one: Collection[str
         if len(texts) > FEW:
             return f"if these are several tags in one cell, {reader}; else {leave}"
         return f"one of several values goes into categorical.columns; of several tags {reader}"
+    if len(texts) <= 2 and sum(texts.values()) > RARE * cells:
+        both = "1 for one and 0 for the other" if len(texts) == 2 else "1 where it marks a picture"
+        return f"write {both}; or one of several values goes into categorical.columns; or {leave}"
     if len(texts) > max(FEW, cells // 2):
         return f"these are {len(texts)} different texts: {leave}"
     if sum(texts.values()) <= RARE * cells:

@@ -23,9 +23,10 @@ UNKNOWN = (
 )
 """What stands for an unknown cell, in lower case: the question mark, and what pandas.read_csv takes
 for missing."""
+_DECIMALS = ("", *(f"{point}{'0' * count}" for point in ".," for count in range(7)))
 CELLS = (
-    dict.fromkeys(("1", "1.0", "1,0", "true", "yes", "t", "y"), 1.0)
-    | dict.fromkeys(("0", "0.0", "0,0", "false", "no", "f", "n"), 0.0)
+    dict.fromkeys((*(f"1{decimals}" for decimals in _DECIMALS), "true", "yes", "t", "y"), 1.0)
+    | dict.fromkeys((*(f"0{decimals}" for decimals in _DECIMALS), "false", "no", "f", "n"), 0.0)
     | dict.fromkeys(UNKNOWN, float("nan"))
 )
 """The number of a binary cell's text, in lower case."""

@@ -133,9 +133,15 @@ def _delimited(path: str | Path, text: str, suffix: str) -> list[Row]:
         separator = _separator(path, text, suffix)
     try:
         rows = _rows(text, separator)
-        return list(_without_comments(rows)) if "#" in text else list(rows)
+        found = list(_without_comments(rows)) if "#" in text else list(rows)
+        return [row for row in found if not _is_rule(row[1])] if separator == "|" else found
     except csv.Error as error:
         fail(path, f"{one_line(error)}; check the quotes there")
+
+
+def _is_rule(cells: list[str]) -> bool:
+    """Whether a row is the line below the header of a table in Markdown."""
+    return all(re.fullmatch(r":?-+:?|", cell) for cell in cells) and len({*cells} - {""}) > 0
 
 
 def _separator(path: str | Path, text: str, suffix: str) -> str:
