@@ -15,6 +15,7 @@ from __future__ import annotations
 import argparse
 import logging
 import time
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -34,7 +35,7 @@ STRENGTHS = (1e-3, 1e-2, 1e-1)
 """C of the regressions; the best on hidden cells counts, for each backbone."""
 TEST = 0.2
 """Of the images, for the classifier."""
-CALLS = 5
+CALLS = 15
 """Of the network, timed; the fastest counts, as others may be at work on the machine."""
 
 
@@ -48,6 +49,7 @@ def main() -> None:
     parser.add_argument("backbones", nargs="+", metavar="NAME=WEIGHTS[:SIDE]")
     a = parser.parse_args()
     logging.basicConfig(level="INFO", format="%(name)s: %(message)s")
+    rows, cases = [], []
     for asked in a.backbones:
         name, _, source = asked.partition("=")
         weights, _, side = source.partition(":")
@@ -61,11 +63,12 @@ def main() -> None:
             precision="float32",
             at_least=a.at_least,
         )
-        row = {"data": data.name, "backbone": name, "side": size[0]}
-        row |= scores(data, a.hidden, a.seed)
-        row["pictures_per_second"] = round(rate(name, weights, size), 1)
-        print(row, flush=True)
-        keep(row)
+        row = {"data": data.name, "hidden": a.hidden, "backbone": name, "side": size[0]}
+        rows.append(row | scores(data, a.hidden, a.seed))
+        cases.append((name, weights, size))
+        print(rows[-1], flush=True)
+    for row, rate in zip(rows, rates(cases), strict=True):
+        keep({**row, "pictures_per_second": round(rate, 1)})
 
 
 def scores(data: datasets.Dataset, fraction: float, seed: int) -> dict[str, Any]:
@@ -98,23 +101,27 @@ def mean_ap(data: datasets.Dataset, cells: np.ndarray, probability: np.ndarray) 
     return float(found[found["attribute"] != scoring.POOLED]["ap"].mean())
 
 
-def rate(name: str, weights: str, size: tuple[int, int]) -> float:
-    """Pictures per second of the network alone."""
+def rates(cases: Sequence[tuple[str, str, tuple[int, int]]]) -> list[float]:
+    """Pictures per second of each network alone, of name, weights and size; in turns."""
     runtime.prepare(0)
-    encoder = Encoder(datasets.build(name, weights, size, "float32"), size)
-    pictures = np.random.default_rng(0).integers(0, 256, (encoder.batch, *size, 3), dtype=np.uint8)
-    encoder(pictures)
-    seconds = []
-    for _ in range(CALLS):
-        started = time.perf_counter()
-        encoder(pictures)
-        seconds.append(time.perf_counter() - started)
-    return encoder.batch / min(seconds)
+    encoders = [Encoder(datasets.build(*case, "float32"), case[2]) for case in cases]
+    rng = np.random.default_rng(0)
+    pictures = [
+        rng.integers(0, 256, (one.batch, *one.image_size, 3), dtype=np.uint8) for one in encoders
+    ]
+    seconds = np.empty((1 + CALLS, len(cases)))
+    for turn in seconds:  # the first one warms up
+        for number, (encoder, shown) in enumerate(zip(encoders, pictures, strict=True)):
+            started = time.perf_counter()
+            encoder(shown)
+            turn[number] = time.perf_counter() - started
+    fastest = seconds[1:].min(axis=0)
+    return [one.batch / taken for one, taken in zip(encoders, fastest, strict=True)]
 
 
 def keep(row: dict[str, Any]) -> None:
     """Add ``row`` to the result, in the place of one of the same table, backbone and size."""
-    case = ["data", "backbone", "side"]
+    case = ["data", "hidden", "backbone", "side"]
     new = pd.DataFrame([{**row, "machine": machine()}])
     if RESULT.is_file():
         new = pd.concat([pd.read_csv(RESULT), new]).drop_duplicates(case, keep="last")

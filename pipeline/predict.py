@@ -10,8 +10,9 @@ import csv
 import io
 import json
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from functools import partial
+from itertools import islice
 from pathlib import Path
 from typing import IO, Any, TypeVar
 
@@ -23,6 +24,7 @@ from pipeline.data.labels import LabelTable
 from pipeline.data.loading import ahead, read
 from pipeline.data.verdicts import IN_WORDS, LEARNABLE
 from pipeline.errors import PipelineError, run
+from pipeline.features.extract import STEPS
 from pipeline.files import escape_formula, replace_file
 from pipeline.impute import label_completion
 from pipeline.impute.label_completion import Completion
@@ -181,15 +183,23 @@ def predictions(model: Predictor, files: Sequence[Path]) -> Iterator[dict[str, A
 
 def outcomes(model: Predictor, files: Sequence[Path]) -> Iterator[Outcome]:
     """The begin of each file's row, in order: image, error and `UNLIKE`; and its probabilities [A],
-    None where it can't be read."""
-    batch: list[tuple[Path, np.ndarray | str]] = []
+    None where it can't be read.
+
+    Pictures are decoded ahead in threads, and the network's next step starts before the last one
+    has ended, so that no core waits.
+    """
     size = model.card.image_size
-    for file, picture in ahead(partial(load, size=size), files, threads=2, depth=2 * model.batch):
-        batch.append((file, picture))
-        if len(batch) == model.batch:
-            yield from _of_batch(model, batch)
-            batch = []
-    yield from _of_batch(model, batch)
+    pictures = ahead(partial(load, size=size), files, threads=2, depth=2 * model.batch)
+    batches = _batched(pictures, model.batch)
+    for _, found in ahead(partial(_of_batch, model), batches, STEPS, depth=STEPS - 1):
+        yield from found
+
+
+def _batched(items: Iterable[T], size: int) -> Iterator[list[T]]:
+    """``size`` items at a time; the last may be fewer."""
+    several = iter(items)
+    while batch := list(islice(several, size)):
+        yield batch
 
 
 def load(file: Path, size: tuple[int, int]) -> np.ndarray | str:
@@ -200,19 +210,21 @@ def load(file: Path, size: tuple[int, int]) -> np.ndarray | str:
         return str(error)
 
 
-def _of_batch(model: Predictor, batch: list[tuple[Path, np.ndarray | str]]) -> Iterator[Outcome]:
+def _of_batch(model: Predictor, batch: list[tuple[Path, np.ndarray | str]]) -> list[Outcome]:
     good = [picture for _, picture in batch if isinstance(picture, np.ndarray)]
     found = model.predict(np.stack(good)) if good else None
+    out: list[Outcome] = []
     at = 0
     for file, picture in batch:
         if found is None or isinstance(picture, str):
-            yield {"image": str(file), "error": picture}, None
+            out.append(({"image": str(file), "error": picture}, None))
             continue
         row = {"image": str(file), "error": ""}
         if found.unlike_training is not None:
             row[UNLIKE] = "yes" if found.unlike_training[at] else "no"
-        yield row, found.probability[at]
+        out.append((row, found.probability[at]))
         at += 1
+    return out
 
 
 def _cells(

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import json
+import time
 from collections.abc import Iterator
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -13,6 +15,7 @@ from PIL import Image
 
 from pipeline import predict
 from pipeline.errors import PipelineError
+from pipeline.training.inference import Prediction
 
 ROWS: list[dict[str, Any]] = [
     {
@@ -100,3 +103,35 @@ def test_a_folder_as_output_is_refused_at_once(tmp_path: Path) -> None:
     (tmp_path / "p.csv").mkdir()
     with pytest.raises(PipelineError, match=r"p\.csv: a folder, expected a file"):
         predict.main([str(tmp_path), "--out", str(tmp_path / "p.csv")])
+
+
+class Mean:
+    """A classifier of two pictures at a time that says how bright each is, slowly at first."""
+
+    batch = 2
+    card = SimpleNamespace(image_size=(4, 4))
+
+    def __init__(self) -> None:
+        self.steps: list[int] = []
+
+    def predict(self, pictures: np.ndarray) -> Prediction:
+        self.steps.append(len(pictures))
+        if len(self.steps) == 1:
+            time.sleep(0.1)
+        return Prediction(pictures.mean(axis=(1, 2, 3))[:, None] / 255, None)
+
+
+def test_rows_keep_the_order_of_the_files_whatever_step_ends_first(tmp_path: Path) -> None:
+    files = []
+    for level in range(0, 250, 50):
+        files.append(tmp_path / f"{level}.png")
+        Image.new("RGB", (6, 5), (level,) * 3).save(files[-1])
+    files.insert(1, tmp_path / "gone.png")
+    model: Any = Mean()
+    found = list(predict.outcomes(model, files))
+    assert [row["image"] for row, _ in found] == [str(file) for file in files]
+    assert [bool(row["error"]) for row, _ in found] == [file.stem == "gone" for file in files]
+    levels = [round(float(p[0]) * 255) for _, p in found if p is not None]
+    assert levels == [0, 50, 100, 150, 200]
+    assert sorted(model.steps) == [1, 2, 2]
+    assert list(predict.outcomes(model, [])) == []
