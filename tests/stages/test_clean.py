@@ -313,3 +313,52 @@ def test_names_that_a_spreadsheet_computes_are_said_once(
         stage.main()
     (line,) = [text for text in caplog.messages if "formula" in text]
     assert line.startswith("1 names begin as a formula") and "=1+1" in line
+
+
+def test_pictures_of_few_bits_are_counted(project: Path, caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level(logging.INFO)
+    values = np.random.default_rng(0).integers(2000, 4096, (20, 20)).astype(np.uint16)
+    Image.fromarray(values).save(project / "pictures/007.jpg", "PNG")
+    stage.main()
+    assert (
+        "1 pictures of 16 bits have no sample above 4095 and are scaled by these 12 bits: 007"
+        in (caplog.text)
+    )
+
+
+def test_positives_alone_are_refused_and_blank_may_mean_no(
+    project: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.INFO)
+    rows = "".join(f"{n:03d}.jpg,{'1' * (n % 2)},{'1' * (n % 3 == 0)}\n" for n in range(20))
+    (project / "labels.csv").write_text("image,a,b\n" + rows)
+    set_params(project, attributes=None)
+    with pytest.raises(PipelineError, match=r"has one class only: 'a', 'b': only 1s"):
+        stage.main()
+    assert not (project / "data").exists()
+    set_params(project, attributes=None, data={"blank": "negative"})
+    stage.main()
+    table = read_clean(project / "data/clean/labels.csv")
+    assert not np.isnan(table.values).any()
+    assert "23 empty cells are taken for 0 (data.blank: negative)" in caplog.text
+
+
+def test_a_split_and_groups_of_the_users(project: Path, caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level(logging.INFO)
+    part = {0: "Test", 1: "Train", 2: "train"}
+    rows = "".join(f"{n:03d}.jpg,{n % 2},{part[n // 2 % 3]},p{n // 2}\n" for n in range(20))
+    (project / "labels.csv").write_text("image,a,part,who\n" + rows)
+    split = {"column": "part", "group_column": "who", "val": 0.3}
+    set_params(project, attributes=None, split=split)
+    stage.main()
+    table = read_clean(project / "data/clean/labels.csv")
+    assert table.attributes == ["a"]
+    of = dict(zip(table.images, table.split or [], strict=True))
+    assert {name for name, one in of.items() if one == "test"} == {
+        f"{n:03d}.jpg" for n in range(20) if n // 2 % 3 == 0 and n not in (0, 1)
+    } | {"000.jpg"}
+    assert "val" in of.values()
+    assert of["014.jpg"] == of["015.jpg"]
+    assert "the table's split has no images for validation" in caplog.text
+    images = pd.read_csv(project / "data/clean/images.csv").set_index("image")["group"]
+    assert images["014.jpg"] == images["015.jpg"] != images["016.jpg"]
