@@ -19,7 +19,7 @@ from typing import IO, Any, TypeVar
 import numpy as np
 
 from pipeline import partial_labels, progress, runtime
-from pipeline.data import images
+from pipeline.data import categories, images
 from pipeline.data.labels import LabelTable
 from pipeline.data.loading import ahead, read
 from pipeline.data.verdicts import IN_WORDS, LEARNABLE
@@ -141,7 +141,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 def guesses(model: Predictor) -> list[str]:
     """A line for each attribute whose decisions are guesses, as it was not found learnable."""
-    verdicts = model.card.learnable or (LEARNABLE,) * len(model.card.attributes)
+    verdicts = _verdicts(model)
     return [
         f"{one.name}: {IN_WORDS[verdicts[one.start]]}: its decisions are guesses"
         for one in model.attributes
@@ -171,14 +171,32 @@ def predictions(model: Predictor, files: Sequence[Path]) -> Iterator[dict[str, A
 
     Only one batch of pictures is in memory at a time.
     """
-    thresholds = np.array(model.card.thresholds)
-    for row, probability in outcomes(model, files):
-        if probability is None:
-            yield row
-        else:
-            values = probability >= thresholds
-            correctness = np.where(values, probability, 1 - probability)
-            yield row | _cells(model, probability, values, correctness)
+    judge = None
+    if (model.folder / label_completion.NAME).is_file():
+        judge = label_completion.read(model.folder).by_picture
+    found = outcomes(model, files)
+    while batch := list(islice(found, model.batch)):
+        rows, probability = _readable(model, batch)
+        softmax = categories.spans(model.card.categories)
+        values = categories.decide(probability, np.array(model.card.thresholds), softmax)
+        correctness = np.where(values, probability, 1 - probability)
+        if judge is not None:
+            values, correctness = judge(probability, model.attributes, _verdicts(model))
+        cells = dict(zip(rows, zip(probability, values, correctness, strict=True), strict=True))
+        for row, (begin, _) in enumerate(batch):
+            yield begin | _cells(model, *cells[row]) if row in cells else begin
+
+
+def _readable(model: Predictor, found: Sequence[Outcome]) -> tuple[list[int], np.ndarray]:
+    """Which outcomes have probabilities, and these, [n, A]."""
+    rows = [row for row, (_, probability) in enumerate(found) if probability is not None]
+    columns = len(model.card.attributes)
+    return rows, np.reshape([found[row][1] for row in rows], (len(rows), columns))
+
+
+def _verdicts(model: Predictor) -> Sequence[str]:
+    """[A], of an older classifier that has none as if all were learnable."""
+    return model.card.learnable or (LEARNABLE,) * len(model.card.attributes)
 
 
 def outcomes(model: Predictor, files: Sequence[Path]) -> Iterator[Outcome]:
@@ -233,13 +251,13 @@ def _cells(
     """The columns `of_attribute` of each attribute, from [A] of the table's columns each; of a
     categorical attribute the most probable value is taken."""
     cells: dict[str, Any] = {}
-    verdicts = model.card.learnable or (LEARNABLE,) * len(probability)
+    verdicts = _verdicts(model)
     for one in model.attributes:
         at = one.start + int(np.argmax(probability[one.start : one.stop]))
         of = (
             one.values[at - one.start] if one.values else int(values[at]),
             round(float(probability[at]), 6),
-            round(float(probability[at] if one.values else correctness[at]), 6),
+            round(float(correctness[at]), 6),
             verdicts[at],
         )
         cells |= dict(zip(of_attribute(one.name), of, strict=True))
@@ -251,13 +269,9 @@ def complete(
 ) -> tuple[list[int], Completed]:
     """The rows of ``table``, one for each outcome, whose picture could be read, and these rows
     completed."""
-    rows = [row for row, (_, probability) in enumerate(found) if probability is not None]
-    columns = len(model.card.attributes)
-    probability = np.reshape([found[row][1] for row in rows], (len(rows), columns))
-    verdicts = model.card.learnable or (LEARNABLE,) * columns
-    labels = table.values[rows]
+    rows, probability = _readable(model, found)
     return rows, partial_labels.complete(
-        completion, probability, labels, model.attributes, verdicts
+        completion, probability, table.values[rows], model.attributes, _verdicts(model)
     )
 
 
@@ -278,12 +292,10 @@ def _completed_rows(
         parts = completed.probability[at], completed.values[at], completed.correctness[at]
         cells = begin | _cells(model, *parts)
         for one in model.attributes:
-            if one.values:
-                value, probability, correctness, _ = of_attribute(one.name)
-                given = table.cells[one.name][row]
-                cells[correctness] = round(float(completed.correctness[at, one.start]), 6)
-                if given:  # it may be a value that the classifier does not tell apart
-                    cells |= {value: given, probability: 1.0}
+            given = table.cells[one.name][row]
+            if one.values and given:  # it may be a value that the classifier does not tell apart
+                value, probability, *_ = of_attribute(one.name)
+                cells |= {value: given, probability: 1.0}
         yield cells
 
 

@@ -12,6 +12,8 @@ from pipeline.data.categories import Attribute, chosen, decide, spans, truth
 from pipeline.data.verdicts import LEARNABLE, TOO_FEW
 from pipeline.impute import categorical, fill
 
+MOST = 5000
+"""Images at most by whose labels decisions are judged."""
 Floats = npt.NDArray[np.float64]
 
 
@@ -26,6 +28,21 @@ class Decisions:
     thresholds: npt.NDArray[np.float64]
     probability: npt.NDArray[np.float32]
     labels: npt.NDArray[np.float32]
+
+    @classmethod
+    def judged_by(
+        cls, thresholds: Sequence[float], probability: np.ndarray, labels: np.ndarray
+    ) -> Decisions:
+        """By the cells [N, A] where both are known; of more than `MOST` images by a seeded draw."""
+        known = ~np.isnan(probability) & ~np.isnan(labels)
+        rows = np.flatnonzero(known.any(axis=1))
+        if len(rows) > MOST:
+            rows = np.sort(np.random.default_rng(len(rows)).choice(rows, MOST, replace=False))
+        return cls(
+            np.array(thresholds, dtype=np.float64),
+            np.asarray(probability[rows], dtype=np.float32),
+            np.where(known, labels, np.nan)[rows].astype(np.float32),
+        )
 
     def __call__(
         self, probability: np.ndarray, layout: Sequence[Attribute], verdicts: Sequence[str]

@@ -127,10 +127,8 @@ def main() -> None:
         saved_model.write_card(card, folder)
         # What labels add is fitted to the frozen network's held-out probabilities of many images.
         frozen = label_completion.read(saved_model.FOLDER)
-        by_picture = Decisions(
-            np.array(card.thresholds), probability.astype(np.float32), clean.values[validation]
-        )
-        dataclasses.replace(frozen, by_picture=by_picture).write(folder)
+        judge = Decisions.judged_by(card.thresholds, probability, clean.values[validation])
+        dataclasses.replace(frozen, by_picture=judge).write(folder)
         write_json({"epochs": p.fine_tune.epochs}, folder / "fine_tune.json")
         curves = [
             fitting.curves(fit, [one for one in clean.categories if start <= one.start < stop])

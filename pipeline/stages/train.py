@@ -174,11 +174,7 @@ def completion(inputs: Inputs, one: Trained, card: saved_model.Card) -> Completi
     """What completes a new row that has some labels, fitted to the head's held-out probabilities;
     of cells without one, as the head has of validation images alone, to the imputation's."""
     p, labels, softmax = inputs.p, inputs.clean.values, inputs.softmax
-    judged = np.where(np.isnan(one.held_out), np.nan, labels).astype(np.float32)
-    rows = ~np.isnan(judged).all(axis=1)
-    by_picture = Decisions(
-        np.array(card.thresholds), one.held_out[rows].astype(np.float32), judged[rows]
-    )
+    by_picture = Decisions.judged_by(card.thresholds, one.held_out, labels)
     if len(inputs.clean.layout) < 2:
         return Completion(None, by_picture, None)
     image = np.where(np.isnan(one.held_out), expit(inputs.arrays.image_scores), one.held_out)
@@ -191,11 +187,9 @@ def completion(inputs: Inputs, one: Trained, card: saved_model.Card) -> Completi
         log.info("other labels of a picture say nothing beyond it: predict will not read them")
         return Completion(None, by_picture, None)
     held_out = label_completion.together(expit(logits), image, softmax)
-    judged = np.where(np.isnan(held_out), np.nan, labels).astype(np.float32)
-    rows = ~np.isnan(judged).all(axis=1)
+    judged = np.where(np.isnan(held_out), np.nan, labels)
     thresholds = choose_all(p.impute.threshold, held_out, judged, inputs.clean.layout)
-    by_labels = Decisions(np.array(thresholds), held_out[rows].astype(np.float32), judged[rows])
-    return Completion(model, by_picture, by_labels)
+    return Completion(model, by_picture, Decisions.judged_by(thresholds, held_out, judged))
 
 
 def by_epochs(inputs: Inputs) -> dict[str, Trained]:

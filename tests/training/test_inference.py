@@ -423,9 +423,10 @@ def test_predict_writes_values_of_categorical_attributes(
     decided = (probability[:, 2] >= model.card.thresholds[2]).astype(int).astype(str)
     assert good["bright"].tolist() == decided.tolist()
     right = np.where(decided == "1", probability[:, 2], 1 - probability[:, 2])
-    assert good["bright_expected_correctness"].astype(float).tolist() == pytest.approx(
-        right.tolist(), abs=1e-6
-    )
+    # Never more than the few held-out labels bear out.
+    expected = good["bright_expected_correctness"].astype(float).to_numpy()
+    assert (expected <= right + 1e-6).all()
+    assert (expected > 0).all()
     assert set(good["bright_learnable"]) == {"yes"}
     training = np.array(read_clean("data/clean/labels.csv").split) == "train"
     unlike = (good["unlike_training"] == "yes").to_numpy()
