@@ -39,6 +39,7 @@ from pipeline.impute.promises import Promises, promise
 from pipeline.impute.self_training import History
 from pipeline.impute.stacking import Stacked, alone, cross_stack, worth_it
 from pipeline.metrics import thresholds
+from pipeline.metrics.risk_control import is_target
 from pipeline.metrics.thresholds import Rule
 
 Floats = npt.NDArray[np.float64]
@@ -308,7 +309,7 @@ class Imputer:
             image_scores=images.candidates["pictures"],
             missingness=missing,
             verdicts=_verdicts(attributes, learnability),
-            warnings=_warnings(attributes, missing),
+            warnings=_warnings(attributes, missing, self.settings.threshold),
             candidates=stacked.shared,
             calibration=chosen,
             self_training=images.self_training,
@@ -338,12 +339,26 @@ def _verdicts(attributes: Sequence[Attribute], found: list[Learnability]) -> lis
     return verdicts
 
 
-def _warnings(attributes: Sequence[Attribute], found: list[Missingness]) -> list[str]:
-    """One sentence at most of each attribute: a category's columns are unknown together."""
+def _warnings(
+    attributes: Sequence[Attribute],
+    found: list[Missingness],
+    threshold: Rule | Mapping[str, Rule],
+) -> list[str]:
+    """One sentence at most of each attribute: a category's columns are unknown together; and one
+    where its threshold is to keep a promise."""
     warned = []
+    rules = thresholds.of_columns(threshold, attributes)
     for one in attributes:
         all_of_it = [missingness.sentence(one.name, test) for test in found[one.start : one.stop]]
-        warned += [sentence for sentence in all_of_it if sentence][:1]
+        sentences = [sentence for sentence in all_of_it if sentence]
+        rule = rules[one.start]
+        warned += sentences[:1]
+        if sentences and is_target(rule):
+            ((score, least),) = rule.items()
+            warned.append(
+                f"{one.name}: so impute.threshold keeps a {score} of {least} among cells like the "
+                "known ones; of the filled ones it is not promised"
+            )
     return warned
 
 

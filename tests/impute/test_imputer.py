@@ -379,3 +379,19 @@ def test_identical_images_share_a_fold(monkeypatch: pytest.MonkeyPatch) -> None:
     assert (fold.reshape(20, 3) == fold.reshape(20, 3)[:, :1]).all()
     known = (~np.isnan(labels)).reshape(20, 3, 3).any(axis=1)
     assert (duplicates[0] == np.repeat(known, 3, axis=0)).all()
+
+
+def test_a_promise_is_not_of_cells_that_are_unlike_the_known_ones() -> None:
+    rng = np.random.default_rng(3)
+    features = rng.normal(size=(400, 6)).astype(np.float32)
+    labels = (features[:, :2] + rng.normal(0, 0.3, (400, 2)) > 0).astype(np.float32)
+    labels[features[:, 2] > 0, 0] = np.nan
+    labels[rng.random(400) < 0.3, 1] = np.nan
+    promised = Settings(threshold={"default": {"recall": 0.8}})
+    found = impute(features, labels, settings=promised, attributes=["hat", "coat"])
+    told = [warning for warning in found.warnings if "it is not promised" in warning]
+    assert len(told) == 1
+    assert told[0].startswith("hat: so impute.threshold keeps a recall of 0.8")
+    for a in range(2):
+        known = ~np.isnan(labels[:, a]) & (labels[:, a] == 1)
+        assert (found.held_out[known, a] >= found.threshold[a]).mean() >= 0.8
