@@ -92,12 +92,16 @@ def find(
     body = rows[1:]
     notes: list[str] = []
     image, others = _image_column(path, line, titles, body, choice, names, notes)
-    odd = [title for place, title in enumerate(titles) if labels[place] and place != image]
-    if odd and titles[0] and names is not None and names.exists(titles[0]):
+    odd = [
+        title for place, title in enumerate(titles) if title and labels[place] and place != image
+    ]
+    unsettled = odd and choice.image is None and bool(titles[0])
+    if unsettled and names is not None and names.exists(titles[0]):
         fail(
             path,
             f"row {line}: a header or a row? {titles[0]!r} names a column and a picture in "
-            f"{names.folder}, and {odd[0]!r} may be a label; put a header above it",
+            f"{names.folder}, and {odd[0]!r} may be a label; set data.image_column in "
+            "params.yaml, or put a header above it",
         )
     if odd and not all(labels[1:]):
         notes.append(

@@ -71,6 +71,11 @@ def test_what_was_taken_for_what_is_said(names: ImageNames, text: str, note: str
     assert any(note in line for line in columns(names, text).notes)
 
 
+def test_an_index_without_a_name_is_no_label(names: ImageNames) -> None:
+    (note,) = columns(names, HEADERS["pandas' nameless index"][0]).notes
+    assert "counts the rows" in note
+
+
 def test_a_plain_table_needs_no_word(names: ImageNames) -> None:
     assert columns(names, "image,a,b\nx.jpg,1,0\n").notes == ()
     assert columns(names, "x.jpg,1,0\ny.jpg,0,1\n").notes == ()
@@ -147,6 +152,7 @@ def test_refuses(names: ImageNames, case: str) -> None:
     text, choice, message = REFUSED[case]
     if case == "a header or a picture":
         (names.folder / "image.jpg").touch()
+        assert columns(names, text, image="image").attributes == {"l": 1, "0": 2}
     with pytest.raises(PipelineError) as caught:
         columns(names, text, **choice)
     assert message in str(caught.value)
