@@ -6,7 +6,7 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from pipeline.data import answers, corrections
@@ -106,6 +106,7 @@ NAMES = st.text(
 )
 
 
+@settings(max_examples=30)
 @given(st.dictionaries(st.tuples(NAMES, st.just("hat")), st.sampled_from("10?"), min_size=1))
 def test_any_name_comes_back(
     tmp_path_factory: pytest.TempPathFactory, said: dict[tuple[str, str], str]

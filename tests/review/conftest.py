@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 import threading
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -38,9 +39,16 @@ class Site:
         return answers.read(self.path, Reading({"colour"}))
 
 
+@pytest.fixture(scope="session")
+def template(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, pd.DataFrame]:
+    """A finished run to copy, and its truth."""
+    folder = tmp_path_factory.mktemp("template")
+    return folder, finished_run.make(folder)
+
+
 @pytest.fixture
-def site(tmp_path: Path) -> Iterator[Site]:
-    truth = finished_run.make(tmp_path)
+def site(tmp_path: Path, template: tuple[Path, pd.DataFrame]) -> Iterator[Site]:
+    shutil.copytree(template[0], tmp_path, dirs_exist_ok=True)
 
     def load() -> Run:
         reviewed = session.load(
@@ -53,6 +61,6 @@ def site(tmp_path: Path) -> Iterator[Site]:
     server = Server(load(), TOKEN, "127.0.0.1", 0, load)
     threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02}).start()
     stamp = server.run.session.stamp
-    yield Site(server.url, server.server_address[1], stamp, tmp_path, truth)
+    yield Site(server.url, server.server_address[1], stamp, tmp_path, template[1])
     server.shutdown()
     server.server_close()

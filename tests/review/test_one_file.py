@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -14,12 +15,13 @@ from pipeline.data.answers import Reading
 from pipeline.errors import PipelineError
 from pipeline.review import one_file
 from pipeline.review.__main__ import main
-from tests import finished_run
 
 
 @pytest.fixture
-def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    finished_run.make(tmp_path)
+def project(
+    tmp_path: Path, template: tuple[Path, pd.DataFrame], monkeypatch: pytest.MonkeyPatch
+) -> Path:
+    shutil.copytree(template[0], tmp_path, dirs_exist_ok=True)
     monkeypatch.chdir(tmp_path)
     return tmp_path
 
@@ -46,7 +48,7 @@ def test_cells_end_where_the_room_does(
 
 def test_answers_come_back_and_nothing_is_lost(project: Path, browser: Any) -> None:
     path = project / "data/corrections.csv"
-    earlier = finished_run.make(project).index[5]
+    earlier = "image_005.png"
     path.write_text(f'image,attribute,value,note\n{earlier},colour,red,"by hand, once"\n')
     main(["--export", "corrections.html"])
     listed = pd.read_csv(project / "data/imputed/review.csv").query("queue == 'doubtful'")

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import shutil
 from pathlib import Path
 
 import pandas as pd
@@ -11,12 +12,11 @@ from pipeline.errors import PipelineError
 from pipeline.review import queues, session
 from pipeline.review.queues import QUEUES, Choice
 from pipeline.review.session import Session
-from tests import finished_run
 
 
 @pytest.fixture
-def reviewed(tmp_path: Path) -> Session:
-    finished_run.make(tmp_path)
+def reviewed(tmp_path: Path, template: tuple[Path, pd.DataFrame]) -> Session:
+    shutil.copytree(template[0], tmp_path, dirs_exist_ok=True)
     return session.load(
         tmp_path / "data/images",
         folder=tmp_path / "data",

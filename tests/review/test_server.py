@@ -153,7 +153,6 @@ def test_a_row_whose_picture_is_gone_or_a_link_out_of_the_folder(site: Site) -> 
         ({"answers": [{**ANSWER, "attribute": "image"}]}, 400),
         ({"answers": [ANSWER, {**ANSWER, "image": "image_999.png"}]}, 400),
         ({"answers": [{**ANSWER, "before": "0"}]}, 409),
-        (b" " * 1_000_001, 413),
     ],
 )
 def test_what_is_no_answer_is_refused_as_a_whole(site: Site, body: object, status: int) -> None:
@@ -162,6 +161,8 @@ def test_what_is_no_answer_is_refused_as_a_whole(site: Site, body: object, statu
 
 
 def test_only_json_of_a_known_length(site: Site) -> None:
+    for length in ("1000001", "9" * 400):
+        assert post(site, b"", {"Content-Length": length}) == 413
     for kind in ("text/plain", "application/x-www-form-urlencoded", ""):
         assert post(site, {"answers": [ANSWER]}, {"Content-Type": kind}) == 415
     for length in ("-1", "x", "\u00b2"):
