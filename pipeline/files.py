@@ -209,14 +209,20 @@ def write_sums(folder: Path, names: Iterable[str], out: str) -> None:
         to_disk(path)
 
 
-def changed(folder: Path, names: Iterable[str], sums: str) -> str | None:
-    """What is wrong with files that `write_sums` has left, or None where they are as they were."""
+def changed(folder: Path, sums: str, names: Iterable[str] | None = None) -> str | None:
+    """What is wrong with files that `write_sums` has left, or None where they are as they were.
+
+    Parameters
+    ----------
+    names : which; None for all that it was asked for.
+    """
     try:
         expected = json.loads((folder / sums).read_text(encoding="utf-8"))
-        other = [name for name in names if sha256(folder / name) != expected[name]]
+        wanted = expected.keys() if names is None else names
+        other = [name for name in wanted if sha256(folder / name) != expected[name]]
     except OSError as error:
         return f"{Path(error.filename or folder).name}: {error.strerror}"
-    except (ValueError, LookupError, TypeError):
+    except (ValueError, LookupError, TypeError, AttributeError):
         return f"{sums} does not hold the files' hashes"
     return f"{other[0]} has other bytes than were written" if other else None
 

@@ -133,7 +133,7 @@ def damaged(folder: Path, keys: Keys | None = None) -> dict[Path, str]:
         except (OSError, ValueError, EOFError):
             own = keys  # it may have held any
         if keys is None or np.isin(own, keys).any():
-            problem = changed(shard, FILES, SUMS)
+            problem = changed(shard, SUMS, FILES)
             if problem:
                 found[shard] = f"{shard}: damaged ({problem})"
     return found

@@ -102,7 +102,7 @@ def quantize(model: Any, pictures: np.ndarray, folder: Path) -> None:
 
 def damaged(folder: Path) -> str | None:
     """What is wrong with the quantised network in ``folder``, or None."""
-    return changed(folder, FILES, SUMS)
+    return changed(folder, SUMS, FILES)
 
 
 def copy(source: Path, target: Path) -> None:

@@ -9,17 +9,24 @@ import socket
 import warnings
 import zlib
 from collections import Counter
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import h5py
 import numpy as np
+from pydantic import TypeAdapter, ValidationError
 
-from pipeline.errors import PipelineError
+from pipeline.errors import PipelineError, fail
 from pipeline.features import backbones
+from pipeline.files import sha256
 
 DOWNLOAD_TIMEOUT = 20.0
 """Seconds without an answer after which the download of ImageNet weights counts as impossible."""
+DESCRIPTION = "backbone.json"
+"""What stage ``backbone`` says of the weights in its folder, see `Description`."""
+WAY_OUT = "make it again with `dvc repro`, or bring it back with `dvc checkout`"
+"""What to do about a damaged backbone, for the end of a message."""
 FILE, ARCHITECTURE = "backbone.weights.h5", "backbone.architecture.json"
 """Files of `save`; the second where a name alone does not say how the network is built."""
 
@@ -88,6 +95,47 @@ def load_weights(model: Any, path: str | Path) -> None:
             f"{backbones.find(model.backbone_name).weights_file}"
         ) from error
     _mend_standardisation(model.network)
+
+
+@dataclass(frozen=True)
+class Description:
+    """What stage ``backbone`` says of the weights beside it, in `DESCRIPTION`.
+
+    map : (h, w, C) of its output.
+    """
+
+    name: str
+    sha256: str
+    pretrained: bool
+    map: tuple[int, int, int]
+    parameters: int
+
+
+def description(folder: Path) -> Description:
+    """What is said of the weights in ``folder``.
+
+    Raises
+    ------
+    PipelineError
+        If it is not there, is damaged, or is said of other weights than those in the folder.
+    """
+    path = folder / DESCRIPTION
+    try:
+        found = TypeAdapter(Description).validate_json(path.read_bytes())
+        actual = sha256(folder / FILE)
+    except OSError as error:
+        fail(error.filename, f"{error.strerror}; {WAY_OUT}")
+    except ValidationError as error:
+        first = error.errors()[0]
+        fail(path, f"{'.'.join(map(str, first['loc']))}: {first['msg'][:200]}; {WAY_OUT}")
+    if actual != found.sha256:
+        fail(
+            folder / FILE,
+            f"its SHA-256 {actual[:12]} is not {found.sha256[:12]}, that in {DESCRIPTION}; "
+            f"{WAY_OUT}",
+        )
+    backbones.find(found.name)
+    return found
 
 
 def oversized(path: str | Path, most: int) -> str | None:

@@ -56,7 +56,7 @@ def main() -> None:
             "parameters": int(model.network.count_params()),
             "preprocessing": backbones.find(name).preprocessing,
         }
-        write_json(card, folder / "backbone.json")
+        write_json(card, folder / weights.DESCRIPTION)
     log.info("%s with %s weights, sha256 %s", name, card["weights"], str(card["sha256"])[:12])
 
 

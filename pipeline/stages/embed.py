@@ -41,10 +41,10 @@ def main() -> None:
     p = params.load()
     logging.basicConfig(level="INFO", format="%(name)s: %(message)s")
     runtime.prepare(p.seed)
-    backbone = json.loads((BACKBONE / "backbone.json").read_text(encoding="utf-8"))
-    precision = runtime.precision(p.backbone.precision, backbones.find(backbone["name"]).bfloat16)
+    backbone = weights.description(BACKBONE)
+    precision = runtime.precision(p.backbone.precision, backbones.find(backbone.name).bfloat16)
     meta = {
-        "backbone": {"name": backbone["name"], "sha256": backbone["sha256"]},
+        "backbone": {"name": backbone.name, "sha256": backbone.sha256},
         "image_size": list(p.image_size),
         "precision": precision,
         "grid": p.features.grid,
@@ -68,7 +68,7 @@ def main() -> None:
         work = cache.missing(folder, index["image"].tolist(), sha256, keys)
         due = [key for one in work for key in one.keys]
         found = keys.size - int(np.isin(keys, due).sum())
-        shape = store.stored_shape(backbone["map"], p.features.grid)
+        shape = store.stored_shape(backbone.map, p.features.grid)
         one = store.bytes_needed(1, 1, shape)
         # A network is quantised by way of the temporary folder.
         quantized = (BACKBONE / weights.FILE).stat().st_size * (precision == int8.PRECISION)
@@ -80,10 +80,10 @@ def main() -> None:
             "free some space, or lower features.views, features.grid or image_size",
         )
         if precision == int8.PRECISION:
-            _quantized(p, backbone["name"], sample, folder)
+            _quantized(p, backbone.name, sample, folder)
         started = time.perf_counter()
         if work:
-            _compute(p, backbone["name"], precision, work, folder)
+            _compute(p, backbone.name, precision, work, folder)
         took = time.perf_counter() - started
         with replace_directory(OUTPUT) as staging:
             cache.assemble(folder, keys, index, {**meta, "seed": p.seed}, staging)
@@ -96,7 +96,7 @@ def main() -> None:
     log.info(
         "%d images x %d views through %s in %s: %d passes computed in %.1f s, %.1f per second; "
         "%d found from earlier runs; %s of features",
-        *(*numbers, backbone["name"], precision, len(due), took, len(due) / took if took else 0.0),
+        *(*numbers, backbone.name, precision, len(due), took, len(due) / took if took else 0.0),
         *(found, readable(store.bytes_needed(*numbers, shape))),
     )
 

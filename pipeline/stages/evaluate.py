@@ -20,6 +20,7 @@ from pipeline.data.verdicts import IN_WORDS, LEARNABLE, TOO_FEW
 from pipeline.demo import paths
 from pipeline.demo.generate import COIN, VISUAL_ATTRIBUTES
 from pipeline.errors import run
+from pipeline.features import weights
 from pipeline.features.store import FeatureStore
 from pipeline.files import read_csv, without_formulas, write_csv, write_json
 from pipeline.metrics import bootstrap, tables
@@ -60,7 +61,7 @@ def main() -> None:
     # As train had it: the columns of a categorical attribute are learnable if one of them is.
     arrays = imputed_arrays.read()
     learnable = arrays.learnable
-    backbone = json.loads(Path("models/backbone/backbone.json").read_text(encoding="utf-8"))
+    backbone = weights.description(saved_model.BACKBONE)
     card = saved_model.read_card(saved_model.current())
     test = np.flatnonzero(np.array(clean.split) == "test")
     outputs = _outputs(p, clean, test, card)
@@ -94,9 +95,9 @@ def main() -> None:
     audited = read_csv(imputed_arrays.FOLDER / "categorical.csv")
     by_category = tables.category_table(clean, known, probability, audited)
     content = {
-        "backbone": {"pretrained": backbone["pretrained"]},
+        "backbone": {"pretrained": int(backbone.pretrained)},
         "model": {
-            "parameters": card.parameters + (0 if card.branches else backbone["parameters"]),
+            "parameters": card.parameters + (0 if card.branches else backbone.parameters),
             "trainable_parameters": card.trainable,
         },
         "table": {
@@ -131,7 +132,7 @@ def main() -> None:
     # These are for people; what comes back as corrections is to the letter.
     as_shown = without_formulas if p.reports.escape_formulas else lambda table: table
     for name, table in reports.items():
-        table["pretrained"] = "yes" if backbone["pretrained"] else "no"
+        table["pretrained"] = "yes" if backbone.pretrained else "no"
         write_csv(as_shown(table), REPORTS / f"{name}.csv")
     for name, points in (("roc", roc_curve_points), ("precision_recall", pr_curve_points)):
         curves = tables.curve_table(clean.attributes, known, probability, points)
@@ -155,7 +156,7 @@ def main() -> None:
     metrics = tables.finite(content)
     write_json(metrics, REPORTS / "metrics.json")
     write_json(tables.some(metrics, HEADLINE), REPORTS / "headline.json")
-    if not backbone["pretrained"]:
+    if not backbone.pretrained:
         log.warning("the backbone's weights are random, not pretrained: scores are a demo's")
     for name, told in guessed.items():
         log.warning(

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import json
 import logging
 from pathlib import Path
 
@@ -15,6 +14,7 @@ from pipeline.data.clean_table import read_clean, read_hashes
 from pipeline.data.labels import LabelTable
 from pipeline.data.loading import Pictures
 from pipeline.errors import run
+from pipeline.features import weights
 from pipeline.features.store import FeatureStore
 from pipeline.files import replace_directory, write_csv, write_json
 from pipeline.impute import calibration, label_completion
@@ -135,6 +135,7 @@ def main() -> None:
             for fit, (start, stop) in zip(fits, spans, strict=True)
         ]
         write_csv(fitting.mean(curves), folder / fitting.CURVES)
+        saved_model.seal(folder)
         steps = [fitting.steps(fit) for fit in fits]
         write_csv(fitting.joined(steps), folder / fitting.STEPS)
     best = [fit.best_auc for fit in fits if not np.isnan(fit.best_auc)]
@@ -146,7 +147,7 @@ def main() -> None:
 
 
 def _pretrained() -> bool:
-    return bool(json.loads((BACKBONE / "backbone.json").read_text(encoding="utf-8"))["pretrained"])
+    return weights.description(BACKBONE).pretrained
 
 
 def _task(

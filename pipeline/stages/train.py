@@ -118,6 +118,7 @@ def main() -> None:
         completion(inputs, found[kept], card).write(folder)
         seen = store.pooled(inputs.rows[inputs.of("train")])
         familiarity.write(familiarity.fit(seen, p.seed), folder)
+        saved_model.seal(folder)
         curves = {name: fitting.curves(one.fit, clean.categories) for name, one in found.items()}
         write_csv(curves[kept], folder / fitting.CURVES)
         write_csv(fitting.steps(found[kept].fit), folder / fitting.STEPS)

@@ -13,9 +13,13 @@ from typing import Any
 
 import numpy as np
 
+from pipeline.errors import fail, one_line
 from pipeline.features.store import FeatureStore
+from pipeline.features.weights import oversized
 
 UNITS = 64
+WAY_OUT = "train the classifier again with `dvc repro`, or bring it back with `dvc checkout`"
+"""What to do about a damaged model, for the end of a message."""
 LOGITS = "logits"
 """Name of a head's last layer."""
 DEAD = 1e-12
@@ -224,5 +228,26 @@ def save(head: Any, path: str | Path) -> None:
 def load(config: HeadConfig, path: str | Path) -> Any:
     """Build the head of ``config`` and load its weights; no code from the file is executed."""
     head = build(config)
-    head.load_weights(path)
+    read_weights(head, path)
     return head
+
+
+def read_weights(head: Any, path: str | Path) -> None:
+    """Load the weights of a built head.
+
+    Raises
+    ------
+    PipelineError
+        If the file is missing, no weights file or of another head, or if a number in it is not
+        finite.
+    """
+    if not Path(path).is_file():
+        fail(path, f"no such file; {WAY_OUT}")
+    try:
+        if problem := oversized(path, head.count_params()):
+            raise ValueError(problem)
+        head.load_weights(path)
+        if not all(np.isfinite(value).all() for value in head.get_weights()):
+            raise ValueError("some of its numbers are not finite")
+    except Exception as error:  # h5py and Keras raise many kinds for a file that does not fit
+        fail(path, f"can't be read as the weights of a head ({one_line(error)[:200]}); {WAY_OUT}")

@@ -10,6 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from pipeline.data import categories
+from pipeline.errors import PipelineError
 from pipeline.features import extract, int8, weights
 from pipeline.features.store import stored, stored_in_graph
 from pipeline.training import familiarity, heads, network, saved_model
@@ -56,6 +57,7 @@ class Predictor:
     def __init__(self, folder: str | Path | None = None, precision: str | None = None) -> None:
         folder = self.folder = saved_model.current() if folder is None else Path(folder)
         self.card = saved_model.read_card(folder)
+        saved_model.check(folder)
         self.attributes = categories.attributes(self.card.attributes, self.card.categories)
         self._pooled = heads.HEADS[self.card.head.kind].pooled
         self._encoder: Any
@@ -67,7 +69,7 @@ class Predictor:
                 folder, name, self.card.head, self.card.branches, size, precision
             )
         else:
-            self._head, _ = saved_model.load(folder)
+            self._head = heads.load(self.card.head, folder / saved_model.HEAD)
             if precision == int8.PRECISION:
                 int8.check_installed()
                 self._encoder = int8.Encoder(folder)
@@ -86,6 +88,10 @@ class Predictor:
         probability, unlike = [], []
         for start in range(0, len(pictures), self.batch):
             logits, means = self._forward(pictures[start : start + self.batch])
+            if not np.isfinite(logits).all():
+                raise PipelineError(
+                    f"{self.folder}: the network gives numbers that are not finite; {heads.WAY_OUT}"
+                )
             probability.append(saved_model.of_logits(logits, self.card.categories))
             if self._familiarity is not None:
                 unlike.append(self._familiarity.unlike(means))

@@ -147,6 +147,6 @@ def load(
         backbone = weights.load(name, image_size, precision, place)
         branch = make_branch(backbone, config, own)
         for index, head in enumerate(branch.heads):
-            head.load_weights(place / f"head_{index}.weights.h5")
+            heads.read_weights(head, place / f"head_{index}.weights.h5")
         branches.append(branch)
     return WholeNetwork(branches, image_size)

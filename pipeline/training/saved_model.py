@@ -14,10 +14,11 @@ from scipy.special import expit
 
 from pipeline.data import categories
 from pipeline.data.categories import Attribute
+from pipeline.data.verdicts import IN_WORDS
 from pipeline.errors import fail
-from pipeline.features import weights
+from pipeline.features import int8, weights
 from pipeline.features.store import FeatureStore
-from pipeline.files import link, sha256, write_json
+from pipeline.files import changed, link, sha256, write_json, write_sums
 from pipeline.training import heads
 
 FOLDER = Path("models/multilabel")
@@ -29,6 +30,12 @@ OWN_BACKBONE = "backbone"
 """Folder inside a classifier's with what it needs of that."""
 VARIANTS = "variants"
 """Folder inside it with a model per treatment of unknown cells, and `LOGISTIC`, for comparison."""
+HEAD = "head.weights.h5"
+SUMS = "sha256.json"
+"""The hash of each file that makes a finished classifier, by its path in the folder."""
+UNSEALED = (SUMS, "fine_tune.json", f"{OWN_BACKBONE}/{weights.FILE}")
+"""Files without one: of the frozen backbone's weights the card has the hash."""
+PRECISIONS = ("float32", "bfloat16", int8.PRECISION)
 LOGISTIC = "logistic"
 """A plain logistic regression on known labels and pooled features."""
 
@@ -67,9 +74,67 @@ class Card:
     trainable: int = 0
 
 
+def problem_of(card: Card) -> str | None:
+    """What in a card does not go together, or is out of range; None where all does."""
+    count, head = len(card.attributes), card.head
+    if not count or len({*card.attributes}) < count or not all(map(str.strip, card.attributes)):
+        return "attributes: expected names, each once"
+    if len(card.thresholds) != count:
+        return f"thresholds: {len(card.thresholds)} of them for {count} attributes"
+    if not all(0 <= one <= 1 for one in card.thresholds):  # false of NaN, too
+        return "thresholds: expected numbers from 0 to 1"
+    if card.learnable and (len(card.learnable) != count or not {*card.learnable} <= {*IN_WORDS}):
+        return f"learnable: expected one of {', '.join(IN_WORDS)} for each attribute"
+    if head.kind not in heads.HEADS:
+        return f"head.kind: got {head.kind!r}, expected one of {', '.join(heads.HEADS)}"
+    if len(head.input_shape) != (1 if heads.HEADS[head.kind].pooled else 3):
+        return (
+            f"head.input_shape: got {list(head.input_shape)}, which a {head.kind} head can't take"
+        )
+    if not all(1 <= side <= 65_536 for side in (*head.input_shape, head.units)):
+        return "head: expected input_shape and units from 1 to 65536"
+    if head.outputs != count or not 0 <= head.dropout < 1:
+        return f"head: expected {count} outputs and dropout from 0 to below 1"
+    if not all(32 <= side <= 2048 for side in card.image_size):
+        return f"image_size: got {list(card.image_size)}, expected sides from 32 to 2048"
+    if not {"name", "sha256"} <= card.backbone.keys():
+        return "backbone: expected name and sha256"
+    if card.precision not in PRECISIONS:
+        return f"precision: got {card.precision!r}, expected one of {', '.join(PRECISIONS)}"
+    if card.grid is not None and not 1 <= card.grid <= 64:
+        return f"grid: got {card.grid}, expected null or 1 to 64"
+    end = 0
+    for one in card.categories:
+        if one.start < end or list(card.attributes[one.start : one.stop]) != one.columns:
+            return f"categories: the values of {one.name!r} are not its columns in attributes"
+        end = one.stop
+    spans = sorted(span for branch in card.branches for span in branch)
+    if spans and (
+        [start for start, _ in spans] != [0, *(stop for _, stop in spans[:-1])]
+        or spans[-1][1] != count
+    ):
+        return f"branches: expected spans that together are the {count} attributes, each once"
+    return None
+
+
+def seal(folder: Path) -> None:
+    """Record the hashes of what makes a finished classifier in ``folder``, for `check`."""
+    files = (path for path in sorted(folder.rglob("*")) if path.is_file())
+    names = [path.relative_to(folder).as_posix() for path in files if path.suffix != ".csv"]
+    kept = [name for name in names if not name.startswith(f"{VARIANTS}/") and name not in UNSEALED]
+    write_sums(folder, kept, SUMS)
+
+
+def check(folder: Path) -> None:
+    """Raise a `PipelineError` where a classifier's files are not those that were written; what
+    an earlier version wrote has no hashes, and passes."""
+    if (folder / SUMS).exists() and (problem := changed(folder, SUMS)):
+        fail(folder, f"{problem}: it would predict something else; {heads.WAY_OUT}")
+
+
 def save(head: Any, card: Card, folder: Path) -> None:
-    """Write ``head.weights.h5`` and ``model.json`` into ``folder``."""
-    heads.save(head, folder / "head.weights.h5")
+    """Write `HEAD` and ``model.json`` into ``folder``."""
+    heads.save(head, folder / HEAD)
     write_card(card, folder)
 
 
@@ -88,7 +153,9 @@ def keep_backbone(folder: Path, trained: bool = False) -> None:
     """
     own = folder / OWN_BACKBONE
     own.mkdir()
-    names = ["backbone.json"] if trained else ["backbone.json", weights.FILE, weights.ARCHITECTURE]
+    names = [weights.DESCRIPTION]
+    if not trained:
+        names += [weights.FILE, weights.ARCHITECTURE]
     for name in names:
         if (BACKBONE / name).is_file() or name != weights.ARCHITECTURE:
             link(BACKBONE / name, own / name)
@@ -125,7 +192,8 @@ def load(folder: Path = FOLDER) -> tuple[Any, Card]:
         If there is no trained model in ``folder``.
     """
     card = read_card(folder)
-    return heads.load(card.head, folder / "head.weights.h5"), card
+    check(folder)
+    return heads.load(card.head, folder / HEAD), card
 
 
 def current() -> Path:
@@ -139,11 +207,11 @@ def read_card(folder: Path) -> Card:
     Raises
     ------
     PipelineError
-        If there is none, or it lacks something.
+        If there is none, it lacks something, or what it says does not go together.
     """
     path = folder / "model.json"
     try:
-        return TypeAdapter(Card).validate_json(path.read_bytes())
+        card = TypeAdapter(Card).validate_json(path.read_bytes())
     except FileNotFoundError:
         fail(
             path,
@@ -153,7 +221,10 @@ def read_card(folder: Path) -> Card:
     except ValidationError as error:
         first = error.errors()[0]
         where = ".".join(map(str, first["loc"]))
-        fail(path, f"{where}: {first['msg']}; train the classifier again with `dvc repro`")
+        fail(path, f"{where}: {first['msg'][:200]}; {heads.WAY_OUT}")
+    if problem := problem_of(card):
+        fail(path, f"{problem}; {heads.WAY_OUT}")
+    return card
 
 
 def of_logits(logits: np.ndarray, of: Sequence[Attribute]) -> npt.NDArray[np.float64]:

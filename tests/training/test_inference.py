@@ -30,7 +30,7 @@ from pipeline.errors import PipelineError
 from pipeline.features.store import FeatureStore
 from pipeline.predict import Predictor, predict_image
 from pipeline.stages import backbone, clean, embed, fine_tune, train
-from pipeline.training import network, saved_model
+from pipeline.training import heads, network, saved_model
 
 ROOT = Path(__file__).resolve().parents[2]
 N = 48
@@ -290,7 +290,7 @@ def test_a_second_run_writes_the_same_bytes(use: Callable[[str], Path]) -> None:
     write_params({"epochs": 2, "network": "shared", "start": "fresh"})
     fine_tune.main()
     files = [p.relative_to(before) for p in before.rglob("*") if p.is_file()]
-    assert len(files) == 11
+    assert len(files) == 12
     assert [f for f in files if (before / f).read_bytes() != (Path("again") / f).read_bytes()] == []
 
 
@@ -492,3 +492,33 @@ def test_without_epochs_a_note_is_left_and_nothing_read(tmp_path: Path) -> None:
     assert [file.name for file in earlier.iterdir()] == ["fine_tune.json"]
     assert json.loads((earlier / "fine_tune.json").read_text()) == {"epochs": 0}
     assert [file.name for file in (tmp_path / "models").iterdir()] == ["fine_tuned"]
+
+
+@pytest.mark.parametrize("name", ["none", "shared"])
+def test_a_damaged_file_of_a_model_is_refused_before_it_is_used(
+    use: Callable[[str], Path], name: str, tmp_path: Path
+) -> None:
+    use(name)
+    shutil.copytree(saved_model.current(), tmp_path / "mine")
+    sealed = json.loads((tmp_path / "mine" / saved_model.SUMS).read_text())
+    assert {"model.json", "completion.npz"} < sealed.keys()
+    for file in (tmp_path / "mine" / one for one in sealed):
+        before = file.read_bytes()
+        file.unlink()  # it may be a link into the project
+        file.write_bytes(before[:-9] + bytes([before[-9] ^ 1]) + before[-8:])
+        with pytest.raises(PipelineError, match=r".*`dvc checkout`$"):
+            Predictor(tmp_path / "mine")
+        file.write_bytes(before)
+    Predictor(tmp_path / "mine")
+
+
+def test_a_network_that_gives_no_numbers_is_refused(
+    use: Callable[[str], Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    use("none")
+    predictor = Predictor()
+    head = heads.build(predictor.card.head)
+    head.set_weights([np.full_like(value, np.nan) for value in head.get_weights()])
+    monkeypatch.setattr(heads, "load", lambda *_: head)
+    with pytest.raises(PipelineError, match=r"not finite; .*`dvc checkout`$"):
+        Predictor().probabilities(pictures()[:1])
