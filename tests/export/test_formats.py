@@ -56,7 +56,7 @@ def test_the_graph_is_the_classifier(name: str, models: Any) -> None:
     pictures = parity.pictures(SIZE, 5)
     expected = predictor.probabilities(pictures)
     found = graph.module(predictor, any_size=False)(pictures)[graph.OUTPUT].numpy()
-    assert found == pytest.approx(expected, abs=parity.TOLERANCE)
+    assert found == pytest.approx(expected, abs=1e-4)
     assert found.std(axis=0).min() > 1e-3, "all pictures are the same to it"
     assert found[:, 1:4].sum(axis=1) == pytest.approx(np.ones(5), abs=1e-6)
 
@@ -101,7 +101,7 @@ def test_an_export_says_what_the_classifier_says(
     for each, one in chosen.items():
         run = one.open(out / one.file)
         found = parity.compare(run, predictor, one.any_size)
-        assert found.difference <= parity.TOLERANCE, each
+        assert found.difference <= 1e-4, each
         assert found.other_decisions == 0
         assert (found.resized is not None) == one.any_size
         assert run(parity.pictures(SIZE, 1)).shape == (1, len(COLUMNS))
@@ -119,14 +119,14 @@ def test_what_does_not_agree_is_not_left_on_disk(
 
     def wrong(path: Path) -> Any:
         run = saved.open(path)
-        return lambda pictures: run(pictures) + (2e-4 if len(pictures) == 3 else 0)
+        return lambda pictures: run(pictures) + (6e-4 if len(pictures) == 3 else 0)
 
     monkeypatch.setitem(
         FORMATS,
         "saved_model",
         type(saved)(saved.file, {}, saved.any_size, saved.write, wrong),
     )
-    with pytest.raises(PipelineError, match=r"--to saved_model: .* differ by 0\.0002"):
+    with pytest.raises(PipelineError, match=r"--to saved_model: .* differ by 0\.0006"):
         command.main(["--to", "saved_model", str(out), "--model", str(models("stack"))])
     assert (out / "README.md").read_bytes() == earlier
     assert sorted(path.name for path in tmp_path.iterdir()) == ["out"]

@@ -8,7 +8,13 @@ import pandas as pd
 import pytest
 
 from pipeline.errors import PipelineError
-from pipeline.features.store import FeatureStore, FeatureWriter, bytes_needed, stored
+from pipeline.features.store import (
+    FeatureStore,
+    FeatureWriter,
+    bytes_needed,
+    stored,
+    stored_in_graph,
+)
 
 MakeStore = Callable[..., FeatureStore]
 
@@ -107,3 +113,13 @@ def test_bytes_needed_is_what_a_store_takes(make_store: MakeStore, maps: np.ndar
     size = sum(path.stat().st_size for path in store.folder.glob("*.npy"))
     headers = 6 * 128
     assert size == bytes_needed(10, 3, (4, 3, 5)) + headers
+
+
+@pytest.mark.parametrize("grid", [None, 2, 3])
+def test_a_graph_stores_the_same(grid: int | None) -> None:
+    rng = np.random.default_rng(0)
+    maps = (rng.normal(size=(3, 5, 4, 6)) * 10.0 ** rng.integers(-3, 5, (3, 5, 4, 6))).astype("f4")
+    expected, pooled = stored(maps, grid)
+    found, means = stored_in_graph(maps, grid)
+    assert found.numpy() == pytest.approx(expected.astype("f4"), rel=1e-3 if grid else 0, abs=1e-7)
+    assert means.numpy() == pytest.approx(pooled, rel=1e-5, abs=1e-6)
