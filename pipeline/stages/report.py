@@ -15,7 +15,7 @@ import pandas as pd
 from pipeline import params, progress
 from pipeline.data import corrections, imputed_arrays
 from pipeline.data.clean_table import read_clean
-from pipeline.data.labels import SPLITS
+from pipeline.data.labels import SPLITS, meanings
 from pipeline.errors import run
 from pipeline.files import read_csv, replace_file
 from pipeline.report import ending, page, sections, thumbnails
@@ -64,7 +64,9 @@ def write() -> list[str]:
         splits={name: split[name] for name in SPLITS},
         dropped=read_csv("data/clean/dropped.csv"),
         duplicates=read_csv("data/clean/duplicates.csv", ("image", "conflicting")),
-        corrections=len(corrections.read(categorical=p.categorical.columns)),
+        corrections=len(
+            corrections.read(categorical=p.categorical.columns, meaning=meanings(p.data.minus_one))
+        ),
         attributes=summaries(table, filled, review, sources),
         filled=filled,
         held_out=read_csv(imputed_arrays.FOLDER / "held_out.csv"),
