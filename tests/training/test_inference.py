@@ -279,8 +279,8 @@ def test_all_that_was_fitted_is_counted(project: Path) -> None:
     assert counts["single"].trainable == body + hidden + last
     assert counts["independent"].trainable == 3 * (body + hidden) + last
     assert counts["shared"].trainable == body + 3 * hidden + last
-    for name, heads in (("single", 1), ("shared", 3), ("independent", 3)):
-        assert counts[name].parameters == counts[name].trainable + 16 * heads
+    for name, several in (("single", 1), ("shared", 3), ("independent", 3)):
+        assert counts[name].parameters == counts[name].trainable + 16 * several
 
 
 @pytest.mark.identical_bytes
