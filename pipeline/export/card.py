@@ -16,6 +16,7 @@ from typing import Any
 import pandas as pd
 from ruamel.yaml import YAML
 
+from pipeline.data.categories import Attribute
 from pipeline.data.verdicts import IN_WORDS, LEARNABLE, together
 from pipeline.errors import fail
 from pipeline.export.metadata import backbone_json
@@ -158,24 +159,27 @@ def _attributes(predictor: Predictor, reports: Reports | None) -> str:
     card = predictor.card
     verdicts = card.learnable or (LEARNABLE,) * len(card.attributes)
     lines = [
-        "| attribute | values | 1 from probability | learnable | test ROC AUC (95 %) |",
+        "| attribute | values | 1 from probability | learnable | on test images (95 %) |",
         "|---|---|---|---|---|",
     ]
     for one in predictor.attributes:
         threshold = "" if one.values else f"{card.thresholds[one.start]:.4f}"
         verdict = IN_WORDS[together(verdicts[one.start : one.stop])]
-        auc = _interval(reports.test, one.name) if reports and not one.values else ""
+        score = _score(reports, one) if reports else ""
         values = ", ".join(one.values) if one.values else "0, 1"
-        lines.append(f"| `{one.name}` | {values} | {threshold} | {verdict} | {auc} |")
+        lines.append(f"| `{one.name}` | {values} | {threshold} | {verdict} | {score} |")
     text = "\n".join(lines) + "\n"
     if any(one.values for one in predictor.attributes):
         text += "\nOf an attribute with several values the most probable one is taken.\n"
     return text
 
 
-def _interval(frame: pd.DataFrame, name: str) -> str:
-    own = frame.loc[frame.index == name, ["auc", "auc_low", "auc_high"]].dropna()
-    return "".join(f"{a:.3f} ({b:.3f} to {c:.3f})" for a, b, c in own.to_numpy(dtype=float))
+def _score(reports: Reports, one: Attribute) -> str:
+    """The score of an attribute on test images, with its interval; empty where it has none."""
+    frame, score = (reports.categories, "accuracy") if one.values else (reports.test, "auc")
+    own = frame.loc[frame.index == one.name, [score, f"{score}_low", f"{score}_high"]].dropna()
+    words = "accuracy" if one.values else "ROC AUC"
+    return "".join(f"{words} {a:.3f} ({b:.3f} to {c:.3f})" for a, b, c in own.to_numpy(dtype=float))
 
 
 def _data(reports: Reports | None) -> str:

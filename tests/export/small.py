@@ -13,7 +13,7 @@ from pipeline.data.categories import Attribute
 from pipeline.features import backbones, weights
 from pipeline.training import heads, network, saved_model
 
-SIZE = (32, 24)
+SIZE = (40, 32)
 COLUMNS = ("hat", "colour=blue", "colour=red", "colour=tan", "coin")
 CATEGORIES = (Attribute("colour", ("blue", "red", "tan"), 1),)
 BRANCHES = (((0, 1), (1, 4)), ((4, 5),))

@@ -30,9 +30,9 @@ def reports(tmp_path: Path) -> Path:
     scores = {"attribute": ["hat", "coin"], "auc": [0.91, None]}
     scores |= {"auc_low": [0.85, None], "auc_high": [0.95, None]}
     pd.DataFrame(scores).to_csv(tmp_path / "test.csv", index=False)
-    pd.DataFrame({"attribute": ["colour"], "accuracy": [0.7]}).to_csv(
-        tmp_path / "categories.csv", index=False
-    )
+    categories = {"attribute": ["colour"], "accuracy": [0.7]}
+    categories |= {"accuracy_low": [0.6], "accuracy_high": [0.8]}
+    pd.DataFrame(categories).to_csv(tmp_path / "categories.csv", index=False)
     metrics = {"table": {"images": 100, "filled_cells": 30}, "test": {"map": 0.8}}
     (tmp_path / "metrics.json").write_text(json.dumps(metrics))
     return tmp_path
@@ -40,7 +40,8 @@ def reports(tmp_path: Path) -> Path:
 
 def test_the_card_of_a_run(predictor: Predictor, reports: Path) -> None:
     text = card.write(predictor, "clothes", FOUND, card.read_reports(reports))
-    assert "| `hat` | 0, 1 | 0.4000 | learnable | 0.910 (0.850 to 0.950) |" in text
+    assert "| `hat` | 0, 1 | 0.4000 | learnable | ROC AUC 0.910 (0.850 to 0.950) |" in text
+    assert "| `colour` | blue, red, tan |  | learnable | accuracy 0.700 (0.600 to 0.800) |" in text
     assert "| `coin` | 0, 1 | 0.6000 | not learnable |  |" in text
     assert "| `hat` | 20 | 60 | 20 | 20% |" in text
     assert "tell `coin`: what it says there is a guess" in text

@@ -63,8 +63,8 @@ def test_the_graph_is_the_classifier(name: str, models: Any) -> None:
 
 def test_pictures_are_resized_as_by_pillow() -> None:
     sizes = [
-        *((32, 24), (64, 48), (37, 101), (9, 200), (20, 11), (1, 1), (54, 31), (100, 30)),
-        *((40, 20), (30, 20), (62, 39), (61, 39), (62, 38), (33, 24), (32, 25)),
+        *((40, 32), (80, 64), (45, 133), (11, 260), (25, 15), (1, 1), (68, 41), (125, 40)),
+        *((50, 27), (38, 27), (78, 51), (79, 51), (78, 50), (41, 32), (40, 33)),
     ]
     for number, size in enumerate(sizes):
         shown = parity.pictures(size, 2, number)
