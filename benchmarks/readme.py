@@ -159,6 +159,19 @@ def missing() -> pd.DataFrame:
     return pd.DataFrame(rows)
 
 
+def classifiers() -> str:
+    """The final classifier against what it replaces, means over the draws of each data set."""
+    frame = pd.concat([pd.read_csv(path) for path in sorted(RESULTS.glob("stack_*.csv"))])
+    keys = ["data", "hidden", "method"]
+    scores = ["map", "mcc", "brier", "ece", "accuracy"]
+    draws = frame.groupby(keys, sort=False)["seed"].nunique()
+    found = frame.groupby(keys, sort=False)[scores].mean().assign(draws=draws).reset_index()
+    for score in scores:
+        found[score] = found[score].map("{:.4f}".format)
+    found["hidden"] = found["hidden"].map("{:.0%}".format)
+    return _with_machine(frame, found)
+
+
 def promises() -> pd.DataFrame:
     """How often promises of recall and precision were made and broken."""
     rows = []
@@ -394,11 +407,14 @@ OF_THE_PROJECT: Parts = {
     "imputation": lambda: table(imputation()),
     "missing": lambda: table(missing()),
     "promises": lambda: table(promises()),
+    "classifiers": classifiers,
     "estimate": lambda: table(estimate(pd.read_csv("benchmarks/scale.csv"))),
     "precision": precision,
     **{
         name: partial(measured, Path(f"benchmarks/{name}.csv"))
-        for name in ("cost", "embed", "grid", "rates", "report", "review", "scale", "speed")
+        for name in (
+            *("cost", "embed", "grid", "rates", "report", "review", "scale", "speed", "unlike"),
+        )
     },
 }
 """Read committed files alone."""

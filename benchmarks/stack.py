@@ -134,7 +134,9 @@ def compare(
         logits = head(kind, store, rows, labels, filled, part, epochs, seed)
         add(f"head {kind}, not calibrated", expit(logits), started, by=validation_cells(held_out))
         slope, shift = calibration.of_classifier(
-            logits[validation], labels[validation], labels[training], filled.learnable
+            # As of all methods here, the scores of attributes that are not learnable are kept.
+            *(logits[validation], labels[validation], labels[training]),
+            np.ones(labels.shape[1], dtype=bool),
         )
         add(f"head {kind}", expit(slope * logits + shift), started, by=validation_cells(held_out))
     return found
