@@ -153,18 +153,22 @@ def _reports(
         "missing": {"imputing_kept": 1},
     }
     write_json(tables.finite(metrics), reports / "metrics.json")
+    _findings(folder, table, cells)
 
 
-def write_findings(folder: Path, table: LabelTable) -> None:
-    """Add the tables that a run may lack: shares, suspects, the budget of looks, what people
-    found."""
+def _findings(folder: Path, table: LabelTable, filled: pd.DataFrame) -> None:
+    """Bounded errors, shares, suspects, the budget of looks, what people found."""
     reports, names = folder / "reports", table.attributes
-    filled = pd.read_csv(folder / "data/imputed/provenance.csv", dtype={"attribute": str})
+    groups = filled.groupby(["attribute", "value"], sort=False).size().reset_index(name="unknown")
+    groups["promised"] = np.where(groups["attribute"] == names[-1], "no", "yes")
+    groups["kept"] = np.where(groups["promised"] == "yes", groups["unknown"] // 2, 0)
+    groups["reason"] = np.where(groups["promised"] == "no", "nothing tells of it", "")
+    write_csv(groups.rename(columns={"value": "filled_value"}), reports / "promises.csv")
     share = np.nanmean(table.values, axis=0)
     ends = {"share": share, "share_low": share - 0.02, "share_high": share + 0.02}
     prevalence = pd.DataFrame(
         {
-            **{"by": np.nan, "group": np.nan, "attribute": names, "value": 1},
+            **{"by": "", "group": "", "attribute": names, "value": 1},
             **{"images": len(table.images), "known": (~np.isnan(table.values)).sum(axis=0)},
             **ends,
             **{f"known_{name}": own for name, own in ends.items()},

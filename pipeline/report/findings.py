@@ -1,4 +1,4 @@
-"""What the tables of a run that are not always there say: shares, suspects, the budget of looks,
+"""What a run found beside the filled cells: bounded errors, shares, suspects, the budget of looks,
 what people found."""
 
 from __future__ import annotations
@@ -22,13 +22,34 @@ POINTS = 60
 
 @dataclass(frozen=True)
 class Findings:
-    """Tables below ``reports/``, without rows where a run has none of them."""
+    """Tables below ``reports/``, by their names there; some may have no rows."""
 
+    promises: Source
     prevalence: Source
     suspects: Source
     label_noise: Source
     budget: Source
     audit_by_people: Source
+
+
+def promises(source: Source) -> dict[str, Any]:
+    """Of how many cells the errors are bounded, in all and by attribute and filled value."""
+    rows = [
+        {
+            "attribute": row["attribute"],
+            "value": row["filled_value"],
+            "unknown": source.at(place, "unknown"),
+            "kept": source.at(place, "kept"),
+            "reason": row["reason"] if row["promised"] == "no" else "",
+        }
+        for place, row in enumerate(source.table.to_dict("records"))
+        if row["unknown"]
+    ]
+    return {
+        "rows": rows,
+        "kept": counted(sum(row["kept"].value for row in rows)),
+        "unknown": counted(sum(row["unknown"].value for row in rows)),
+    }
 
 
 def shares(prevalence: Source) -> dict[str, list[dict[str, Any]]]:

@@ -10,7 +10,7 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 
 from pipeline.report import cells, findings, sections
-from pipeline.report.figures import few
+from pipeline.report.figures import few, percent
 from pipeline.report.sections import REVIEW, REVIEWED, SUSPECT, Content, Pictures
 
 FOLDER = Path(__file__).parent
@@ -58,6 +58,8 @@ def render(content: Content, pictures: Pictures) -> str:
             )
             for one in content.attributes
         },
+        promises=findings.promises(content.findings.promises),
+        max_wrong=percent(content.max_wrong),
         shares=findings.shares(content.findings.prevalence),
         suspects=findings.suspects(content.findings, pictures.get(SUSPECT, {})),
         looks=findings.looks(content.findings.budget),

@@ -53,7 +53,7 @@ class Content:
     dropped, duplicates : of the clean stage; corrections : how many lines there are.
     attributes : a summary each; filled, held_out, review : frames of provenance.csv,
         held_out.csv and review.csv.
-    findings : tables that a run may lack.
+    findings : further tables; max_wrong : share of wrong cells that ``promises`` allows.
     metrics : of reports/metrics.json.
     """
 
@@ -67,6 +67,7 @@ class Content:
     held_out: pd.DataFrame
     review: pd.DataFrame
     findings: Findings
+    max_wrong: float
     sources: Sources
     metrics: Mapping[str, Any]
     made: Made

@@ -10,8 +10,6 @@ from dataclasses import fields
 from pathlib import Path
 from typing import Any
 
-import pandas as pd
-
 from pipeline import params, progress
 from pipeline.data import corrections, imputed_arrays
 from pipeline.data.clean_table import read_clean
@@ -26,12 +24,11 @@ from pipeline.report.machine import machine, versions
 
 OUTPUT = Path("reports/report.html")
 TABLE = imputed_arrays.FOLDER / "labels.csv"
-TEXTS = ("image", "attribute", "value", "guess")
-WORDS = (
-    *("by", "group", "attribute", "image", "value", "label", "suggested", "called", "reason"),
-    *("queue", "holds", "scope"),
+TEXTS = (
+    *("image", "attribute", "value", "guess", "label", "suggested", "filled_value", "by", "group"),
+    *("queue", "scope", "called", "promised", "holds", "learnable", "reason"),
 )
-"""Columns of text in the tables that a run may lack."""
+"""Columns of text in the tables that are read."""
 MOST_BYTES = 5_000_000
 """Of the page: what goes by mail."""
 MOST_OF_PICTURES = 3_000_000
@@ -71,7 +68,8 @@ def write() -> list[str]:
         filled=filled,
         held_out=read_csv(imputed_arrays.FOLDER / "held_out.csv"),
         review=review,
-        findings=Findings(*(_if_there(f"reports/{one.name}.csv") for one in fields(Findings))),
+        findings=Findings(*(_source(f"reports/{one.name}.csv") for one in fields(Findings))),
+        max_wrong=p.impute.max_wrong,
         sources=sources,
         metrics=json.loads(Path("reports/metrics.json").read_text(encoding="utf-8")),
         made=sections.Made(
@@ -92,12 +90,7 @@ def write() -> list[str]:
 
 
 def _source(path: str) -> Source:
-    return Source(path, read_csv(path))
-
-
-def _if_there(path: str) -> Source:
-    """A table that a run may lack."""
-    return Source(path, read_csv(path, WORDS) if Path(path).exists() else pd.DataFrame())
+    return Source(path, read_csv(path, TEXTS))
 
 
 def _files(p: params.Params) -> list[tuple[Path, str]]:

@@ -149,11 +149,8 @@ def test_what_a_run_found_has_sections_of_its_own(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, root: Path
 ) -> None:
     monkeypatch.chdir(root)
-    table = finished.write(tmp_path / "run", 60, ["hat", "NA", "coin"], unknown=0.3)
+    finished.write(tmp_path / "run", 60, ["hat", "NA", "coin"], unknown=0.3)
     monkeypatch.chdir(tmp_path / "run")
-    links = {one.attributes["href"] for one in parse(page()).all("a")}
-    assert not links & {"#shares", "#suspects"}
-    finished.write_findings(tmp_path / "run", table)
     html = page()
     check_addresses(html)
     assert check_figures(html, tmp_path / "run") > 120
@@ -165,6 +162,9 @@ def test_what_a_run_found_has_sections_of_its_own(
     assert budget.startswith(f"Look at the {looked_at} most doubtful of {number} filled cells")
     assert "expected to be wrong, in place of 10" in budget
     assert "No interval: nothing tells of it" in html
+    promised = pd.read_csv("reports/promises.csv")
+    (bounded,) = texts(tree, "summary", "With errors bounded")
+    assert bounded.endswith(f": {promised['kept'].sum()} of {promised['unknown'].sum()} cells")
     (suspects,) = texts(tree, "p", "The pictures and the other labels speak against")
     assert "against 20 labels; 3 of them are more than chance explains" in suspects
     (doubtful,) = texts(tree, "p", "Listed as doubtful:")
@@ -173,6 +173,16 @@ def test_what_a_run_found_has_sections_of_its_own(
     (drawn,) = texts(tree, "p", "Drawn by chance:")
     assert drawn.endswith("the promise was too high.")
     assert "shop: north" in {one.text for one in tree.all("th")}
+
+
+def test_what_a_run_did_not_find_has_no_section(run_folder: Path) -> None:
+    for name in ("promises", "prevalence", "suspects", "label_noise", "budget", "review"):
+        path = Path(f"reports/{name}.csv")
+        pd.read_csv(path).iloc[:0].to_csv(path, index=False)
+    html = page()
+    check_addresses(html)
+    assert not {one.attributes["href"] for one in parse(html).all("a")} & {"#shares", "#next"}
+    assert not texts(parse(html), "summary", "With errors bounded")
 
 
 @pytest.mark.parametrize("name", ["reports/review.csv", "reports/test.csv"])

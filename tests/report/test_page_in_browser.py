@@ -23,7 +23,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory, root: Path) -> Path:
     made = tmp_path_factory.mktemp("report") / "run"
     with pytest.MonkeyPatch.context() as patch:
         patch.chdir(root)
-        finished.write_findings(made, finished.write(made, 300, NAMES, unknown=0.3))
+        finished.write(made, 300, NAMES, unknown=0.3)
         patch.chdir(made)
         report.main()
     return made
@@ -88,7 +88,7 @@ def test_search_filters_and_reset(open_page: Callable[..., Any], folder: Path) -
     doubtful = (frame["attribute"] == "hat") & (frame["expected_correctness"] < cells.LIKELY)
     assert [row[0] for row in shown(page)] == frame.loc[doubtful, "image"].tolist()
     page.get_by_role("button", name="Show all").click()
-    page.wait_for_function("document.getElementById('shown').textContent.startsWith('200')")
+    page.locator("#shown", has_text="200 of 200").wait_for()
     assert shown(page) == everything
     name = frame["image"].iloc[7]
     page.locator("#find").fill(f"{name.upper()} labels")
