@@ -234,13 +234,13 @@ def _check_missing(
     missing = [
         name
         for name, result in zip(images, results, strict=True)
-        if isinstance(result, Unusable) and result.reason == "missing"
+        if isinstance(result, Unusable) and result.reason in ("missing", "ambiguous")
     ]
     if len(missing) > most * len(images):
         raise PipelineError(
             f"{folder}: {len(missing)} of {len(images)} images that {table} names are missing, "
-            f"{missing[0][:60]!r} first; see that data.images is their folder and holds all, or "
-            f"raise data.max_missing, now {most:g}, to do without them"
+            f"or fit several files, {missing[0][:60]!r} first; see that data.images is their "
+            f"folder and holds all, or raise data.max_missing, now {most:g}, to do without them"
         )
 
 
