@@ -80,7 +80,8 @@ class Server(ThreadingHTTPServer):
     @property
     def url(self) -> str:
         """Address of the page, with the token."""
-        host = f"[{self.host}]" if ":" in self.host else self.host
+        host = socket.gethostname() if self.host in ("0.0.0.0", "::", "") else self.host
+        host = f"[{host}]" if ":" in host else host
         return f"http://{host}:{self.server_address[1]}/?token={self.token}"
 
     def handle_error(self, request: Any, client_address: Any) -> None:
@@ -217,7 +218,8 @@ class _Handler(BaseHTTPRequestHandler):
         try:
             ipaddress.ip_address(host)
         except ValueError:
-            return host in {self.server.host.lower(), socket.gethostname().lower()}
+            own = self.server.host, socket.gethostname(), socket.getfqdn()
+            return host.removesuffix(".local") in {name.lower() for name in own}
         return True
 
     def _body(self) -> Any:

@@ -23,7 +23,7 @@ KNOWN, IMPUTED, UNKNOWN = "known", "imputed", "unknown"
 STATES = (KNOWN, IMPUTED, UNKNOWN)
 VERIFIED = "verified"
 """State of a cell that a person has looked at in the other tool."""
-COLUMNS = ("image", "attribute", "value", "state", "probability")
+COLUMNS = ("image", "attribute", "value", "state", "probability", "evidence")
 SENT = "cells.csv"
 """Beside what goes out: the cells as they went, to tell later what a person changed."""
 
@@ -34,7 +34,7 @@ class Outgoing:
 
     cells : one row per image and attribute with `COLUMNS`; value is empty and probability NaN where
         the cell is unknown. probability is that of 1, of a categorical attribute that of the value;
-        NaN of known cells.
+        NaN of known cells. evidence is what a filled value rests on.
     values : what the cells of each attribute may be.
     split : train, val or test of each image.
     folder : of the images, an absolute path.
@@ -87,9 +87,10 @@ def outgoing(table: FilledTable, folder: Path) -> Outgoing:
         KNOWN if given else IMPUTED if value else UNKNOWN
         for given, value in zip(known, frame["value"], strict=True)
     ]
-    own = table.provenance[["image", "attribute", "probability"]]
+    own = table.provenance[["image", "attribute", "probability", "evidence"]]
     frame = frame.merge(own, on=["image", "attribute"], how="left", validate="one_to_one")
     frame["probability"] = frame["probability"].where(frame["state"] == IMPUTED)
+    frame["evidence"] = frame["evidence"].where(frame["state"] == IMPUTED, "")
     split = dict(zip(table.given.images, table.given.split or [], strict=True))
     return Outgoing(frame[list(COLUMNS)], table.values, split, folder.absolute())
 

@@ -101,6 +101,7 @@ def _task(table: Outgoing, cell: dict[str, Any]) -> dict[str, Any]:
             "image_name": cell["image"],
             "attribute": cell["attribute"],
             "p": sure,
+            "evidence": cell["evidence"],
         }
     }
     if sure is not None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import shutil
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -30,6 +30,7 @@ class Site:
     run: str
     folder: Path
     truth: pd.DataFrame
+    load: Callable[[], Run]
 
     @property
     def path(self) -> Path:
@@ -61,6 +62,6 @@ def site(tmp_path: Path, template: tuple[Path, pd.DataFrame]) -> Iterator[Site]:
     server = Server(load(), TOKEN, "127.0.0.1", 0, load)
     threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02}).start()
     stamp = server.run.session.stamp
-    yield Site(server.url, server.server_address[1], stamp, tmp_path, template[1])
+    yield Site(server.url, server.server_address[1], stamp, tmp_path, template[1], load)
     server.shutdown()
     server.server_close()

@@ -7,11 +7,13 @@ import io
 import json
 import shutil
 import socket
+import threading
+from dataclasses import replace
 
 import pytest
 from PIL import Image
 
-from pipeline.review.server import is_loopback
+from pipeline.review.server import Server, is_loopback
 from tests import finished_run
 from tests.review.conftest import TOKEN, Site
 
@@ -200,3 +202,19 @@ def test_while_a_run_is_under_way_the_page_is_of_the_one_before(site: Site) -> N
     assert ask(site, "/")[0] == 200
     assert ask(site, "/cells?queue=doubtful")[0] == 200
     assert post(site, {"answers": [ANSWER]}) == 200
+
+
+def test_served_to_other_machines_it_goes_by_its_numbers_and_its_own_name(site: Site) -> None:
+    open_one = Server(site.load(), TOKEN, "0.0.0.0", 0, site.load)
+    threading.Thread(target=open_one.serve_forever, kwargs={"poll_interval": 0.02}).start()
+    try:
+        there = replace(site, port=open_one.server_address[1], run=open_one.run.session.stamp)
+        own = socket.gethostname()
+        assert open_one.url == f"http://{own}:{there.port}/?token={TOKEN}"
+        for host in ("10.0.0.1", f"{own}:{there.port}", f"{own}.local", "[fe80::1]"):
+            assert ask(there, "/cells?queue=doubtful", headers={"Host": host})[0] == 200
+        assert ask(there, "/cells?queue=doubtful", headers={"Host": "evil.example"})[0] == 403
+        assert ask(there, "/cells?queue=doubtful", headers={"X-Token": "x"})[0] == 403
+    finally:
+        open_one.shutdown()
+        open_one.server_close()
