@@ -23,7 +23,10 @@ from scipy.stats import norm
 from pipeline.impute.learnable import DEPENDENCE
 
 Floats = npt.NDArray[np.float64]
-SHARES = (0.0, 0.0025, 0.005, 0.01, 0.02, 0.03, 0.045, 0.065, 0.09, 0.13, 0.18, 0.25, 0.35, 0.45)
+SHARES = (
+    *(0.0, 0.0025, 0.005, 0.01, 0.015, 0.02, 0.03, 0.04, 0.05, 0.065, 0.08, 0.1, 0.12, 0.14),
+    *(0.17, 0.2, 0.23, 0.27, 0.33, 0.4),
+)
 """Of wrong labels in a class; from a half on labels would mean their opposite."""
 USUAL = 0.1
 """Mean of the prior share where there is noise, exponential: small shares are usual."""
@@ -31,7 +34,7 @@ CLEAN = 0.5
 """Prior probability that no label of a class is wrong."""
 OWN = 0.3
 """How far an attribute's prior is this one, and not what the table's attributes have in common."""
-BINS = 400
+BINS = 150
 """Of scores, in which a curve is fitted."""
 STEPS = 60
 LEVEL = 0.95

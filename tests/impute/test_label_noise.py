@@ -47,15 +47,15 @@ def test_probabilities_are_those_of_bayes_where_the_noise_is_certain() -> None:
     one, zero = pairs()
     z, labels = np.array([0.0, 0.0, 3.0]), np.array([1.0, 0.0, 0.0])
     found = evidence(np.r_[-9.0, 9.0, z], np.r_[0.0, 1.0, labels])
-    pair = int(np.flatnonzero((one == 0.02) & (zero == 0.18))[0])
+    pair = int(np.flatnonzero((one == 0.02) & (zero == 0.17))[0])
     certain = np.zeros(len(one))
     certain[pair] = 1.0
     out = doubted(z, labels, found, certain)
     true = expit(found.slope[pair] * z + found.offset[pair])
     by_hand = [
-        0.02 * (1 - true[0]) / (0.02 * (1 - true[0]) + 0.82 * true[0]),
-        0.18 * true[1] / (0.18 * true[1] + 0.98 * (1 - true[1])),
-        0.18 * true[2] / (0.18 * true[2] + 0.98 * (1 - true[2])),
+        0.02 * (1 - true[0]) / (0.02 * (1 - true[0]) + 0.83 * true[0]),
+        0.17 * true[1] / (0.17 * true[1] + 0.98 * (1 - true[1])),
+        0.17 * true[2] / (0.17 * true[2] + 0.98 * (1 - true[2])),
     ]
     assert out.wrong == pytest.approx(by_hand)
     assert out.number == pytest.approx(sum(by_hand))
