@@ -33,6 +33,8 @@ from pipeline.impute.promises import Promises, promise
 LEVELS = (0.02, 0.05, 0.1)
 TARGET = 0.05
 COMPONENTS = 60
+LEAST_DRAWS = 20
+"""Draws without which nothing is said of a share that is to be kept in the mean."""
 KEYS = ["data", "procedure", "pattern", "hidden", "rows"]
 
 
@@ -256,6 +258,7 @@ def main() -> None:
         print(f"{place}/{len(keys)}: {key}, {seconds:.1f} s", file=sys.stderr, flush=True)
     every = pd.concat([pd.read_csv(path) for path in sorted(folder.glob("*.csv"))])
     found = summary(every).sort_values(KEYS).round(4)
+    found = found[found["draws"] >= LEAST_DRAWS]
     write_csv(found, args.out.with_suffix(".csv"))
 
 

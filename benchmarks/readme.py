@@ -134,6 +134,47 @@ def imputation() -> pd.DataFrame:
     return frame.rename(columns=str.strip) if len(frame) else frame
 
 
+def guarantees() -> pd.DataFrame:
+    """Whether bounded errors, budgets and intervals of shares were kept, over draws."""
+    frame = pd.read_csv(RESULTS / "guarantees.csv")
+    budget, attribute = "budget of the table", "budget of an attribute"
+    return pd.DataFrame(
+        {
+            "data": frame["data"],
+            "missing": frame["pattern"],
+            "hidden": frame["hidden"].map("{:.0%}".format),
+            "rows": frame["rows"],
+            "draws": frame["draws"],
+            "withdrawn": frame["withdrawn"].map("{:.0%}".format),
+            "wrong at .05": frame["wrong at 0.05"].map("{:.3f}".format),
+            "worst": frame["worst at 0.05"].map("{:.3f}".format),
+            "above": frame["above 0.05"],
+            "filled": frame["filled at 0.05"].map("{:.0%}".format),
+            "budget fails": [
+                f"{a:.1%}, {b:.1%}"
+                for a, b in zip(frame[f"{budget}: fails"], frame[f"{attribute}: fails"])
+            ],
+            "looked at (random order)": [
+                f"{a:.0%} ({b:.0%})"
+                for a, b in zip(frame[f"{budget}: looked at"], frame[f"{budget}: random order"])
+            ],
+            "interval covers (known alone)": [
+                f"{a:.3f} ({b:.3f})"
+                for a, b in zip(frame["share by ppi: covered"], frame["share by known: covered"])
+            ],
+            "width": frame["width, ppi / known"].map("{:.2f}".format),
+        }
+    )
+
+
+def decisions() -> pd.DataFrame:
+    """Two rules by which a probability becomes 1 or 0, on hidden cells."""
+    frame = pd.read_csv(RESULTS / "decisions.csv")
+    for name in ("accuracy", "mcc", "count off"):
+        frame[name] = frame[name].map("{:.3f}".format)
+    return frame.assign(hidden=frame["hidden"].map("{:.0%}".format))
+
+
 def missing() -> pd.DataFrame:
     """Test mAP of the final classifier by what it learned from, mean over seeds."""
     rows = []
@@ -406,6 +447,8 @@ OF_THE_PROJECT: Parts = {
     "fashion": lambda: table(fashion(pd.read_csv(FASHION))),
     "imputation": lambda: table(imputation()),
     "missing": lambda: table(missing()),
+    "guarantees": lambda: table(guarantees()),
+    "decisions": lambda: table(decisions()),
     "promises": lambda: table(promises()),
     "classifiers": classifiers,
     "estimate": lambda: table(estimate(pd.read_csv("benchmarks/scale.csv"))),
