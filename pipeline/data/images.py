@@ -12,6 +12,7 @@ import os
 import re
 import stat
 import threading
+import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager, nullcontext, suppress
 from pathlib import Path
@@ -83,6 +84,8 @@ with suppress(ImportError):
 
     pillow_heif.register_heif_opener()
 Image.MAX_IMAGE_PIXELS = MAX_PIXELS
+# Of damaged metadata, which says nothing about the pixels: two lines of code for each picture.
+warnings.filterwarnings("ignore", category=UserWarning, module=r"PIL\.")
 # Pillow takes memory in blocks. The C library keeps freed ones of up to 32 MB for its threads, each
 # its own; larger ones go back to the system at once.
 Image.core.set_block_size(2**26)  # type: ignore[attr-defined]
