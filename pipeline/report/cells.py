@@ -12,6 +12,8 @@ SURE, LIKELY = 0.99, 0.9
 """Expected correctness from which a cell is called safe, and from which likely."""
 MOST_ROWS = 200
 """Of the table of cells in the page."""
+REVIEWED, OF_ONE = 12, 4
+"""Cells of the review list in the page, in all and of one attribute."""
 DOUBTFUL, OTHERS = 8, 8
 """Pictures of an attribute: of its most doubtful cells, then of some of every degree of trust."""
 COLUMNS = (
@@ -66,6 +68,12 @@ def rows_shown(
     place = ordered.groupby("attribute", sort=False).cumcount()
     kept = by_doubt(ordered.iloc[np.argsort(place.to_numpy(), kind="stable")[:most]])
     return kept.iloc[np.argsort(kept["attribute"].isin(guessed).to_numpy(), kind="stable")]
+
+
+def reviewed(review: pd.DataFrame) -> pd.DataFrame:
+    """The cells of the review list that are shown, in its order: at most `REVIEWED`, and
+    `OF_ONE` of an attribute, so that none of them crowds out the others."""
+    return review.groupby("attribute", sort=False).head(OF_ONE).head(REVIEWED)
 
 
 def pictured(cells: pd.DataFrame, first: Sequence[str] = ()) -> pd.DataFrame:

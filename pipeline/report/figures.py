@@ -66,6 +66,11 @@ def percent(share: float) -> str:
     return f"{100 * share:.1f}\N{NO-BREAK SPACE}%"
 
 
+def tenths(share: float) -> str:
+    """``0.8766`` as "87.7 %", where an interval may be narrower than a whole per cent."""
+    return UNDEFINED if math.isnan(share) else f"{100 * share:.1f}\N{NO-BREAK SPACE}%"
+
+
 def promise(share: float) -> str:
     """A probability of being right, never rounded up: ``0.8999`` as "89 %", ``0.9978`` as
     "99.7 %"."""
@@ -86,7 +91,7 @@ def score(value: float) -> str:
     return UNDEFINED if math.isnan(value) else f"{value:.3f}"
 
 
-STYLES = {"percent": percent, "promise": promise, "count": count, "score": score}
+STYLES = {"percent": percent, "tenths": tenths, "promise": promise, "count": count, "score": score}
 
 
 def counted(value: float, style: str = "count") -> Figure:

@@ -68,9 +68,9 @@ def shares(prevalence: Source) -> dict[str, list[dict[str, Any]]]:
                 "attribute": row["attribute"],
                 "value": "" if str(row["value"]) == "1" else row["value"],
                 "images": prevalence.at(place, "images"),
-                "share": prevalence.interval_at(place, "share"),
-                "known_share": prevalence.interval_at(place, "known_share"),
-                "counted": prevalence.at(place, "counted_share", "percent"),
+                "share": prevalence.interval_at(place, "share", "tenths"),
+                "known_share": prevalence.interval_at(place, "known_share", "tenths"),
+                "counted": prevalence.at(place, "counted_share", "tenths"),
                 "reason": row["reason"],
             }
         )

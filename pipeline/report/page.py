@@ -11,14 +11,14 @@ from markupsafe import Markup
 
 from pipeline.report import cells, findings, sections
 from pipeline.report.figures import few, percent
-from pipeline.report.sections import REVIEW, REVIEWED, SUSPECT, Content, Pictures
+from pipeline.report.sections import REVIEW, SUSPECT, Content, Pictures
 
 FOLDER = Path(__file__).parent
 
 
 def wanted(content: Content) -> dict[str, list[str]]:
     """Which images the page would show as thumbnails: group -> names, the most wanted first."""
-    groups = {REVIEW: content.review["image"].head(REVIEWED).tolist()}
+    groups = {REVIEW: cells.reviewed(content.review)["image"].tolist()}
     groups[SUSPECT] = list(findings.suspect_images(content.findings))
     own = dict(iter(content.filled.groupby("attribute", sort=False)))
     for one in content.attributes:

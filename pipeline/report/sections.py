@@ -27,8 +27,6 @@ from pipeline.report.figures import (
 )
 from pipeline.report.findings import Findings
 
-REVIEWED = 12
-"""Rows of the review list in the page."""
 Pictures = Mapping[str, Mapping[str, str]]
 """Group of the page (`REVIEW`, `SUSPECT`, or an attribute's anchor) -> image -> address of its
 thumbnail, as `thumbnails.within` makes them."""
@@ -227,7 +225,7 @@ def look_next(content: Content, pictures: Mapping[str, str]) -> dict[str, Any]:
                 "reason": reason,
             }
             for image, attribute, guess, right, reason in _columns(
-                content.review.head(REVIEWED), *names
+                cells.reviewed(content.review), *names
             )
         ],
     }

@@ -84,3 +84,12 @@ def test_guesses_stand_at_the_end() -> None:
     whole = frame({"a": [0.5, 0.9], "b": [0.6, 0.7]})
     shown = cells.rows_shown(whole, ["a"])
     assert shown["expected_correctness"].tolist() == [0.6, 0.7, 0.5, 0.9]
+
+
+def test_the_review_list_is_shown_in_its_order_with_a_few_of_each_attribute() -> None:
+    listed = frame({"a": [0.5] * 30, "b": [0.6] * 2, "c": [0.7] * 9})
+    shown = cells.reviewed(listed)
+    assert shown["attribute"].tolist() == ["a"] * 4 + ["b"] * 2 + ["c"] * 4
+    assert shown.index.is_monotonic_increasing
+    many = frame({name: [0.5] * 4 for name in "abcdef"})
+    assert len(cells.reviewed(many)) == cells.REVIEWED

@@ -19,6 +19,7 @@ from pipeline.report.figures import (
     plural,
     promise,
     score,
+    tenths,
 )
 
 SHARES = st.floats(0, 1)
@@ -59,6 +60,8 @@ def test_a_promise_stays_on_its_side_of_the_degrees_of_trust(edge: float) -> Non
 def test_other_texts() -> None:
     assert count(12_000) == "12,000"
     assert score(0.51234) == "0.512"
+    assert tenths(0.8766) == "87.7\N{NO-BREAK SPACE}%"
+    assert tenths(math.nan) == UNDEFINED
     assert {percent(math.nan), promise(math.nan), count(math.nan), score(math.nan)} == {UNDEFINED}
     assert [about(n) for n in (0, 0.2, 3.4, 1200)] == [
         *("none", "fewer than one", "about 3", "about 1,200")
