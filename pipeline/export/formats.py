@@ -45,7 +45,7 @@ def write_onnx(module: Any, path: Path, metadata: Mapping[str, Any]) -> None:
     import tf2onnx
 
     logging.getLogger("tf2onnx").setLevel(logging.ERROR)
-    call = module.__call__
+    call = _constant(module).__call__
     proto, _ = tf2onnx.convert.from_function(
         call, input_signature=call.input_signature, opset=OPSET
     )
@@ -127,15 +127,9 @@ def write_openvino(module: Any, path: Path, metadata: Mapping[str, Any]) -> None
     """
     os.environ.setdefault("OPENVINO_TELEMETRY_OPT_OUT", "1")
     import openvino
-    import tensorflow as tf
 
-    frozen, constant = _frozen(module), tf.Module()
-    constant.__call__ = tf.function(
-        lambda pictures: {OUTPUT: frozen(pictures)[0]},
-        input_signature=module.__call__.input_signature,
-    )
     with tempfile.TemporaryDirectory() as folder:
-        write_saved_model(constant, Path(folder) / "saved", {})
+        write_saved_model(_constant(module), Path(folder) / "saved", {})
         network = openvino.convert_model(Path(folder) / "saved")
     # Where the network lay for a moment is no part of it.
     network.set_rt_info("", ["conversion_parameters", "input_model"])
@@ -198,6 +192,19 @@ def _frozen(module: Any) -> Any:
     concrete = module.__call__.get_concrete_function()
     frozen = convert_to_constants.convert_variables_to_constants_v2
     return frozen(concrete, lower_control_flow=False)
+
+
+def _constant(module: Any) -> Any:
+    """The module with `_frozen` as its function: a constant of the preprocessing, as of VGG and
+    ResNet, else counts as one more input."""
+    import tensorflow as tf
+
+    frozen, constant = _frozen(module), tf.Module()
+    constant.__call__ = tf.function(
+        lambda pictures: {OUTPUT: frozen(pictures)[0]},
+        input_signature=module.__call__.input_signature,
+    )
+    return constant
 
 
 @contextmanager

@@ -21,15 +21,15 @@ SPREAD = 1.0
 """Of logits, so that probabilities are not all alike."""
 
 
-def random_head(config: heads.HeadConfig, seed: int) -> Any:
-    """A head with weights of its own."""
+def random_head(config: heads.HeadConfig, seed: int, spread: float) -> Any:
+    """A head with weights of its own, for features of such a spread."""
     head = heads.build(config)
     rng = np.random.default_rng(seed)
     for variable in head.variables:
         value = rng.normal(
             0, SPREAD / np.sqrt(max(np.prod(variable.shape[:-1]), 1)), variable.shape
         )
-        variable.assign(np.abs(value) + 1 if "variance" in variable.path else value)
+        variable.assign(spread**2 * (abs(value) + 1) if "variance" in variable.path else value)
     return head
 
 
@@ -50,6 +50,8 @@ def write_model(
     sha256 = hashlib.sha256(file.read_bytes()).hexdigest()
     about = {"weights": "random", "pretrained": 0, "preprocessing": "scaled to [-1, 1]"}
     (own / "backbone.json").write_text(json.dumps(about))
+    noise = np.random.default_rng(0).uniform(0, 255, (4, *SIZE, 3)).astype("float32")
+    spread = float(model(noise).numpy().std())
     height, width, channels = model.output_shape[1:]
     shape = (height, width) if grid is None else (min(height, grid), min(width, grid))
     shape = (channels,) if heads.HEADS[kind].pooled else (*shape, channels)
@@ -68,14 +70,16 @@ def write_model(
         learnable=("yes", "yes", "yes", "no", "no"),
     )
     if not fine_tuned:
-        saved_model.save(random_head(config, 1), card, folder)
+        saved_model.save(random_head(config, 1, spread), card, folder)
         return folder
     branches = []
     for number, spans in enumerate(BRANCHES):
         again = backbones.build(backbone, SIZE)
         weights.randomise(again, number + 2)
         own_heads = [
-            random_head(heads.HeadConfig(kind, shape, stop - start, 0.3, 4), 10 * number + start)
+            random_head(
+                heads.HeadConfig(kind, shape, stop - start, 0.3, 4), 10 * number + start, spread
+            )
             for start, stop in spans
         ]
         branches.append(network.make_branch(again, config, spans, own_heads))

@@ -27,6 +27,7 @@ MODELS: dict[str, dict[str, Any]] = {
     "grid": {"kind": "conv", "grid": 3},
     "pooled": {"kind": "linear", "backbone": "cnn-4-8-6"},
     "bfloat16": {"kind": "dense", "precision": "bfloat16"},
+    "means": {"kind": "linear", "backbone": "vgg16"},
     "fine-tuned": {"kind": "linear", "fine_tuned": True},
 }
 
@@ -82,6 +83,7 @@ def test_pictures_are_resized_as_by_pillow() -> None:
     ("to", "name"),
     [
         ("onnx", "stack"),
+        ("onnx", "means"),
         pytest.param("all", "stack", marks=pytest.mark.slow),
         pytest.param("all", "grid", marks=pytest.mark.slow),
         pytest.param("all", "pooled", marks=pytest.mark.slow),
