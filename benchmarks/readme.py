@@ -233,6 +233,30 @@ def promises() -> pd.DataFrame:
     return pd.DataFrame(rows)
 
 
+def partial_labels() -> pd.DataFrame:
+    """New rows with half of their labels, told from the picture, from both, and by the whole
+    imputation: means over seeds."""
+    rows = []
+    for path in sorted(RESULTS.glob("partial_labels_*.csv")):
+        frame = pd.read_csv(path)
+        means = frame.groupby("method")[["ap", "auc", "brier", "ece"]].mean()
+        for method in frame["method"].unique():
+            shown = {name: f"{value:.4f}" for name, value in means.loc[method].items()}
+            rows.append(
+                {
+                    "data": path.stem.removeprefix("partial_labels_"),
+                    "hidden": f"{frame['hidden'][0]:.0%}",
+                    "seeds": frame["seed"].nunique(),
+                    "told from": method,
+                    "mAP": shown["ap"],
+                    "AUC": shown["auc"],
+                    "Brier": shown["brier"],
+                    "ECE": shown["ece"],
+                }
+            )
+    return pd.DataFrame(rows)
+
+
 def measured(path: Path) -> str:
     """A measured table and its machine."""
     frame = pd.read_csv(path)
@@ -451,6 +475,7 @@ OF_THE_PROJECT: Parts = {
     "decisions": lambda: table(decisions()),
     "promises": lambda: table(promises()),
     "classifiers": classifiers,
+    "partial labels": lambda: table(partial_labels()),
     "estimate": lambda: table(estimate(pd.read_csv("benchmarks/scale.csv"))),
     "precision": precision,
     **{
