@@ -34,6 +34,7 @@ def small(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(learnable, "PERMUTATIONS", 1000)
     # Tests of what is missing have their own file.
     monkeypatch.setattr(imputer.missingness, "examine", lambda *_: [])
+    monkeypatch.setattr(imputer.missingness, "exchangeable", lambda *_: ({}, {}))
 
 
 def hidden(column: np.ndarray, share: float, rng: np.random.Generator, unknown: Any) -> np.ndarray:

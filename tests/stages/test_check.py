@@ -18,7 +18,7 @@ Write = Callable[[dict[str, Any]], Path]
         ({"data.labels": "gone.csv"}, "data.labels: gone.csv: no such file"),
         ({"data.images": "gone"}, "data.images: gone: no such folder"),
         ({"backbone.weights": "w.h5"}, "backbone.weights: w.h5: no such file"),
-        ({"backbone.name": "vgg91"}, "backbone.name: got 'vgg91', expected one of vgg19,"),
+        ({"backbone.name": "vgg91"}, "backbone.name: got 'vgg91', expected one of vgg16, vgg19,"),
         ({"epochs": -3}, "epochs: got -3"),
         ({"epcohs": 3}, "unknown key epcohs; did you mean epochs?"),
     ],
