@@ -39,6 +39,7 @@ def test_every_hole_has_its_provenance(reproduced: Path) -> None:
         "round",
         "evidence",
         "expected_correctness",
+        "q_value",
     ]
     names = [*ATTRIBUTES, KIND]
     holes = {(i, a) for i in clean.index for a in names if clean.loc[i, a] == ""}

@@ -24,7 +24,7 @@ from tests.end_to_end.project import (
 @pytest.mark.parametrize(
     ("old", "new", "message"),
     [
-        ("head: conv", "head: cnov", "head: got 'cnov'"),
+        ("head: stack", "head: stakc", "head: got 'stakc'"),
         pytest.param(
             *("mine/labels.csv", "mine/gone.csv", "mine/gone.csv: no such file"),
             marks=pytest.mark.slow,

@@ -33,6 +33,8 @@ class Predictor:
         attributes=NAMES, thresholds=(0.5, 0.5, 0.5), image_size=SIZE, categories=()
     )
 
+    def __init__(self, folder: Path | None = None) -> None: ...
+
     def probabilities(self, pictures: np.ndarray) -> np.ndarray:
         bright = pictures[:, :24, :18].mean(axis=(1, 2, 3)) / 255
         return np.stack([bright, 1 - bright, np.full(len(pictures), 0.1)], axis=1)

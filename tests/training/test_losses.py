@@ -173,9 +173,8 @@ def test_a_better_guess_costs_less(name: str) -> None:
             value([[1.0, 0.0]], [[0.0, 0.0]], loss=name, softmax=softmax)
 
 
-@pytest.mark.parametrize("name", sorted(losses.LOSSES))
+@pytest.mark.parametrize("name", ["cross_entropy", "weighted"])
 def test_no_other_constant_fits_better_than_the_one_to_start_from(name: str) -> None:
-    """But for the focal loss, whose best constant lies nearer to a half."""
     rng = np.random.default_rng(0)
     targets = (rng.random((4000, 2)) < [0.1, 0.7]).astype(float)
     weights = rng.random((4000, 2))
@@ -189,7 +188,7 @@ def test_no_other_constant_fits_better_than_the_one_to_start_from(name: str) -> 
         return float(losses.masked_loss(y, same, w, objective).numpy())
 
     others = [cost(start + move) for move in ([0.2, 0], [-0.2, 0], [0, 0.2], [0, -0.2])]
-    assert cost(start) < (min(others) if name != "focal" else cost(np.zeros(2)))
+    assert cost(start) < min(others)
     if name == "weighted":
         plain = losses.constant_logits(targets, weights, Objective())
         np.testing.assert_allclose(start - plain, losses.balance(objective), rtol=1e-5)
