@@ -156,7 +156,7 @@ def _image_column(
     def score(place: int) -> tuple[int, int, bool, int]:
         given = [cells[place] for cells in sample if cells[place]] if names is not None else []
         files = sum(names is not None and names.exists(name) for name in given)
-        exact = sum(names is not None and (names.folder / name).is_file() for name in given)
+        exact = sum(names is not None and names.is_named(name) for name in given)
         weak = squeezed(titles[place]) in WEAK
         return files, exact, not weak, -place
 

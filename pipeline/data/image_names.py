@@ -67,6 +67,10 @@ class ImageNames:
         """Whether ``name`` is a file's, to the letter or where exactly one fits."""
         return self._one(name).problem is None
 
+    def is_named(self, name: str) -> bool:
+        """Whether there is something of this very name in the folder."""
+        return self._is_file(name)
+
     def locate(self, names: Iterable[str]) -> dict[str, Found]:
         """What each of ``names`` stands for."""
         found = {name: self._one(name) for name in dict.fromkeys(names)}

@@ -84,6 +84,13 @@ def test_a_plain_table_needs_no_word(names: ImageNames) -> None:
     assert columns(names, "x,N,Y\ny,Y,N\n").header is None
 
 
+def test_a_name_that_is_too_long_is_no_file(names: ImageNames) -> None:
+    long = "x" * 5000
+    with pytest.raises(PipelineError, match="no image column"):
+        columns(names, f"photo,hat\n{long},1\n{long}y,0\n")
+    assert columns(names, f"id,image,a\n{long},x.jpg,1\n").header == "image"
+
+
 def test_params_settle_it(names: ImageNames) -> None:
     text = "image,photo,a,b,note,split,who\n1,x.jpg,1,0,old,train,p\n2,y.jpg,0,1,new,TEST,q\n"
     found = columns(
