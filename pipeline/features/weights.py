@@ -75,13 +75,13 @@ def load_weights(model: Any, path: str | Path) -> None:
             f"{path}: not a Keras weights file by its name; expected one that ends in .weights.h5 "
             "or .h5"
         )
-    # Keras only warns where a file lacks a layer's weights: what stays NaN was not in the file.
     floats = [v for v in model.network.variables if "float" in v.dtype]
-    for variable in floats:
-        variable.assign(np.full(variable.shape, np.nan, dtype=variable.dtype))
     try:
         if problem := oversized(path, model.network.count_params()):
             raise ValueError(problem)
+        # Keras only warns where a file lacks a layer's weights: what stays NaN was not in the file.
+        for variable in floats:
+            variable.assign(np.full(variable.shape, np.nan, dtype=variable.dtype))
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
             model.network.load_weights(str(path))
