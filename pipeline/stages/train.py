@@ -300,17 +300,10 @@ def _scored(inputs: Inputs, fitted: Fitted) -> Fit:
     """A fit of one epoch: regressions are fitted to their end. Training labels are scored by what
     has not seen them, validation labels by the whole."""
     odds = categories.log_odds(fitted.logits, inputs.softmax)
+    known = targets.of_learnable(inputs.clean.values, inputs.arrays.learnable)
     training, validation = (
-        fitting.scores(values, odds[rows], inputs.softmax)
-        for rows, values in (
-            (inputs.of("train"), inputs.clean.values[inputs.of("train")]),
-            (
-                inputs.of("val"),
-                targets.of_learnable(
-                    inputs.clean.values[inputs.of("val")], inputs.arrays.learnable
-                ),
-            ),
-        )
+        fitting.scores(known[rows], odds[rows], inputs.softmax)
+        for rows in (inputs.of("train"), inputs.of("val"))
     )
     history = {**training, **{f"val_{name}": score for name, score in validation.items()}}
     return Fit(history=[history], iterations=[training["loss"]])
