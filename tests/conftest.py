@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import shutil
+import signal
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
@@ -22,6 +23,9 @@ from pipeline import runtime
 settings.register_profile("unhurried", deadline=None)
 settings.load_profile("unhurried")
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+# A suite that runs in the background has SIGINT ignored, and its children would inherit that.
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 runtime.choose_kernels()  # a test may import TensorFlow by itself
 ROOT = Path(__file__).resolve().parent.parent
 

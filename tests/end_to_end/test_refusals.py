@@ -115,8 +115,6 @@ def test_an_interrupt_during_embed_leaves_the_earlier_store(project: Path) -> No
         env=environment(),
         stderr=subprocess.PIPE,
         text=True,
-        # A suite that runs in the background has SIGINT ignored, and children inherit that.
-        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
     )
     deadline = time.monotonic() + 120
     while (

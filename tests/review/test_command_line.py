@@ -34,7 +34,10 @@ def test_it_prints_the_address_serves_and_ends_with_what_to_do_next(tmp_path: Pa
         with urllib.request.urlopen(found[0]) as reply:
             assert reply.status == 200
         process.send_signal(signal.SIGINT)
-        rest, _ = process.communicate(timeout=30)
+        try:
+            rest, _ = process.communicate(timeout=30)
+        finally:
+            process.kill()
     assert rest.splitlines()[-1] == (
         "0 answers in data/corrections.csv; they count from the next `dvc repro` on"
     )
