@@ -90,6 +90,6 @@ def test_fresh_networks_learn_from_the_filled_table(project: Path) -> None:
     filled = read(project / "data/imputed/labels.csv")
     assert filled[ATTRIBUTES].isin(["0", "1"]).all(axis=None)
     table = read(project / "reports/missing.csv")
-    assert table["model"].tolist() == ["impute", "mask", "negative", "fine_tuned"]
+    assert table["model"].tolist() == ["impute", "mask", "negative", "logistic", "fine_tuned"]
     out = predict(project, "mine/images/image_1.jpg")
     assert out.returncode == 0, out.stderr

@@ -64,7 +64,7 @@ def test_a_broken_file_is_named_and_the_others_are_classified(project: Path, suf
 def test_the_table_is_printed_where_no_file_is_asked_for(project: Path) -> None:
     done = predict(project, "mine/images/image_1.jpg")
     assert done.returncode == 0, done.stderr
-    printed = dict(zip(*(line.split(",") for line in done.stdout.split()), strict=True))
+    printed = dict(zip(*(line.split(",") for line in done.stdout.splitlines()), strict=True))
     assert_as_from_cached_features(project, printed)
 
 

@@ -89,7 +89,7 @@ run(embed.main)
     ("script", "message"),
     [
         (FULL_DISK, "no space left on the disk while writing data/features/map_0.npy"),
-        (NO_ROOM, "in data/features and "),
+        (NO_ROOM, "in data/features"),
     ],
 )
 def test_a_full_disk_during_embed_leaves_the_earlier_store(
