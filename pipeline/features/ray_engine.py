@@ -1,21 +1,24 @@
 """The backbone on a Ray cluster: embed's work on several machines.
 
-Ray Data hands parts of the work to actors, each of which holds the network once and writes what it
-computes into the cache that the local engine uses, too. The cluster's machines must see
-the project's folder and the images under the same paths. A shard is written whole or not at all,
-and Ray gives the work of a machine that is lost to another.
+Parts of the work go to actors, each of which holds the network once and writes what it computes
+into the cache that the local engine uses, too. The cluster's machines must see the project's folder
+and the images under the same paths. A shard is written whole or not at all, and the work of a
+machine that is lost goes to another.
+
+Parts are given out here and not by Ray Data, which in one of three trials waited for ever for a
+machine that was gone, its retries notwithstanding (Ray 2.60).
 """
 
 from __future__ import annotations
 
 import json
+import time
+from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from typing import Any
-
-import numpy as np
 
 from pipeline import runtime
 from pipeline.data.loading import loader
@@ -24,8 +27,9 @@ from pipeline.features import cache, extract
 from pipeline.features.cache import Work
 from pipeline.features.weights import load
 
-RESTARTS = 3
-"""How often a worker that dies is started again, and its work given to another."""
+LOSSES = 3
+"""How often a part of the work may lose its worker. Before the last time it is cut into single
+pictures, so that the one that kills its worker each time is named."""
 
 
 @dataclass(frozen=True)
@@ -47,30 +51,55 @@ class Job:
     cache: Path
 
 
+@dataclass(frozen=True)
+class Part:
+    """Some of the work, and how often it has lost its worker."""
+
+    work: Sequence[Work]
+    losses: int = 0
+
+    def again(self) -> list[Part]:
+        """What to give out once the worker is lost; nothing where that has happened too often."""
+        losses = self.losses + 1
+        if losses < LOSSES:
+            return [Part(self.work, losses)]
+        if len(self.work) > 1:
+            return [Part([one], LOSSES - 2) for one in self.work]
+        return []
+
+
 class Worker:
-    """One actor: a network, and the batches that Ray Data gives it."""
+    """One actor: a network, and the parts that it is given."""
 
     def __init__(self, job: Job):
-        runtime.prepare(job.seed)
-        if runtime.device() != job.device:
-            raise PipelineError(
-                f"compute.engine: ray: a worker computes on a {runtime.device()}, the machine that "
-                f"runs embed on a {job.device}; use machines of one kind"
-            )
-        model = load(job.backbone, job.image_size, job.precision, job.weights)
-        self._encoder = extract.Encoder(model, job.image_size)
-        self._load = loader(job.images, job.image_size, job.seed)
-        self._write = partial(cache.put, job.cache)
-        self._grid = job.grid
+        self._job = job
+        self._compute: Callable[[Iterable[Work]], object] | None = None
 
-    def __call__(self, batch: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
-        """Compute `packed` lists of `Work`; the answer is how many forward passes each took."""
-        counts = []
-        for content in batch["work"]:
-            work = unpacked(str(content))
-            extract.compute(self._encoder, work, self._load, self._write, grid=self._grid)
-            counts.append(sum(len(one.views) for one in work))
-        return {"passes": np.array(counts, dtype=np.int64), "number": batch["number"]}
+    def compute(self, content: str) -> int:
+        """Compute a `packed` list of `Work`; the answer is how many forward passes it took."""
+        if self._compute is None:
+            # Not when it is made: an error is then the part's, and not a lost worker.
+            self._compute = _computation(self._job)
+        work = unpacked(content)
+        self._compute(work)
+        return sum(len(one.views) for one in work)
+
+
+def _computation(job: Job) -> Callable[[Iterable[Work]], object]:
+    runtime.prepare(job.seed)
+    if runtime.device() != job.device:
+        raise PipelineError(
+            f"compute.engine: ray: a worker computes on a {runtime.device()}, the machine that "
+            f"runs embed on a {job.device}; use machines of one kind"
+        )
+    model = load(job.backbone, job.image_size, job.precision, job.weights)
+    return partial(
+        extract.compute,
+        extract.Encoder(model, job.image_size),
+        load=loader(job.images, job.image_size, job.seed),
+        write=partial(cache.put, job.cache),
+        grid=job.grid,
+    )
 
 
 def packed(work: Sequence[Work]) -> str:
@@ -125,39 +154,58 @@ def compute(
 
 
 def _run(ray: Any, job: Job, work: Iterable[Work], progress: Callable[[int], object]) -> None:
-    context = ray.data.DataContext.get_current()
-    context.enable_progress_bars = False
-    context.raise_original_map_exception = True
     batch = extract.batch_size(job.image_size) * extract.SHARD_BATCHES
-    parts = list(portions(work, batch))
-    rows = [{"number": number, "work": packed(part)} for number, part in enumerate(parts)]
-    resources, actors = placement(ray.nodes())
-    computed = ray.data.from_items(rows, override_num_blocks=len(rows)).map_batches(
-        Worker,
-        fn_constructor_args=(job,),
-        batch_size=1,
-        concurrency=(1, max(1, min(actors, len(rows)))),
-        # Ray's own bound is none: what kills a worker each time would look like a run that hangs.
-        max_restarts=RESTARTS,
-        max_task_retries=RESTARTS,
-        **resources,
+    waiting = deque(Part(portion) for portion in portions(work, batch))
+    running: dict[Any, tuple[Any, Part]] = {}
+    idle: list[Any] = []
+    resources, most = placement(ray.nodes())
+    while waiting or running:
+        while waiting and len(running) < most:
+            actor = idle.pop() if idle else ray.remote(**resources)(Worker).remote(job)
+            part = waiting.popleft()
+            running[actor.compute.remote(packed(part.work))] = actor, part
+        while idle:  # Its processors may be what an actor that has not started yet waits for.
+            ray.kill(idle.pop())
+        (done, *_), _ = ray.wait(list(running))
+        actor, part = running.pop(done)
+        try:
+            progress(ray.get(done))
+        except _lost(ray) as error:
+            ray.kill(actor)
+            again = part.again()
+            if not again:
+                raise PipelineError(
+                    f"{job.images / part.work[0].image}: its worker of the Ray cluster was lost "
+                    f"each time: {one_line(error)[-300:]}; take the image out, or see with "
+                    "compute.engine local what is wrong"
+                ) from None
+            waiting.extend(again)
+            # Until a lost machine is noticed, new actors may be sent to it.
+            time.sleep(1)
+            resources, most = placement(ray.nodes())
+        except ray.exceptions.RayError as error:
+            cause = getattr(error, "cause", None) or error
+            if isinstance(cause, PipelineError):
+                raise PipelineError(one_line(cause)) from None
+            first, last = part.work[0].image, part.work[-1].image
+            raise PipelineError(
+                f"a worker of the Ray cluster failed among the pictures from {first} to {last}: "
+                f"{one_line(cause)[-400:]}; with compute.engine local the picture is named"
+            ) from None
+        else:
+            idle.append(actor)
+
+
+def _lost(ray: Any) -> tuple[type[Exception], ...]:
+    """What Ray raises where a process or a machine is gone, not where code fails."""
+    errors = ray.exceptions
+    return (
+        errors.RayActorError,
+        errors.NodeDiedError,
+        errors.ObjectLostError,
+        errors.OutOfMemoryError,
+        errors.WorkerCrashedError,
     )
-    left = dict(enumerate(parts))
-    try:
-        for done in computed.iter_batches(batch_size=None):
-            progress(int(done["passes"].sum()))
-            for number in done["number"]:
-                left.pop(int(number))
-    except ray.exceptions.RayError as error:
-        cause = getattr(error, "cause", None) or error
-        if isinstance(cause, PipelineError):
-            raise PipelineError(one_line(cause)) from None
-        first = next(iter(left.values()), [])
-        among = f" among the pictures from {first[0].image} to {first[-1].image}" if first else ""
-        raise PipelineError(
-            f"a worker of the Ray cluster failed{among}: {one_line(cause)[-400:]}; with "
-            "compute.engine local the picture is named"
-        ) from None
 
 
 def portions(work: Iterable[Work], passes: int) -> Iterator[list[Work]]:
@@ -192,7 +240,6 @@ def placement(nodes: Iterable[dict[str, Any]]) -> tuple[dict[str, float], int]:
 def _import() -> Any:
     try:
         import ray
-        import ray.data
     except ImportError as error:
         raise PipelineError(
             f"params.yaml: compute.engine: got 'ray', but Ray is not installed ({error}); run "

@@ -18,7 +18,7 @@ from pipeline.data import loading
 from pipeline.errors import PipelineError
 from pipeline.features import backbones, cache, extract, ray_engine, weights
 from pipeline.features.cache import Work
-from pipeline.features.ray_engine import Job
+from pipeline.features.ray_engine import Job, Part
 from pipeline.features.store import FeatureStore
 
 SIZE = (64, 64)
@@ -39,6 +39,20 @@ def test_work_travels_as_a_text() -> None:
         Work("caf\udce9.jpg", "f" * 64, (), ()),
     ]
     assert ray_engine.unpacked(ray_engine.packed(work)) == work
+
+
+def test_a_part_that_loses_its_workers_is_cut_into_pictures_and_then_given_up() -> None:
+    work = [Work(str(i), str(i), (0,), (b"",)) for i in range(3)]
+    lost = Part(work)
+    for losses in range(1, ray_engine.LOSSES):
+        (lost,) = lost.again()
+        assert (lost.work, lost.losses) == (work, losses)
+    pictures = lost.again()
+    assert [one for picture in pictures for one in picture.work] == work
+    # A picture that merely stood beside the one that kills its worker has another try.
+    (again,) = pictures[0].again()
+    assert again.work == [work[0]]
+    assert again.again() == []
 
 
 @pytest.mark.parametrize(
@@ -142,3 +156,25 @@ def test_a_machine_lost_in_the_middle_loses_nothing(
     work = [replace(work[0], sha256="0" * 64)]
     with pytest.raises(PipelineError, match=r"^[^\n]*0\.png: has changed since[^\n]*$"):
         ray_engine.compute(job, work)
+
+
+@pytest.mark.slow
+def test_a_picture_that_kills_its_worker_each_time_is_named(
+    cluster: Any, job: Job, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    del cluster
+    names = [f"{number}.png" for number in range(4)]
+    contents = [hashlib.sha256((job.images / name).read_bytes()).hexdigest() for name in names]
+    work = cache.missing(job.cache, names, contents, cache.keys(contents, 1, job.seed))
+
+    class Killed(ray_engine.Worker):
+        def compute(self, content: str) -> int:
+            if "2.png" in content:
+                os._exit(1)
+            return len(ray_engine.unpacked(content))
+
+    monkeypatch.setattr(ray_engine, "Worker", Killed)
+    counted: list[int] = []
+    with pytest.raises(PipelineError, match=r"^[^\n]*2\.png: its worker [^\n]* lost each time"):
+        ray_engine.compute(job, work, counted.append)
+    assert sum(counted) in (2, 3)
