@@ -29,6 +29,7 @@ from pipeline.impute import calibration, image_classifier
 from pipeline.impute.components import project, projected
 from pipeline.impute.image_classifier import Completed
 from pipeline.impute.imputer import Imputer, Settings, Table
+from pipeline.impute.neighbours import Neighbours
 from pipeline.metrics import scores, thresholds
 from pipeline.metrics.ranking import auc, average_precision
 from pipeline.training import heads, targets
@@ -116,7 +117,10 @@ def compare(
     blocks = {name: projected(sets[name], one) for name, one in projections.items() if one}
     completed = Completed(filled.probability, image, filled.weight)
     with threadpool_limits(1):
-        variants, _ = image_classifier.treatments(blocks, labels, fold, completed, validation)
+        near = Neighbours.of(blocks["pooled"], training)
+        variants, _ = image_classifier.treatments(
+            *(blocks, labels, fold, completed, validation), neighbours=near
+        )
     for name, method in (
         (targets.IMPUTE, "stack"),
         (targets.MASK, "stack, known labels"),

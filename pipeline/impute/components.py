@@ -80,6 +80,11 @@ class Projection:
     alive: np.ndarray
     pca: Any
 
+    @property
+    def width(self) -> int:
+        """d."""
+        return int(self.pca.n_components_)
+
     def __call__(self, block: np.ndarray) -> npt.NDArray[np.float32]:
         """Scores float32 [n, d] of features [n, D]."""
         block = np.asarray(block, dtype=np.float32)
@@ -151,7 +156,7 @@ def projected(features: Matrix, scores: Projection, file: Path | None = None) ->
     starts = range(0, len(features), BASIS)
     if file is None or len(features) <= IN_MEMORY:
         return np.concatenate([scores(features[start : start + BASIS]) for start in starts])
-    with RowWriter(file, (len(features), scores.pca.n_components_), np.float32) as writer:
+    with RowWriter(file, (len(features), scores.width), np.float32) as writer:
         for start in starts:
             writer.append(scores(features[start : start + BASIS]))
     return OnDisk(file)

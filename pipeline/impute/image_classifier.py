@@ -1,8 +1,10 @@
-"""What pictures tell of all attributes, as one affine function of a picture's features.
+"""What pictures tell of all attributes, as one affine function of a picture's features and of the
+votes of the training pictures that look most like it.
 
 Logistic and ridge regressions on the principal components of each set of features, at the
-penalties that held-out labels favour, are combined by non-negative weights and calibrated. All of
-that is affine, so that the whole is one weight per feature and attribute.
+penalties that held-out labels favour, and the votes are combined by non-negative weights and
+calibrated. All of that is affine, so that the whole is one weight per feature and attribute, and
+one per vote.
 
 Unknown cells of the completed table join in with their probabilities as soft targets. These were
 made with the labels of all folds: a model without fold k that learns from them has seen fold k's
@@ -14,7 +16,7 @@ score that the picture has in that refit, plus what the row's other labels added
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 import numpy.typing as npt
@@ -27,6 +29,7 @@ from pipeline.impute.components import Matrix, Projection, in_blocks
 from pipeline.impute.cross_fitting import MOST_FITTED, fold_count, logit
 from pipeline.impute.image_scores import choose_penalties
 from pipeline.impute.linear_models import PENALTIES
+from pipeline.impute.neighbours import Neighbours, prior
 from pipeline.impute.stacking import BOUND, fit_stack, worth_it
 from pipeline.metrics.scores import log_loss
 from pipeline.training.targets import IMPUTE, MASK, NEGATIVE
@@ -42,6 +45,8 @@ ONE_SLOPE = 1e4
 """Shrinkage that leaves all attributes the same weight."""
 AFFINE = ("none", "temperature", "platt")
 """Calibration methods whose log-odds are affine in the logits."""
+KNOWN, COMPLETED, WITH_ZEROS = "known", "completed", "unknown as 0"
+"""What neighbours vote by: their known labels, their completed ones, or 0 in place of unknown."""
 STEPS = 60
 """Of the optimiser of a logistic regression, at most."""
 
@@ -53,6 +58,7 @@ class Fitted:
     logits : float64 [N, A]; known training cells by models, weights and calibrators that have not
         seen the labels of their fold, all others by those of all training labels.
     weights : block -> [d, A] on its components; offsets : [A].
+    votes : what neighbours vote by -> the votes and their weight.
     refits : [K + 1, N, A] before calibration, of the models without fold k, then of all; None where
         not asked for.
     calibration : the method chosen.
@@ -65,11 +71,27 @@ class Fitted:
     refits: npt.NDArray[np.float32] | None
     calibration: str
     loss: Floats
+    votes: dict[str, Votes] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Votes:
+    """What the neighbours say that a new picture may have.
+
+    targets, weights : float32 [P, A] of the images of `Neighbours.pool`, see `Neighbours.votes`.
+    prior : [A], what they say where there are none; slope : [A], the weight of the votes' logits.
+    """
+
+    targets: npt.NDArray[np.float32]
+    weights: npt.NDArray[np.float32]
+    prior: Floats
+    slope: Floats
 
 
 @dataclass(frozen=True)
 class _Member:
-    """One regression of every attribute: logits [K + 1, N, A], weights [d, A] and offsets [A]."""
+    """One model of every attribute: logits [K + 1, N, A]; of a regression weights [d, A] on a
+    block's components and offsets [A], of votes a weight of 1 on themselves."""
 
     block: str
     model: str
@@ -85,6 +107,8 @@ def fit(
     targets: np.ndarray | None = None,
     weights: np.ndarray | None = None,
     keep_refits: bool = False,
+    neighbours: Neighbours | None = None,
+    by: str = KNOWN,
 ) -> Fitted:
     """Fit all regressions, combine and calibrate them.
 
@@ -96,6 +120,7 @@ def fit(
     targets, weights
         [N, A], or of each refit [K + 1, N, A], from 0 to 1, what the regressions learn; and how far
         each is to be believed, [N, A], 0 for not at all. None learns the known labels alone.
+    neighbours, by : whose votes join in, and the name of what they vote by; None for none.
 
     Raises
     ------
@@ -113,7 +138,20 @@ def fit(
         for name, block in blocks.items()
         for model in PENALTIES
     ]
-    return _combine(members, labels, fold, keep_refits)
+    if neighbours is None:
+        return _combine(members, labels, fold, keep_refits)
+    members.append(_votes(by, neighbours, fold, targets, weights))
+    fitted = _combine(members, labels, fold, keep_refits)
+    slopes = {name: own for name, own in fitted.weights.items() if name != by}
+    last = targets[-1] if targets.ndim == 3 else targets
+    training = np.where((fold >= 0)[:, None], weights, 0.0)
+    votes = Votes(
+        last[neighbours.pool].astype(np.float32),
+        training[neighbours.pool].astype(np.float32),
+        prior(training * last, training),
+        fitted.weights[by][0],
+    )
+    return replace(fitted, weights=slopes, votes={by: votes})
 
 
 def refit_targets(
@@ -154,6 +192,10 @@ def choose(mask: Fitted, filled: Fitted, labels: np.ndarray) -> tuple[Fitted, fl
     def mix(a: np.ndarray, b: np.ndarray) -> Floats:
         return np.asarray((1 - share) * a + share * b, dtype=np.float64)
 
+    votes: dict[str, Votes] = {}
+    for part, one in ((1 - share, mask), (share, filled)):
+        votes |= {name: replace(own, slope=part * own.slope) for name, own in one.votes.items()}
+
     mixed = Fitted(
         logits=mix(mask.logits, filled.logits),
         weights={name: mix(mask.weights[name], filled.weights[name]) for name in mask.weights},
@@ -161,6 +203,7 @@ def choose(mask: Fitted, filled: Fitted, labels: np.ndarray) -> tuple[Fitted, fl
         refits=None,
         calibration=(filled if share else mask).calibration,
         loss=mix(mask.loss, filled.loss),
+        votes={name: own for name, own in votes.items() if own.slope.any()},
     )
     return mixed, share
 
@@ -197,6 +240,10 @@ def guessing(
         logits=np.where(guess, share, fitted.logits),
         weights={name: np.where(guess, 0.0, w) for name, w in fitted.weights.items()},
         offsets=np.where(guess, share, fitted.offsets),
+        votes={
+            name: replace(own, slope=np.where(guess, 0.0, own.slope))
+            for name, own in fitted.votes.items()
+        },
     )
 
 
@@ -215,6 +262,7 @@ def joined(
     """
     logits, offsets = fitted.logits.copy(), fitted.offsets.copy()
     weights = {name: own.copy() for name, own in fitted.weights.items()}
+    votes = {name: replace(own, slope=own.slope.copy()) for name, own in fitted.votes.items()}
     for a, b in softmax:
         value = truth(labels[:, a:b])
 
@@ -229,7 +277,9 @@ def joined(
         offsets[a:b] *= whole
         for own in weights.values():
             own[:, a:b] *= whole
-    return replace(fitted, logits=logits, offsets=offsets, weights=weights)
+        for vote in votes.values():
+            vote.slope[a:b] *= whole
+    return replace(fitted, logits=logits, offsets=offsets, weights=weights, votes=votes)
 
 
 @dataclass(frozen=True)
@@ -250,6 +300,7 @@ def treatments(
     validation: np.ndarray,
     softmax: Sequence[tuple[int, int]] = (),
     soft: bool = True,
+    neighbours: Neighbours | None = None,
 ) -> tuple[dict[str, Fitted], float]:
     """The classifier under each treatment of unknown cells, and the share that the fit to the
     completed table has in the first, see `choose`.
@@ -260,22 +311,27 @@ def treatments(
     validation : bool [N], the images whose labels choose.
     softmax : (start, stop) of each categorical attribute's columns.
     soft : whether an unknown cell's target is its probability rather than its likelier value.
+    neighbours : whose votes join in, if any.
 
     Returns
     -------
     By the names of `pipeline.training.targets.VARIANTS`.
     """
     known = ~np.isnan(labels)
-    mask = fit(blocks, labels, fold, keep_refits=True)
+    mask = fit(blocks, labels, fold, keep_refits=True, neighbours=neighbours)
     assert mask.refits is not None
     target = refit_targets(mask.refits, labels, completed.probability, completed.image_scores)
     if not soft:
         target = np.where(known, target, target >= 0.5).astype(np.float32)
-    filled = fit(blocks, labels, fold, target, np.where(known, 1.0, completed.weight))
+    believed = np.where(known, 1.0, completed.weight)
+    filled = fit(blocks, labels, fold, target, believed, neighbours=neighbours, by=COMPLETED)
     chosen, share = choose(mask, filled, np.where(validation[:, None], labels, np.nan))
     negative = np.zeros(labels.shape)
     negative[:, binary_columns(labels.shape[1], softmax)] = 1.0
-    as_zero = fit(blocks, labels, fold, np.nan_to_num(labels), np.where(known, 1.0, negative))
+    zeros = np.where(known, 1.0, negative)
+    as_zero = fit(
+        *(blocks, labels, fold, np.nan_to_num(labels), zeros), neighbours=neighbours, by=WITH_ZEROS
+    )
     found = {IMPUTE: chosen, MASK: mask, NEGATIVE: as_zero}
     return {name: joined(one, labels, fold, softmax) for name, one in found.items()}, share
 
@@ -395,6 +451,18 @@ def _member(
     best = found[-1][chosen, :, each].T
     in_refits = np.stack([paths[:, c, :, a] for a, c in enumerate(chosen)], axis=-1)
     return _Member(name, model, in_refits, best[:-1], best[-1])
+
+
+def _votes(
+    by: str, neighbours: Neighbours, fold: np.ndarray, targets: np.ndarray, weights: np.ndarray
+) -> _Member:
+    folds, width = fold_count(fold), weights.shape[1]
+    logits = np.empty((folds + 1, *weights.shape), dtype=np.float32)
+    for refit in range(folds + 1):
+        asked = ((fold >= 0) & (fold != refit))[:, None]
+        said = targets[refit] if targets.ndim == 3 else targets
+        logits[refit] = neighbours.votes(said, np.where(asked, weights, 0.0))
+    return _Member(by, "votes", logits, np.ones((1, width)), np.zeros(width))
 
 
 def _combine(

@@ -26,11 +26,12 @@ from pipeline.features.matrices import Grid, MeanOfViews
 from pipeline.features.store import FeatureStore
 from pipeline.files import replace_directory, write_csv
 from pipeline.impute import calibration, image_classifier, label_completion
-from pipeline.impute.components import Matrix, project, projected
+from pipeline.impute.components import Matrix, Projection, project, projected
 from pipeline.impute.cross_fitting import logit
 from pipeline.impute.decisions import Decisions
 from pipeline.impute.image_classifier import Completed, Fitted
 from pipeline.impute.label_completion import Completion
+from pipeline.impute.neighbours import Neighbours, unit
 from pipeline.metrics.scores import log_loss, shown
 from pipeline.metrics.thresholds import choose_all
 from pipeline.training import familiarity, fitting, heads, losses, saved_model, stacked, targets
@@ -40,6 +41,9 @@ from pipeline.training.head_bank import HeadBank
 FEATURES = Path("data/features")
 INVERSE_PENALTY = 1e-3
 """C of the plain logistic regression, on standardised features."""
+MOST_VOTERS = 20_000
+"""Training images at most among which a new picture's neighbours are sought: they lie in the model,
+at some 2 kB each."""
 log = logging.getLogger("train")
 
 
@@ -274,6 +278,10 @@ def stack(inputs: Inputs) -> dict[str, Trained]:
             name: projected(sets[name], one, Path(large) / f"{name}.npy")
             for name, one in projections.items()
         }
+        neighbours = None
+        if "pooled" in blocks:
+            neighbours = Neighbours.of(blocks["pooled"], fold >= 0, most=MOST_VOTERS)
+            points = unit(blocks["pooled"][neighbours.pool])
         variants, share = image_classifier.treatments(
             blocks,
             labels,
@@ -282,6 +290,7 @@ def stack(inputs: Inputs) -> dict[str, Trained]:
             inputs.of("val"),
             softmax,
             p.impute.soft_targets,
+            neighbours,
         )
     log.info("share of the completed table in missing=%s: %.1f", targets.IMPUTE, share)
     found = {}
@@ -289,11 +298,30 @@ def stack(inputs: Inputs) -> dict[str, Trained]:
         fitted = image_classifier.guessing(fitted, labels, fold, ~learnable, softmax)
         weights, offsets = image_classifier.on_features(fitted, projections)
         kernel = stacked.kernel(store.map_shape, weights.get("pooled"), weights.get("map"))
-        head = stacked.build(config, kernel, offsets)
+        voting = None
+        if fitted.votes:
+            voting = _voters(fitted, projections["pooled"], points)
+        own = stacked.configured(config, voting)
+        head = stacked.build(own, kernel, offsets, voting)
         held_out = saved_model.of_logits(fitted.logits, inputs.clean.categories)
         held_out[inputs.of("test")] = np.nan  # whose labels are evaluate's alone
-        found[name] = Trained(head, config, held_out, _scored(inputs, fitted))
+        found[name] = Trained(head, own, held_out, _scored(inputs, fitted))
     return found
+
+
+def _voters(fitted: Fitted, projection: Projection, points: np.ndarray) -> stacked.Voters:
+    """Those of ``fitted``, with components ``points`` [P, d] of length 1."""
+    axes, offset = projection.on_features(np.eye(projection.width))
+    votes = list(fitted.votes.values())
+    return stacked.Voters(
+        axes,
+        offset,
+        points,
+        targets=np.hstack([one.targets for one in votes]),
+        weights=np.hstack([one.weights for one in votes]),
+        prior=np.concatenate([one.prior for one in votes]),
+        slope=np.vstack([np.diag(one.slope) for one in votes]),
+    )
 
 
 def _scored(inputs: Inputs, fitted: Fitted) -> Fit:

@@ -16,6 +16,7 @@ import numpy as np
 from pipeline.errors import fail, one_line
 from pipeline.features.store import FeatureStore
 from pipeline.features.weights import oversized
+from pipeline.training import voting
 
 UNITS = 64
 WAY_OUT = "train the classifier again with `dvc repro`, or bring it back with `dvc checkout`"
@@ -33,6 +34,9 @@ class HeadConfig:
     kind : a name in `HEADS`.
     input_shape : (h, w, C) of the map, or (C,) of pooled features.
     units : of the hidden layer of a ``dense`` head.
+    components, neighbours, votes
+        Of a ``stack`` head: numbers to which the map's mean is brought down, the pictures among
+        which its neighbours are sought by them, and the votes that each casts; 0 for none.
     """
 
     kind: str
@@ -40,6 +44,9 @@ class HeadConfig:
     outputs: int
     dropout: float
     units: int = UNITS
+    components: int = 0
+    neighbours: int = 0
+    votes: int = 0
 
 
 def conv(features: Any, config: HeadConfig) -> Any:
@@ -85,10 +92,14 @@ def linear(features: Any, config: HeadConfig) -> Any:
 
 
 def stack(features: Any, config: HeadConfig) -> Any:
-    """One affine function of the whole map: what `pipeline.impute.image_classifier` fits."""
+    """One affine function of the whole map and of its neighbours' votes: what
+    `pipeline.impute.image_classifier` fits."""
     from keras import layers
 
     x = layers.Flatten(name="flat")(features)
+    if config.votes:
+        votes = voting.votes(features, config.components, config.neighbours, config.votes)
+        x = layers.Concatenate(name="joined")([x, votes])
     return layers.Dense(config.outputs, dtype="float32", kernel_initializer="zeros", name=LOGITS)(x)
 
 
@@ -185,7 +196,7 @@ def reset(
             if layer.rate > 0:
                 state = layer.seed_generator.state
                 state.assign(rng.integers(0, 2**31, size=tuple(state.shape)))
-        else:
+        elif layer.name not in voting.LAYERS:  # which `stacked.build` fills
             for variable in layer.weights:
                 shape = tuple(variable.shape)
                 at_zero = isinstance(layer.kernel_initializer, keras.initializers.Zeros)

@@ -93,6 +93,9 @@ def problem_of(card: Card) -> str | None:
         )
     if not all(1 <= side <= 65_536 for side in (*head.input_shape, head.units)):
         return "head: expected input_shape and units from 1 to 65536"
+    voting = (head.components, head.neighbours, head.votes)
+    if not all(0 <= one <= 65_536 for one in voting) or len({bool(one) for one in voting}) > 1:
+        return "head: expected components, neighbours and votes from 1 to 65536, or 0 all"
     if head.outputs != count or not 0 <= head.dropout < 1:
         return f"head: expected {count} outputs and dropout from 0 to below 1"
     if not all(32 <= side <= 2048 for side in card.image_size):

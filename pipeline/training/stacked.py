@@ -1,14 +1,16 @@
-"""An affine function of a map's mean and of its averages over blocks, as one on the map itself."""
+"""An affine function of a map's mean and of its averages over blocks, as one on the map itself; and
+of its neighbours' votes."""
 
 from __future__ import annotations
 
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
 from pipeline.features.store import block_edges
-from pipeline.training import heads
+from pipeline.training import heads, voting
 from pipeline.training.heads import HeadConfig
 
 
@@ -51,12 +53,53 @@ def kernel(
     return np.sum(parts, axis=0).astype(np.float32)
 
 
-def build(config: HeadConfig, weights: np.ndarray, offsets: np.ndarray) -> Any:
-    """A head of kind ``stack`` with weights [h, w, C, A] on the map and offsets [A]."""
+@dataclass(frozen=True)
+class Voters:
+    """The pictures whose votes join in.
+
+    axes, offset : [C, d] and [d] from a map's mean to components; points : [P, d] of length 1.
+    targets, weights : [P, V], see `pipeline.impute.neighbours.Neighbours.votes`; prior : [V].
+    slope : [V, A], from the votes' logits to those of the head.
+    """
+
+    axes: np.ndarray
+    offset: np.ndarray
+    points: np.ndarray
+    targets: np.ndarray
+    weights: np.ndarray
+    prior: np.ndarray
+    slope: np.ndarray
+
+
+def configured(config: HeadConfig, voters: Voters | None) -> HeadConfig:
+    """The config of the head that has these voters."""
+    if voters is None:
+        return config
+    neighbours, components = voters.points.shape
+    return replace(config, components=components, neighbours=neighbours, votes=len(voters.prior))
+
+
+def build(
+    config: HeadConfig, weights: np.ndarray, offsets: np.ndarray, voters: Voters | None = None
+) -> Any:
+    """A head of kind ``stack`` with weights [h, w, C, A] on the map and offsets [A].
+
+    Parameters
+    ----------
+    config : see `configured`.
+    """
     head = heads.build(config)
     channels = config.input_shape[-1]
     heads.reset(head, (0,), (np.zeros(channels), np.ones(channels)), offsets)
-    head.get_layer(heads.LOGITS).kernel.assign(weights.reshape(-1, config.outputs))
+    flat = weights.reshape(-1, config.outputs)
+    if voters is not None:
+        made = voting.weights(
+            voters.axes, voters.offset, voters.points, voters.targets, voters.weights, voters.prior
+        )
+        for name, own in zip(voting.LAYERS, made, strict=True):
+            head.get_layer(name).set_weights(own)
+        flat = np.concatenate([flat, voters.slope])
+    head.get_layer(heads.LOGITS).kernel.assign(flat)
     return head
 
 

@@ -10,6 +10,7 @@ from sklearn.linear_model import LogisticRegression, Ridge
 from pipeline.impute import image_classifier
 from pipeline.impute.components import project, projected
 from pipeline.impute.image_classifier import Completed
+from pipeline.impute.neighbours import Neighbours
 from pipeline.metrics.ranking import auc
 from pipeline.metrics.scores import expected_calibration_error
 
@@ -224,3 +225,67 @@ def test_pictures_that_tell_nothing_are_calibrated_too() -> None:
     share = np.nanmean(np.where(known, labels, np.nan), axis=0)
     guess = -np.log(np.where(labels == 1, share, 1 - share))[known].mean()
     assert fitted.loss.mean() < guess + 0.02
+
+
+def crossed(n: int = 900) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
+    """As `problem`, but no linear function of the features says anything of the first column."""
+    x, truth, labels, fold = problem(n, channels=2, hidden=0.5)
+    truth[:, 0] = (x[:, 0] > 0) == (x[:, 1] > 0)
+    return x, truth, np.where(np.isnan(labels), np.nan, truth), fold
+
+
+def test_neighbours_votes_are_heard_where_regressions_say_nothing() -> None:
+    x, truth, labels, fold = crossed()
+    near, unseen = Neighbours.of(x, fold >= 0), fold < 0
+    alone = image_classifier.fit({"pooled": x}, labels, fold)
+    fitted = image_classifier.fit({"pooled": x}, labels, fold, neighbours=near)
+    assert auc(truth[unseen, 0], alone.logits[unseen, 0]) < 0.6
+    assert auc(truth[unseen, 0], fitted.logits[unseen, 0]) > 0.9
+    # One weight for each vote, on what a new picture's neighbours say.
+    (votes,) = fitted.votes.values()
+    said = np.zeros((2, *labels.shape))
+    said[0, near.pool], said[1, near.pool] = votes.targets, votes.weights
+    wanted = x @ fitted.weights["pooled"] + near.votes(*said) * votes.slope + fitted.offsets
+    np.testing.assert_allclose(fitted.logits[unseen], wanted[unseen], atol=1e-3)
+
+
+def test_no_vote_is_cast_on_a_fold_by_its_own_labels() -> None:
+    x, _, labels, fold = crossed(300)
+    image, twin = np.flatnonzero((fold == 1) & ~np.isnan(labels[:, 0]))[:2]
+    x[twin] = x[image]
+    near = Neighbours.of(x, fold >= 0)
+    other = labels.copy()
+    other[twin, 0] = 1 - labels[twin, 0]
+    before, after = (
+        image_classifier.fit({"pooled": x}, own, fold, keep_refits=True, neighbours=near)
+        for own in (labels, other)
+    )
+    assert before.refits is not None and after.refits is not None
+    moved = np.abs(before.refits - after.refits)[:, image, 0]
+    assert moved[1] < 0.3 * moved[-1]
+
+
+def test_treatments_have_votes_of_their_own_and_joined_or_guessed_ones() -> None:
+    x, truth, labels, fold = crossed(600)
+    near = Neighbours.of(x, fold >= 0)
+    completed = Completed(np.clip(truth, 0.02, 0.98), np.zeros(truth.shape), np.ones(truth.shape))
+    nobody = np.zeros(len(fold), dtype=bool)
+    found, share = image_classifier.treatments(
+        {"pooled": x}, labels, fold, completed, nobody, ((1, 3),), neighbours=near
+    )
+    assert share == 0.5  # nothing chooses
+    assert {name: list(one.votes) for name, one in found.items()} == {
+        "impute": ["known", "completed"],
+        "mask": ["known"],
+        "negative": ["unknown as 0"],
+    }
+    unseen = fold < 0
+    for one in found.values():
+        wanted = x @ one.weights["pooled"] + one.offsets
+        for votes in one.votes.values():
+            said = np.zeros((2, *labels.shape))
+            said[0, near.pool], said[1, near.pool] = votes.targets, votes.weights
+            wanted = wanted + near.votes(*said) * votes.slope
+        np.testing.assert_allclose(one.logits[unseen], wanted[unseen], atol=1e-3)
+    guess = image_classifier.guessing(found["mask"], labels, fold, np.array([True, False, False]))
+    assert guess.votes["known"].slope[0] == 0 and guess.votes["known"].slope[1] > 0
