@@ -42,6 +42,10 @@ def test_a_head_gives_the_votes_of_the_table_and_keeps_them_in_its_file(
     new = ~training
     np.testing.assert_allclose(head(MAPS[new]).numpy(), wanted[new], atol=1e-3)
     heads.save(head, tmp_path / "head.weights.h5")
+    second = stacked.build(config, kernel, offsets, voters)
+    heads.save(second, tmp_path / "second.weights.h5")
+    files = [tmp_path / f"{name}.weights.h5" for name in ("head", "second")]
+    assert files[0].read_bytes() == files[1].read_bytes()
     again = heads.load(config, tmp_path / "head.weights.h5")
     np.testing.assert_array_equal(again(MAPS).numpy(), head(MAPS).numpy())
     # What votes is not fitted by epochs.
