@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import os
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from typing import Any, Protocol
 
@@ -37,18 +37,41 @@ def batch_size(image_size: tuple[int, int]) -> int:
     return 1 << (min(max(fitting, 4), 64).bit_length() - 1)
 
 
-def together(batch: int) -> int:
-    """Pictures of a batch that a network may see in one step, see `runtime.position_free`."""
-    return batch if runtime.position_free() else 1
+def shapes(batch: int, few: bool = False) -> tuple[int, ...]:
+    """How many pictures a network sees in a step: ``batch``, or one, see `runtime.position_free`.
+
+    Parameters
+    ----------
+    few : whether smaller steps are compiled, too, for those who ask about few pictures. A lone
+        picture may then differ in the last bits from what it is among others.
+    """
+    if not runtime.position_free():
+        return (1,)
+    return (*(size for size in FEW if few and size < batch), batch)
 
 
-def padded(images: np.ndarray, size: int) -> Iterator[tuple[slice, np.ndarray]]:
-    """Images ``size`` at a time, the last filled up with black ones, after the slice they are."""
-    for start in range(0, len(images), size):
+def padded(images: np.ndarray, sizes: Sequence[int]) -> Iterator[tuple[slice, np.ndarray]]:
+    """Images in steps of ``sizes``, filled up with zeros, after the slice they are.
+
+    The smallest step that has room for the rest, unless more than half of it would be empty and a
+    smaller one is full. A step of one is for a lone image, where there are others.
+    """
+    usable = [size for size in sizes if size > 1 or len(images) == 1] or list(sizes)
+    start = 0
+    while start < len(images):
+        rest = len(images) - start
+        size = min((size for size in usable if size >= rest), default=max(usable))
+        full = max((size for size in usable if size <= rest), default=size)
+        size = size if size <= 2 * rest else full
         some = images[start : start + size]
-        filled = np.zeros((size, *images.shape[1:]), dtype=np.uint8)
+        filled = np.zeros((size, *images.shape[1:]), dtype=images.dtype)
         filled[: len(some)] = some
         yield slice(start, start + len(some)), filled
+        start += len(some)
+
+
+FEW = (1, 8)
+"""Smaller steps for few pictures."""
 
 
 class Network(Protocol):
@@ -62,27 +85,24 @@ class Network(Protocol):
 
 
 class Encoder:
-    """The backbone compiled for one batch shape: ``batch`` pictures, or one, see
-    `runtime.position_free`.
+    """The backbone compiled for one batch shape, or for few, see `shapes`.
 
     Parameters
     ----------
     model : keras.Model, images [B, h, w, 3] with values 0 to 255 -> map [B, h', w', C].
     image_size : (height, width) in pixels.
+    few : see `shapes`.
     """
 
-    def __init__(self, model: Any, image_size: tuple[int, int]):
+    def __init__(self, model: Any, image_size: tuple[int, int], few: bool = False):
         import tensorflow as tf
 
         self.model, self.image_size = model, image_size
         self.batch = batch_size(image_size)
         self.map_shape: tuple[int, int, int] = tuple(model.output_shape[1:])
-        self._together = together(self.batch)
+        self._shapes = shapes(self.batch, few)
 
-        @tf.function(
-            input_signature=[tf.TensorSpec((self._together, *image_size, 3), tf.uint8)],
-            autograph=False,
-        )
+        @tf.function(autograph=False)  # a graph for each shape that is asked for
         def encode(images: Any) -> Any:
             return tf.cast(model(tf.cast(images, tf.float32), training=False), tf.float32)
 
@@ -91,7 +111,7 @@ class Encoder:
     def __call__(self, images: np.ndarray) -> np.ndarray:
         """uint8 [n, h, w, 3], n at most ``batch`` -> float32 [n, h', w', C]."""
         maps = np.empty((len(images), *self.map_shape), dtype=np.float32)
-        for where, some in padded(images, self._together):
+        for where, some in padded(images, self._shapes):
             maps[where] = self._encode(some).numpy()[: where.stop - where.start]
         return maps
 

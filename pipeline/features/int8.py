@@ -22,7 +22,7 @@ import numpy as np
 
 from pipeline import runtime
 from pipeline.errors import PipelineError, require_extra
-from pipeline.features.extract import batch_size
+from pipeline.features.extract import FEW, batch_size, padded
 from pipeline.files import changed, write_sums
 
 PRECISION = "int8"
@@ -117,29 +117,43 @@ class Encoder:
     Parameters
     ----------
     folder : where `quantize` wrote it.
+    few : see `extract.shapes`.
     """
 
-    def __init__(self, folder: Path):
+    def __init__(self, folder: Path, few: bool = False):
         os.environ.setdefault("OPENVINO_TELEMETRY_OPT_OUT", "1")
         import openvino
 
         if problem := damaged(folder):
             raise PipelineError(f"{folder}: {problem}; run `dvc checkout`, or else `dvc repro`")
-        network = openvino.Core().compile_model(
-            folder / FILES[0], "CPU", {"PERFORMANCE_HINT": "LATENCY"}
-        )
-        self.batch, *size, _ = network.input().shape
+        self._core = openvino.Core()
+        self._read = self._core.read_model(folder / FILES[0])
+        self.batch, *size, _ = self._read.input().shape
         self.image_size = tuple(size)
-        self.map_shape: tuple[int, int, int] = tuple(network.output().shape[1:])
-        self._network = network
+        self.map_shape: tuple[int, int, int] = tuple(self._read.output().shape[1:])
+        # Sums of integers are the same in any order: a lone picture is as it is among others.
+        self._shapes = (*(step for step in FEW if few and step < self.batch), self.batch)
+        self._compiled: dict[int, Any] = {}
+        self._compiling = threading.Lock()
         self._own = threading.local()
 
     def __call__(self, images: np.ndarray) -> np.ndarray:
         """uint8 [n, h, w, 3], n at most ``batch`` -> float32 [n, h', w', C]."""
-        padded = np.zeros((self.batch, *self.image_size, 3), dtype=np.uint8)
-        padded[: len(images)] = images
-        # A request serves one thread at a time.
-        if not hasattr(self._own, "request"):
-            self._own.request = self._network.create_infer_request()
-        maps: np.ndarray = self._own.request.infer(padded)[0]
-        return maps[: len(images)].astype(np.float32)
+        maps = np.empty((len(images), *self.map_shape), dtype=np.float32)
+        for where, some in padded(images, self._shapes):
+            maps[where] = self._request(len(some)).infer(some)[0][: where.stop - where.start]
+        return maps
+
+    def _request(self, step: int) -> Any:
+        """What computes ``step`` pictures; it serves one thread at a time."""
+        own: dict[int, Any] = vars(self._own).setdefault("requests", {})
+        if step not in own:
+            with self._compiling:
+                if step not in self._compiled:
+                    network = self._read.clone()
+                    network.reshape([step, *self.image_size, 3])
+                    self._compiled[step] = self._core.compile_model(
+                        network, "CPU", {"PERFORMANCE_HINT": "LATENCY"}
+                    )
+            own[step] = self._compiled[step].create_infer_request()
+        return own[step]

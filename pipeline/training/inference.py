@@ -66,16 +66,17 @@ class Predictor:
         name = self.card.backbone["name"]
         if self.card.branches:
             self._encoder = network.load(
-                folder, name, self.card.head, self.card.branches, size, precision
+                folder, name, self.card.head, self.card.branches, size, precision, few=True
             )
         else:
             self._head = heads.load(self.card.head, folder / saved_model.HEAD)
             if precision == int8.PRECISION:
                 int8.check_installed()
-                self._encoder = int8.Encoder(folder)
+                self._encoder = int8.Encoder(folder, few=True)
             else:
                 place = saved_model.backbone_of(folder, self.card)
-                self._encoder = extract.Encoder(weights.load(name, size, precision, place), size)
+                model = weights.load(name, size, precision, place)
+                self._encoder = extract.Encoder(model, size, few=True)
         self._familiarity = familiarity.read(folder)
         self.batch = self._encoder.batch
 

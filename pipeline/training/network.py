@@ -51,16 +51,19 @@ class Branch:
         training : of the heads, that is whether dropout is on.
         batch_statistics : whether batch normalisation uses the batch's moments, and learns them.
         """
-        return self.with_means(images, training, batch_statistics)[0]
+        return self.of_maps(self.maps(images, batch_statistics), training)[0]
 
-    def with_means(
-        self, images: Any, training: bool, batch_statistics: bool = False
-    ) -> tuple[list[Any], Any]:
-        """`logits`, and the mean of the backbone's map over all positions, [B, C]."""
+    def maps(self, images: Any, batch_statistics: bool = False) -> Any:
+        """The backbone's map, float32 [B, h', w', C], of uint8 images [B, h, w, 3]."""
         import tensorflow as tf
 
         maps = self.backbone(tf.cast(images, tf.float32), training=batch_statistics)
-        maps = tf.cast(maps, tf.float32)
+        return tf.cast(maps, tf.float32)
+
+    def of_maps(self, maps: Any, training: bool) -> tuple[list[Any], Any]:
+        """`logits` of the backbone's map, and its mean over all positions, [B, C]."""
+        import tensorflow as tf
+
         means = tf.reduce_mean(maps, axis=(1, 2))
         features = means if self.pooled else maps
         return [head(features, training=training) for head in self.heads], means
@@ -77,24 +80,31 @@ def make_branch(
 
 
 class WholeNetwork:
-    """Branches compiled for pictures of one size."""
+    """Branches compiled for pictures of one size.
 
-    def __init__(self, branches: Sequence[Branch], image_size: tuple[int, int]):
+    Parameters
+    ----------
+    few : see `extract.shapes`.
+    """
+
+    def __init__(self, branches: Sequence[Branch], image_size: tuple[int, int], few: bool = False):
         import tensorflow as tf
 
         self.branches = list(branches)
         self.batch = extract.batch_size(image_size)
-        self._together = extract.together(self.batch)
+        self._shapes = extract.shapes(self.batch, few)
         self._outputs = max(stop for branch in branches for _, stop in branch.spans)
 
-        @tf.function(
-            input_signature=[tf.TensorSpec((self._together, *image_size, 3), tf.uint8)],
-            autograph=False,
-        )
-        def forward(images: Any) -> Any:
-            return [branch.with_means(images, training=False) for branch in self.branches]
+        @tf.function(autograph=False)  # a graph for each shape that is asked for
+        def maps(images: Any) -> Any:
+            return [branch.maps(images) for branch in self.branches]
 
-        self._forward = forward
+        @tf.function(autograph=False)
+        def of_maps(maps: Any) -> Any:
+            pairs = zip(self.branches, maps, strict=True)
+            return [branch.of_maps(own, training=False) for branch, own in pairs]
+
+        self._maps, self._of_maps = maps, of_maps
 
     def __call__(self, images: np.ndarray) -> npt.NDArray[np.float32]:
         """uint8 [n, h, w, 3], n at most ``batch`` -> logits float32 [n, A]."""
@@ -106,8 +116,11 @@ class WholeNetwork:
         """The same, and the pooled features of the first branch, float32 [n, C]."""
         out = np.zeros((len(images), self._outputs), dtype=np.float32)
         features = []
-        for where, some in extract.padded(images, self._together):
-            found = self._forward(some)
+        for where, some in extract.padded(images, self._shapes):
+            maps = [own.numpy() for own in self._maps(some)]
+            # The heads cost little and sum in another order in a step of another size.
+            whole = [next(extract.padded(own, self._shapes[-1:]))[1] for own in maps]
+            found = self._of_maps(whole)
             count = where.stop - where.start
             features.append(found[0][1].numpy()[:count])
             for branch, (logits, _) in zip(self.branches, found, strict=True):
@@ -133,6 +146,7 @@ def load(
     spans: Sequence[Sequence[Span]],
     image_size: tuple[int, int],
     precision: str,
+    few: bool = False,
 ) -> WholeNetwork:
     """The inverse of `save`.
 
@@ -140,6 +154,7 @@ def load(
     ----------
     name : of the backbone; config : of the heads, but for their outputs.
     spans : see `saved_model.Card.branches`.
+    few : see `extract.shapes`.
     """
     branches = []
     for number, own in enumerate(spans):
@@ -149,4 +164,4 @@ def load(
         for index, head in enumerate(branch.heads):
             heads.read_weights(head, place / f"head_{index}.weights.h5")
         branches.append(branch)
-    return WholeNetwork(branches, image_size)
+    return WholeNetwork(branches, image_size, few)

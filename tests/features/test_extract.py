@@ -12,10 +12,11 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from pipeline import runtime
 from pipeline.data.loading import Request, ahead, loader
 from pipeline.errors import PipelineError
 from pipeline.features.cache import Work
-from pipeline.features.extract import Encoder, batch_size, compute
+from pipeline.features.extract import Encoder, batch_size, compute, padded, shapes
 
 
 @pytest.mark.parametrize(
@@ -55,6 +56,45 @@ def test_ahead_raises_and_stops() -> None:
         list(results)
     assert len(done) < 20
     assert threading.active_count() < 20
+
+
+@pytest.mark.parametrize(
+    ("count", "sizes", "expected"),
+    [
+        (0, (1, 8, 64), []),
+        (1, (1, 8, 64), [1]),
+        (1, (64,), [64]),
+        (3, (1, 8, 64), [8]),
+        (9, (1, 8, 64), [8, 8]),
+        (16, (1, 8, 64), [8, 8]),
+        (31, (1, 8, 64), [8, 8, 8, 8]),
+        (32, (1, 8, 64), [64]),
+        (65, (1, 8, 64), [64, 8]),
+        (5, (1, 4), [4, 4]),
+        (3, (1,), [1, 1, 1]),
+    ],
+)
+def test_steps_hold_all_images_once(
+    count: int, sizes: tuple[int, ...], expected: list[int]
+) -> None:
+    images = np.arange(1, count + 1, dtype=np.int16)[:, None]
+    found = list(padded(images, sizes))
+    assert [len(some) for _, some in found] == expected
+    assert all(some.dtype == images.dtype for _, some in found)
+    back = [some[: where.stop - where.start] for where, some in found]
+    assert np.concatenate([images[:0], *back]).tolist() == images.tolist()
+    assert all(not some[where.stop - where.start :].any() for where, some in found)
+
+
+def test_few_pictures_have_smaller_steps_than_a_whole_table(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(runtime, "position_free", lambda: True)
+    assert shapes(64) == (64,)
+    assert shapes(64, few=True) == (1, 8, 64)
+    assert shapes(4, few=True) == (1, 4)
+    monkeypatch.setattr(runtime, "position_free", lambda: False)
+    assert shapes(64, few=True) == shapes(64) == (1,)
 
 
 class FakeEncoder:
@@ -203,3 +243,6 @@ def test_encoder_pads_and_is_the_same_for_any_batch() -> None:
     alone = np.concatenate([encoder(pictures[i : i + 1]) for i in range(5)])
     assert (together == alone).all()
     assert together == pytest.approx(layer(pictures.astype("float32")).numpy(), rel=1e-4, abs=1e-2)
+    few = Encoder(keras.Model(inputs, layer(inputs)), (16, 8), few=True)
+    assert few(pictures[:1]) == pytest.approx(together[:1], rel=1e-6)
+    assert few(pictures) == pytest.approx(together, rel=1e-6)

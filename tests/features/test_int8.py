@@ -73,6 +73,14 @@ def test_an_image_has_the_same_bytes_wherever_in_a_batch_it_stands(folder: Path)
 
 
 @pytest.mark.slow
+def test_few_images_take_smaller_steps_and_have_the_same_bytes(folder: Path) -> None:
+    encoder, few = int8.Encoder(folder), int8.Encoder(folder, few=True)
+    pictures = np.random.default_rng(0).integers(0, 256, (9, *SIZE, 3), dtype=np.uint8)
+    for count in (1, 3, 9):
+        assert (few(pictures[:count]) == encoder(pictures[:count])).all()
+
+
+@pytest.mark.slow
 def test_threads_may_share_the_quantised_network(folder: Path) -> None:
     encoder = int8.Encoder(folder)
     batches = [pictures(encoder.batch, seed) for seed in range(6)]
