@@ -57,24 +57,31 @@ def stored(
     return half, pooled
 
 
-def stored_in_graph(maps: Any, grid: int | None = None) -> tuple[Any, Any]:
-    """`stored` as operations of a TensorFlow graph, of float32 [n, h, w, C]; both are float32."""
+def reduced(
+    maps: np.ndarray, grid: int | None = None
+) -> tuple[npt.NDArray[np.float32], npt.NDArray[np.float32]]:
+    """`stored` without rounding: what a head is given that reads no store.
+
+    Half precision saves room, and other last bits in, as of another runtime or batch, come out of
+    it a thousand times as large.
+    """
+    maps = np.clip(maps.astype(np.float32), -HALF_MAX, HALF_MAX)
+    pooled = maps.mean(axis=(1, 2))
+    return (maps if grid is None else block_means(maps, grid)), pooled
+
+
+def reduced_in_graph(maps: Any, grid: int | None = None) -> tuple[Any, Any]:
+    """`reduced` as operations of a TensorFlow graph, of float32 [n, h, w, C]."""
     import tensorflow as tf
 
-    def half(values: Any) -> Any:
-        # A cast to float16 and back: converters leave the two out, so it is Dekker's splitting
-        # (1971, Numerische Mathematik 18), which leaves the 11 leading bits of 24.
-        scaled = values * (2.0**13 + 1)
-        return scaled - (scaled - values)
-
-    maps = half(tf.clip_by_value(maps, -HALF_MAX, HALF_MAX))
+    maps = tf.clip_by_value(maps, -HALF_MAX, HALF_MAX)
     pooled = tf.reduce_mean(maps, axis=(1, 2))
     for axis in () if grid is None else (1, 2):
         edges = [*block_edges(maps.shape[axis], grid or 1).tolist(), maps.shape[axis]]
         blocks = tf.split(maps, np.diff(edges).tolist(), axis=axis)
         means = [tf.reduce_mean(block, axis=axis, keepdims=True) for block in blocks]
         maps = tf.concat(means, axis=axis)
-    return maps if grid is None else half(maps), pooled
+    return maps, pooled
 
 
 def stored_shape(map_shape: Sequence[int], grid: int | None) -> tuple[int, int, int]:

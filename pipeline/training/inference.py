@@ -12,7 +12,7 @@ import numpy.typing as npt
 from pipeline.data import categories
 from pipeline.errors import PipelineError
 from pipeline.features import extract, int8, weights
-from pipeline.features.store import stored, stored_in_graph
+from pipeline.features.store import reduced, reduced_in_graph
 from pipeline.training import familiarity, heads, network, saved_model
 
 HeadInput = tuple[Any, npt.NDArray[np.float32], tuple[int, int]]
@@ -102,8 +102,8 @@ class Predictor:
         """Logits [n, A] and pooled features [n, C] of at most ``batch`` pictures."""
         if isinstance(self._encoder, network.WholeNetwork):
             return self._encoder.with_means(pictures)
-        maps, means = stored(self._encoder(pictures), self.card.grid)
-        features = means if self._pooled else maps.astype(np.float32)
+        maps, means = reduced(self._encoder(pictures), self.card.grid)
+        features = means if self._pooled else maps
         # Of one shape: a picture's probability is the same whatever stands beside it.
         padded = np.zeros((self.batch, *features.shape[1:]), dtype=np.float32)
         padded[: len(features)] = features
@@ -128,7 +128,7 @@ class Predictor:
                 parts |= dict(zip(branch.spans, logits, strict=True))
         else:
             maps = self._encoder.model(tf.cast(pictures, tf.float32), training=False)
-            maps, means = stored_in_graph(tf.cast(maps, tf.float32), self.card.grid)
+            maps, means = reduced_in_graph(tf.cast(maps, tf.float32), self.card.grid)
             logits = self._head(means if self._pooled else maps, training=False)
             parts[0, len(self.card.attributes)] = logits
         logits = tf.concat([parts[span] for span in sorted(parts)], axis=1)
@@ -142,5 +142,5 @@ class Predictor:
         """The head and the map that it sees of one uint8 [h, w, 3]; none without a frozen map."""
         if self._head is None or self._pooled:
             return []
-        maps, _ = stored(self._encoder(picture[None]), self.card.grid)
-        return [(self._head, maps.astype(np.float32), (0, len(self.card.attributes)))]
+        maps, _ = reduced(self._encoder(picture[None]), self.card.grid)
+        return [(self._head, maps, (0, len(self.card.attributes)))]

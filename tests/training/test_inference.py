@@ -159,7 +159,8 @@ def test_the_stack_says_of_pictures_what_it_said_of_features(
     found = Predictor().probabilities(pictures())
     stored = saved_model.probabilities(head, card, store, store.rows(table.images))
     order = [names.index(image) for image in table.images]
-    np.testing.assert_allclose(found[order], stored, atol=1e-5)
+    # The store keeps half precision.
+    np.testing.assert_allclose(found[order], stored, atol=2e-3)
     for start, stop in SOFTMAX:
         np.testing.assert_allclose(found[:, start:stop].sum(axis=1), 1, atol=1e-5)
     spread = found.std(axis=0)
@@ -315,7 +316,7 @@ def test_probabilities(use: Callable[[str], Path], name: str) -> None:
         store = FeatureStore("data/features")
         rows = store.rows([f"{i:02d}.png" for i in range(N)])
         cached = saved_model.probabilities(head, card, store, rows)
-        assert probability[:N] == pytest.approx(cached, abs=1e-6)
+        assert probability[:N] == pytest.approx(cached, abs=2e-3)  # the store's half precision
     else:
         card = model.card
         whole = network.load(folder, "cnn-4-8", card.head, card.branches, (32, 32), "float32")
