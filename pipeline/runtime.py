@@ -20,11 +20,10 @@ ONEDNN = "TF_ENABLE_ONEDNN_OPTS"
 
 
 def prepare(seed: int, to_train: bool = False) -> Any:
-    """Import and set up TensorFlow; returns the module.
+    """Import TensorFlow and set it up for a command; returns the module, see `tensorflow`.
 
     Every operation is deterministic, so that the same machine writes the same bytes again. GPU
-    memory is taken as needed. With TF_CPP_MIN_LOG_LEVEL=0 in the environment TensorFlow says all;
-    with TF_ENABLE_ONEDNN_OPTS=0 it computes without oneDNN, see `position_free`.
+    memory is taken as needed.
 
     Parameters
     ----------
@@ -32,11 +31,7 @@ def prepare(seed: int, to_train: bool = False) -> Any:
         cores: deterministic ones are not enough, see below. To be asked for before TensorFlow
         computes anything.
     """
-    level = os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
-    choose_kernels()
-    with contextlib.nullcontext() if level == "0" else without_news():
-        import tensorflow as tf
-
+    tf = tensorflow()
     for gpu in tf.config.list_physical_devices("GPU"):
         tf.config.experimental.set_memory_growth(gpu, True)
     tf.config.experimental.enable_op_determinism()
@@ -46,9 +41,23 @@ def prepare(seed: int, to_train: bool = False) -> Any:
         # block's branches are summed, and only with the graph optimiser's arithmetic pass. One
         # order holds whatever it rewrites, for a tenth of such a network's speed.
         tf.config.threading.set_inter_op_parallelism_threads(1)
+    tf.keras.utils.set_random_seed(seed)
+    return tf
+
+
+def tensorflow() -> Any:
+    """TensorFlow, imported without its news.
+
+    With TF_CPP_MIN_LOG_LEVEL=0 in the environment it says all; with TF_ENABLE_ONEDNN_OPTS=0 it
+    computes without oneDNN, see `position_free`.
+    """
+    level = os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+    choose_kernels()
+    with contextlib.nullcontext() if level == "0" else without_news():
+        import tensorflow as tf
+
     # A graph for each network of its own is meant, and no news.
     tf.get_logger().setLevel("ERROR")
-    tf.keras.utils.set_random_seed(seed)
     return tf
 
 

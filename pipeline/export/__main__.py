@@ -11,7 +11,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from pipeline import runtime
+from pipeline import progress, runtime
 from pipeline.errors import PipelineError, require_extra, run
 from pipeline.export import metadata
 from pipeline.export.formats import FORMATS, Format
@@ -69,11 +69,13 @@ def export(
     config = metadata.config(predictor, {name: one.any_size for name, one in chosen.items()})
     modules: dict[bool, Any] = {}
     found = {}
-    for name, one in chosen.items():
+    for name, one in progress.track(chosen.items(), "export", "formats"):
         if one.any_size not in modules:
             modules[one.any_size] = graph.module(predictor, one.any_size)
-        one.write(modules[one.any_size], folder / one.file, config)
-        found[name] = parity.compare(one.open(folder / one.file), predictor, one.any_size)
+        with progress.task(f"writing {name}"):
+            one.write(modules[one.any_size], folder / one.file, config)
+        with progress.task(f"comparing {name} with the classifier"):
+            found[name] = parity.compare(one.open(folder / one.file), predictor, one.any_size)
         if wrong := parity.faults(found[name]):
             raise PipelineError(
                 f"--to {name}: the export is not what the classifier is: {'; '.join(wrong)}; "

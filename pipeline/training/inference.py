@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from pipeline import runtime
 from pipeline.data import categories
 from pipeline.errors import PipelineError
 from pipeline.features import extract, int8, weights
@@ -55,6 +56,7 @@ class Predictor:
     """
 
     def __init__(self, folder: str | Path | None = None, precision: str | None = None) -> None:
+        runtime.tensorflow()
         folder = self.folder = saved_model.current() if folder is None else Path(folder)
         self.card = saved_model.read_card(folder)
         saved_model.check(folder)

@@ -523,3 +523,18 @@ def test_a_network_that_gives_no_numbers_is_refused(
     monkeypatch.setattr(heads, "load", lambda *_: head)
     with pytest.raises(PipelineError, match=r"not finite; .*`dvc checkout`$"):
         Predictor().probabilities(pictures()[:1])
+
+
+def test_a_program_that_uses_the_classifier_is_told_nothing_by_tensorflow(
+    use: Callable[[str], Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    use("none")
+    for name in [name for name in os.environ if name.startswith("TF_")]:
+        monkeypatch.delenv(name)
+    monkeypatch.setenv("PYTHONPATH", str(ROOT))
+    code = (
+        "from pipeline.predict import Predictor, predict_image\n"
+        "print(len(predict_image(Predictor(), 'images/00.png')[0]))"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert (done.stdout.strip(), done.stderr) == ("5", "")
