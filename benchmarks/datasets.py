@@ -23,7 +23,8 @@ from tqdm import tqdm
 
 from benchmarks import tables
 from pipeline import runtime
-from pipeline.data.images import SUFFIXES, ImageError, resolve
+from pipeline.data.image_files import SUFFIXES, resolve
+from pipeline.data.images import ImageError
 from pipeline.data.labels import LabelTable
 from pipeline.data.loading import loader, read
 from pipeline.errors import PipelineError

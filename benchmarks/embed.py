@@ -18,7 +18,7 @@ import numpy as np
 import pandas as pd
 
 from pipeline import runtime
-from pipeline.data import images
+from pipeline.data import image_files
 from pipeline.data.loading import loader
 from pipeline.errors import run
 from pipeline.features import backbones, cache
@@ -54,7 +54,7 @@ def main() -> None:
             model = backbone_weights.load(name, size, precision, weights)
             encoder = Encoder(model, size)
             count = encoder.batch * a.batches
-            files = [str(f.relative_to(a.images)) for f in images.list_images(a.images)]
+            files = [str(f.relative_to(a.images)) for f in image_files.list_images(a.images)]
             digests = {f: hashlib.sha256((a.images / f).read_bytes()).hexdigest() for f in files}
             names = [files[i % len(files)] for i in range(count)]
             load = loader(a.images, size, 0)

@@ -13,7 +13,7 @@ from pathlib import Path
 import numpy as np
 
 from pipeline import runtime
-from pipeline.data import images
+from pipeline.data import image_files
 from pipeline.predict import Predictor, predictions
 
 TURNS = 5
@@ -21,7 +21,7 @@ TURNS = 5
 
 def milliseconds(folder: Path) -> float:
     """Of one picture of ``folder``, median over `TURNS`."""
-    predictor, files = Predictor(), images.list_images(folder)
+    predictor, files = Predictor(), image_files.list_images(folder)
     taken = []
     for _ in range(1 + TURNS):  # the first one warms up
         started = time.perf_counter()

@@ -19,7 +19,7 @@ import pandas as pd
 
 from benchmarks.workshop import machine
 from pipeline import runtime
-from pipeline.data import images
+from pipeline.data import image_files
 from pipeline.errors import run
 from pipeline.files import write_csv
 from pipeline.predict import load, predictions
@@ -38,7 +38,7 @@ def main() -> None:
     parser.add_argument("--counts", type=int, nargs="+", default=COUNTS)
     a = parser.parse_args()
     runtime.prepare(0)
-    model, files = Predictor(a.model), images.list_images(a.folder)
+    model, files = Predictor(a.model), image_files.list_images(a.folder)
     read = [load(file, model.card.image_size) for file in files[: model.batch]]
     shown = np.stack([picture for picture in read if isinstance(picture, np.ndarray)])
     rows = []

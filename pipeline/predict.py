@@ -19,7 +19,7 @@ from typing import IO, Any, TypeVar
 import numpy as np
 
 from pipeline import partial_labels, progress, runtime
-from pipeline.data import categories, images
+from pipeline.data import categories, image_files, images
 from pipeline.data.labels import LabelTable
 from pipeline.data.loading import ahead, read
 from pipeline.data.verdicts import IN_WORDS, LEARNABLE
@@ -103,7 +103,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     if not files:
         raise PipelineError(
             f"{options.paths[0]}: no image in it; expected files that end in "
-            f"{', '.join(sorted(images.SUFFIXES))}"
+            f"{', '.join(sorted(image_files.SUFFIXES))}"
         )
     runtime.prepare(seed=0)
     predictor = Predictor(options.model)
@@ -156,14 +156,16 @@ def expand(paths: Sequence[Path]) -> list[Path]:
     """
     files: list[Path] = []
     for path in paths:
-        files += images.list_images(path) if path.is_dir() else [path]
+        files += image_files.list_images(path) if path.is_dir() else [path]
     return files
 
 
 def left_out(paths: Sequence[Path]) -> int:
     """How many files below the folders among ``paths`` `expand` leaves out."""
     folders = [path for path in paths if path.is_dir()]
-    return sum(not images.is_image(file) for one in folders for file in images.list_files(one))
+    return sum(
+        not image_files.is_image(file) for one in folders for file in image_files.list_files(one)
+    )
 
 
 def predictions(model: Predictor, files: Sequence[Path]) -> Iterator[dict[str, Any]]:

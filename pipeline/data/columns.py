@@ -10,8 +10,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from pipeline.data.clean_table import RESERVED
+from pipeline.data.image_files import SUFFIXES
 from pipeline.data.image_names import ImageNames
-from pipeline.data.images import SUFFIXES
 from pipeline.data.labels import CELLS, MINUS_ONE
 from pipeline.data.table_files import IMAGE_COLUMNS, Row, names_images, squeezed
 from pipeline.errors import did_you_mean, fail, listed

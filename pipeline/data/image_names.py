@@ -13,7 +13,8 @@ from functools import cached_property
 from itertools import combinations
 from pathlib import Path, PurePosixPath
 
-from pipeline.data.images import SUFFIXES, ImageError, resolve
+from pipeline.data.image_files import SUFFIXES, resolve
+from pipeline.data.images import ImageError
 
 DEPTH = 5
 """Folders above a file of which any may be left out of its name; of deeper ones the outer ones."""

@@ -1,4 +1,4 @@
-"""Images: files by name, and their bytes, of any common format, to 8-bit RGB pixels.
+"""Images: the bytes of a file, of any common format, to 8-bit RGB pixels.
 
 Whatever is wrong with a file ends in an `ImageError` with one of the `REASONS`. All functions may
 be called from many threads at once.
@@ -23,13 +23,6 @@ import numpy.typing as npt
 from PIL import ExifTags, Image
 
 from pipeline.files import readable
-
-SUFFIXES = frozenset(
-    {".avif", ".bmp", ".gif", ".heic", ".heif", ".jfif", ".jp2", ".jpe", ".jpeg", ".jpg", ".jxl"}
-    | {".mpo", ".pgm", ".png", ".ppm", ".tif", ".tiff", ".webp"}
-)
-"""Lower-case endings by which `list_images` knows an image, among them formats that can't be
-decoded, so that nobody misses them; `decode` looks at bytes only."""
 
 REASONS = (
     *("missing", "outside_folder", "unreadable", "empty_file", "not_an_image", "truncated"),
@@ -111,52 +104,6 @@ class ImageError(Exception):
         return f"{self.reason}: {self.detail}"
 
 
-def resolve(folder: Path, name: str) -> Path:
-    """The file that an image name stands for.
-
-    Parameters
-    ----------
-    folder : the image folder; may itself be a symbolic link.
-    name : path relative to ``folder``.
-
-    Raises
-    ------
-    ImageError
-        ``outside_folder`` for an absolute name and for one that leaves the folder through ``..``
-        or a link to a folder; ``missing`` where there is no regular file. A file in the folder may
-        itself be a link to anywhere, as from a store or DVC's cache.
-    """
-    if "\0" in name:
-        raise ImageError("missing", f"{name!r}: a file name cannot hold a NUL character")
-    if Path(name).is_absolute():
-        raise ImageError("outside_folder", f"{name!r} is an absolute path")
-    path = folder / name
-    # Not Path.resolve, which raises on a loop of links.
-    root, real = Path(os.path.realpath(folder)), Path(os.path.realpath(path))
-    parent = Path(os.path.realpath(path.parent))
-    linked = Path(name).name not in ("", "..") and parent.is_relative_to(root)
-    if not (linked or real.is_relative_to(root)):
-        lexical = Path(os.path.normpath(root / name))
-        through = "a symbolic link" if lexical.is_relative_to(root) else "'..'"
-        raise ImageError("outside_folder", f"{name!r} leaves the image folder through {through}")
-    try:
-        problem = None if real.is_file() else _why_missing(path)
-    except OSError as error:  # a name that is too long, a folder that may not be searched
-        problem = error.strerror
-    if problem is not None:
-        raise ImageError("missing", f"{name!r}: {problem}")
-    return path
-
-
-def _why_missing(path: Path) -> str:
-    if path.exists():
-        return "is a folder" if path.is_dir() else "is not a regular file"
-    for suffix in sorted(SUFFIXES):
-        if Path(f"{path}{suffix}").is_file():
-            return f"no such file, but there is one that ends in {suffix}"
-    return "no such file"
-
-
 def read(path: Path, at_least: int | None = None) -> tuple[Image.Image, str]:
     """A picture as of `decode`, and the SHA-256 of its file's bytes in hexadecimal.
 
@@ -189,39 +136,6 @@ def read(path: Path, at_least: int | None = None) -> tuple[Image.Image, str]:
         with _large_file if large else nullcontext(), _memory.hold(size if large else 0):
             data = start + stream.read(MAX_FILE)
             return decode(data, at_least), hashlib.sha256(data).hexdigest()
-
-
-def list_images(folder: Path) -> list[Path]:
-    """The images below a folder, sorted: files that end in one of `SUFFIXES`, in any case, and
-    those without an ending whose first bytes are an image's."""
-    return [path for path in list_files(folder) if is_image(path)]
-
-
-def is_image(path: Path) -> bool:
-    """Whether a file's ending, or without one its first bytes, are those of an image."""
-    if path.suffix:
-        return path.suffix.lower() in SUFFIXES
-    try:
-        with path.open("rb") as stream:
-            start = stream.read(16)
-    except OSError:
-        return False
-    accepts = (Image.OPEN[name][1] for name in _LONG_SIGNATURE if name in Image.OPEN)
-    return any(accept is not None and accept(start) for accept in accepts)
-
-
-def list_files(folder: Path) -> list[Path]:
-    """The files below a folder, sorted.
-
-    Hidden files and folders are passed over (``._x.jpg`` and ``.ipynb_checkpoints`` hold no
-    images of the user's), and links to folders are not followed.
-    """
-    found: list[Path] = []
-    for parent, folders, names in os.walk(folder):
-        folders[:] = [name for name in folders if not name.startswith(".")]
-        paths = (Path(parent, name) for name in names if not name.startswith("."))
-        found += [path for path in paths if path.is_file()]
-    return sorted(found)
 
 
 def decode(data: bytes, at_least: int | None = None) -> Image.Image:
@@ -294,6 +208,13 @@ def decode(data: bytes, at_least: int | None = None) -> Image.Image:
         del image
         turn = _TURNS.get(orientation)
         return picture if turn is None else picture.transpose(turn)
+
+
+def has_signature(start: bytes) -> bool:
+    """Whether a file's first 16 bytes are those of an image; formats that are known by less don't
+    count."""
+    accepts = (Image.OPEN[name][1] for name in _LONG_SIGNATURE if name in Image.OPEN)
+    return any(accept is not None and accept(start) for accept in accepts)
 
 
 def resize(image: Image.Image, size: tuple[int, int]) -> npt.NDArray[np.uint8]:

@@ -14,7 +14,7 @@ import numpy as np
 import numpy.typing as npt
 from PIL import Image
 
-from pipeline.data import augment, images
+from pipeline.data import augment, image_files, images
 from pipeline.errors import PipelineError
 
 T = TypeVar("T")
@@ -82,7 +82,7 @@ def loader(folder: Path, size: tuple[int, int], seed: int) -> Callable[[Request]
 
     def load(request: Request) -> np.ndarray:
         try:
-            picture, sha256 = read(images.resolve(folder, request.image), size)
+            picture, sha256 = read(image_files.resolve(folder, request.image), size)
         except images.ImageError as error:
             raise PipelineError(
                 f"{folder / request.image}: {error.reason} ({error.detail}), although the clean "

@@ -13,7 +13,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from PIL import Image
 
-from pipeline.data import images, loading
+from pipeline.data import image_files, loading
 from pipeline.data.labels import LabelTable, written
 from pipeline.plots.style import BLUE, FAINT, INK, MUTED, ORANGE, nothing, picture, short
 
@@ -94,7 +94,7 @@ def choose(
 
 def _thumbnail(folder: Path, name: str) -> np.ndarray:
     """uint8 [h, w, 3], the picture in its own proportions."""
-    picture, _ = loading.read(images.resolve(folder, name), (LONGEST_SIDE, LONGEST_SIDE))
+    picture, _ = loading.read(image_files.resolve(folder, name), (LONGEST_SIDE, LONGEST_SIDE))
     picture.thumbnail((LONGEST_SIDE, LONGEST_SIDE), Image.Resampling.BILINEAR)
     return np.asarray(picture)
 

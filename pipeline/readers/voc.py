@@ -18,7 +18,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from pipeline.data.images import SUFFIXES
+from pipeline.data.image_files import SUFFIXES
 from pipeline.errors import fail, run
 from pipeline.readers import table, voc_annotations, voc_sets
 from pipeline.readers.voc_sets import ImageSet

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from PIL import Image
 
-from pipeline.data import images, loading
+from pipeline.data import image_files, images, loading
 
 LONGEST_SIDE = 128
 """Pixels."""
@@ -23,7 +23,7 @@ def thumbnail(folder: Path, name: str) -> str:
     """A picture as the address of a small JPEG in itself, ``data:image/jpeg;base64,...``; empty
     where the file can't be read any more. What a camera wrote beside the pixels stays out."""
     try:
-        picture, _ = loading.read(images.resolve(folder, name), (LONGEST_SIDE, LONGEST_SIDE))
+        picture, _ = loading.read(image_files.resolve(folder, name), (LONGEST_SIDE, LONGEST_SIDE))
     except images.ImageError:
         return ""
     picture.thumbnail((LONGEST_SIDE, LONGEST_SIDE), Image.Resampling.BILINEAR)

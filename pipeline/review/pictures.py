@@ -9,7 +9,7 @@ from pathlib import Path
 
 from PIL import Image
 
-from pipeline.data import images, loading
+from pipeline.data import image_files, loading
 
 SIDES = (240, 1200)
 """Longest sides in pixels: of a sheet's pictures, and of one alone."""
@@ -35,7 +35,7 @@ class Pictures:
         ImageError
             If the file can't be used.
         """
-        picture, _ = loading.read(images.resolve(self._folder, self._names[row]), (side, side))
+        picture, _ = loading.read(image_files.resolve(self._folder, self._names[row]), (side, side))
         picture.thumbnail((side, side), Image.Resampling.LANCZOS)
         picture.info.clear()  # what a camera wrote beside the pixels stays out
         out = io.BytesIO()

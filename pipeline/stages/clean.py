@@ -16,8 +16,9 @@ from pipeline import params, progress
 from pipeline.data import cleaning, corrections, read_table
 from pipeline.data.clean_table import write_clean
 from pipeline.data.cleaning import Cleaned, Unusable
+from pipeline.data.image_files import resolve
 from pipeline.data.image_names import ImageNames
-from pipeline.data.images import ImageError, read, resolve
+from pipeline.data.images import ImageError, read
 from pipeline.data.labels import SPLITS, LabelTable, meanings
 from pipeline.errors import PipelineError, listed, run
 from pipeline.files import FORMULA, replace_directory, write_csv

@@ -12,7 +12,7 @@ from typing import Any
 
 import pandas as pd
 
-from pipeline.data import images
+from pipeline.data import image_files, images
 from pipeline.data.answers import CANT_TELL, Answer
 from pipeline.data.filled_table import FilledTable
 from pipeline.data.labels import CELLS
@@ -184,7 +184,7 @@ def copy_image(outgoing: Outgoing, image: str, target: Path) -> None:
         If it is not there any more.
     """
     try:
-        source = images.resolve(outgoing.folder, image)
+        source = image_files.resolve(outgoing.folder, image)
     except images.ImageError as error:
         raise PipelineError(f"{outgoing.folder / image}: {error}; run `dvc repro`") from error
     target.parent.mkdir(parents=True, exist_ok=True)

@@ -13,7 +13,7 @@ from xml.etree import ElementTree as ET
 
 from PIL import Image
 
-from pipeline.data import images
+from pipeline.data import image_files, images
 from pipeline.errors import PipelineError, fail, one_line
 from pipeline.writers.cells import Outgoing, Returned
 
@@ -94,7 +94,7 @@ def read(path: Path, table: Outgoing) -> Iterator[Returned]:
 
 def _size(table: Outgoing, image: str) -> tuple[int, int]:
     try:
-        with Image.open(images.resolve(table.folder, image)) as picture:
+        with Image.open(image_files.resolve(table.folder, image)) as picture:
             return picture.size
     except (images.ImageError, OSError) as error:
         raise PipelineError(
