@@ -161,18 +161,26 @@ def _design_effect(doubts: Doubts, weight: Floats) -> float:
 
 
 def table(
-    doubts: Doubts, names: Sequence[str], bounded: Sequence[int], target: float
+    doubts: Doubts,
+    names: Sequence[str],
+    bounded: Sequence[int],
+    guessed: Sequence[int],
+    target: float,
 ) -> pd.DataFrame:
     """Curves of the whole table and of each attribute, with `COLUMNS`; no rows where there is
     nothing to tell by.
 
+    Attributes that are guessed are not part of the table's curve: people would have to look at all
+    of their cells, and each look tells of one cell alone.
+
     Parameters
     ----------
     names : of the attributes, by number; bounded : numbers of those whose known cells tell of the
-        unknown ones.
+        unknown ones; guessed : numbers of those that are not learnable.
     """
     parts = []
-    scopes = [(TABLE, "", doubts.of(bounded))]
+    learnable = sorted({*bounded} - {*guessed})
+    scopes = [(TABLE, "", doubts.of(learnable))] if learnable else []
     scopes += [(ATTRIBUTE, names[number], doubts.of([number])) for number in bounded]
     for scope, name, own in scopes:
         found = curve(own, target)

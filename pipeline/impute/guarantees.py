@@ -57,7 +57,12 @@ def tables(
         if one.name not in withdrawn and number in known
     ]
     names = [one.name for one in attributes]
-    curves = budget.table(doubts, names, bounded, wishes.target)
+    guessed = [
+        number
+        for number, one in enumerate(attributes)
+        if not filled.learnable[one.start] and np.isnan(sought[:, one.start]).all()
+    ]
+    curves = budget.table(doubts, names, bounded, guessed, wishes.target)
     found, noise = suspects.find(
         filled, filled.scores, labels, images, split, attributes, looked_at
     )
@@ -67,7 +72,9 @@ def tables(
         "prevalence": prevalence.table(filled, labels, attributes, looked_at, withdrawn, wishes.by),
         "suspects": found,
         "label_noise": noise,
-        "review": _review(filled, attributes, cells, doubts, row, bounded, curves, sought, wishes),
+        "review": _review(
+            *(filled, attributes, cells, doubts, row, bounded, guessed, curves, sought, wishes)
+        ),
     }
 
 
@@ -78,15 +85,17 @@ def _review(
     doubts: budget.Doubts,
     row: np.ndarray,
     bounded: Sequence[int],
+    guessed: Sequence[int],
     curves: pd.DataFrame,
     sought: np.ndarray,
     wishes: Wishes,
 ) -> pd.DataFrame:
-    """The most doubtful cells that the bound of the whole table asks for; of attributes without a
-    bound those where a look is expected to remove more than the target."""
+    """The most doubtful cells that the bound of the table asks for; of attributes without a bound
+    those where a look is expected to remove more than the target. Guessed cells are not on the
+    list."""
     chosen = curves[(curves["scope"] == budget.TABLE) & (curves["chosen"] == 1)]
     enough = int(chosen["looked_at"].max()) if len(chosen) else 0
-    inside = np.isin(doubts.attribute, bounded)
+    inside = np.isin(doubts.attribute, sorted({*bounded} - {*guessed}))
     cut = np.sort(doubts.rank[inside])[::-1][enough - 1] if enough else np.inf
     number = {one.name: place for place, one in enumerate(attributes)}
     ranked = pd.DataFrame(
@@ -99,6 +108,7 @@ def _review(
         }
     )
     own = cells[cells["value"] != ""].assign(_number=lambda c: c["attribute"].map(number))
+    own = own[~own["_number"].isin(guessed)]
     own = own.merge(ranked, on=["_number", "row"], how="left", validate="one_to_one")
     at = own["row"].to_numpy(), own["column"].to_numpy()
     disagreement = np.abs(expit(filled.scores[at]) - expit(filled.image_scores[at]))

@@ -30,7 +30,7 @@ def lines(attributes: Sequence[Summary], table: str, report: str) -> list[str]:
         said += [
             f"  {safe:>{width}} to use: expected right with at least 99 %",
             f"  {likely:>{width}} likely: 90 to 99 %",
-            f"  {doubtful:>{width}} to look at: below 90 %",
+            f"  {doubtful:>{width}} doubtful: below 90 %",
         ]
     reasons = [reason for one in attributes if (reason := _unfilled(one))]
     said += [f"  {line}" for reason in reasons[:MOST] for line in reason]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import logging
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -86,7 +87,10 @@ def main() -> None:
         imputed_arrays.write(arrays(table, filled, kept), folder)
     _report(table, filled, kept)
     for line in [
-        *in_words(reports, p.review.target, p.impute.max_wrong, p.impute.policy),
+        *in_words(
+            *(reports, p.review.target, p.impute.max_wrong, p.impute.policy),
+            [one.name for one in table.layout if not filled.learnable[one.start]],
+        ),
         *audit_by_people.in_words(
             audit_by_people.gain(filled, table.values, table.images, table.layout, account)
         ),
@@ -105,18 +109,24 @@ def _by(name: str | None, table: LabelTable) -> tuple[str, np.ndarray] | None:
 
 
 def in_words(
-    reports: dict[str, pd.DataFrame], target: float, max_wrong: float, policy: str
+    reports: dict[str, pd.DataFrame],
+    target: float,
+    max_wrong: float,
+    policy: str,
+    guesses: Sequence[str] = (),
 ) -> list[str]:
-    """What people can rely on, a line each."""
+    """What people can rely on, a line each; guesses : attributes that are not learnable."""
     lines = []
     curves, promises = reports["budget"], reports["promises"]
     chosen = curves[(curves["scope"] == budget.TABLE) & (curves["chosen"] == 1)]
     if len(chosen):
         row = chosen.iloc[0]
         without = sorted({*promises["attribute"]} - {*curves["attribute"]})
+        guessed = sorted({*curves["attribute"]} & {*guesses})
         lines.append(
             f"look at {row['looked_at']:,} of {row['of']:,} filled cells, and at most "
             f"{100 * target:g} % of them are wrong (95 % confidence): reports/review.csv"
+            + (f"; without {', '.join(guessed)}, whose cells are guesses" if guessed else "")
             + (f"; no bound for {', '.join(without)}" if without else "")
         )
     withheld = promises[(promises["promised"] == "no") & (promises["unknown"] > 0)]

@@ -122,7 +122,7 @@ def test_the_table_of_a_filled_table() -> None:
     order = np.argsort(-found.rank, kind="stable")
     doubtful_first = filled.correctness[row, found.attribute][order]
     assert (np.diff(doubtful_first) >= -1e-9).all()
-    out = table(found, ["a", "b"], [0, 1], 0.1)
+    out = table(found, ["a", "b"], [0, 1], [], 0.1)
     assert tuple(out.columns) == COLUMNS
     assert out["scope"].unique().tolist() == [TABLE, ATTRIBUTE]
     for _, part in out.groupby(["scope", "attribute"]):
@@ -138,4 +138,20 @@ def test_the_table_of_a_filled_table() -> None:
     alone, _ = doubts(filled, labels, fold, kept, attributes)
     assert set(alone.attribute) == {0}
     assert set(alone.known_attribute) == {0}
-    assert set(table(alone, ["a", "b"], [0], 0.1)["attribute"]) == {"", "a"}
+    assert set(table(alone, ["a", "b"], [0], [], 0.1)["attribute"]) == {"", "a"}
+
+
+def test_guessed_attributes_are_no_part_of_the_table_s_bound() -> None:
+    rng = np.random.default_rng(0)
+    logits = rng.normal(0, 2, (300, 2))
+    labels = (rng.random((300, 2)) < 1 / (1 + np.exp(-logits))).astype(float)
+    labels[rng.random((300, 2)) < 0.4] = NAN
+    fold = np.arange(300) % 5 - 1
+    filled = fill_table(logits, labels, fold, np.ones(2, bool), "platt", ["prevalence"] * 2)
+    attributes = [Attribute("a", (), 0), Attribute("b", (), 1)]
+    found, _ = doubts(filled, labels, fold, np.ones((300, 2), dtype=bool), attributes)
+    out = table(found, ["a", "b"], [0, 1], [1], 0.1).set_index("scope")
+    of_a = out.loc[ATTRIBUTE].query("attribute == 'a'")
+    for name in ("looked_at", "of", "wrong_left", "wrong_left_high", "chosen"):
+        assert out.loc[TABLE, name].tolist() == of_a[name].tolist()
+    assert set(table(found, ["a", "b"], [0, 1], [0, 1], 0.1)["scope"]) == {ATTRIBUTE}

@@ -50,12 +50,14 @@ def test_tables_of_a_filled_table_agree(policy: str, monkeypatch: pytest.MonkeyP
     assert (own["guess"] == filled_in.loc[own.index, "value"]).all()
     curve = out["budget"]
     whole = curve[(curve["scope"] == budget.TABLE) & (curve["chosen"] == 1)].iloc[0]
-    assert whole["of"] == kept.sum()
+    # The coin's cells are guesses, in no bound of the table and on no list.
+    assert whole["of"] == kept[:, 0].sum()
+    assert set(listed["attribute"]) == {"hat"}
     doubtful = listed[listed["queue"] == review.DOUBTFUL]
     assert len(doubtful) == whole["looked_at"]
     assert doubtful["worth"].is_monotonic_decreasing
     # What is not listed is no more doubtful than what is.
-    rest = filled_in.drop(own.index)["expected_correctness"]
+    rest = filled_in.drop(own.index).query("attribute == 'hat'")["expected_correctness"]
     if len(doubtful) and len(rest):
         assert rest.min() >= 1 - doubtful["worth"].min() - 1e-6
     q = cells[cells["attribute"] == "hat"].set_index("image")["q_value"]
@@ -64,8 +66,10 @@ def test_tables_of_a_filled_table_agree(policy: str, monkeypatch: pytest.MonkeyP
     if policy == "guarantee":
         assert ((q <= 0.1) == (cells[cells["attribute"] == "hat"]["value"] != "").to_numpy()).all()
         assert (cells[cells["attribute"] == "coin"]["value"] == "").all()
-    lines = in_words(out, 0.05, 0.1, policy)
+    lines = in_words(out, 0.05, 0.1, policy, ["coin"])
     assert lines[0].startswith(f"look at {whole['looked_at']:,} of {whole['of']:,} filled cells")
+    told = "; without coin, whose cells are guesses" in lines[0]
+    assert told == (policy == "fill")
     assert ("coin: no promise for 0: not shown to be learnable" in lines) == (policy == "guarantee")
 
 

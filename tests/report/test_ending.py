@@ -46,7 +46,7 @@ def test_by_hand() -> None:
         "107 of 108 unknown cells filled",
         "  80 to use: expected right with at least 99 %",
         "  15 likely: 90 to 99 %",
-        "   5 to look at: below 90 %",
+        "   5 doubtful: below 90 %",
         "  coin: 7 cells guessed: not learnable",
         "  shoes: 1 cell left empty: too few labels to tell",
         "    look first at a.jpg, b.jpg, c.jpg",
