@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import os
+import platform
 import subprocess
 import sys
 from pathlib import Path
@@ -132,3 +133,9 @@ def test_tensorflow_starts_without_a_word_unless_asked(level: str | None, quiet:
     )
     assert done.stdout == ""
     assert (done.stderr == "") is quiet, done.stderr
+
+
+def test_versions_of_what_is_installed() -> None:
+    found = runtime.versions(["pandas", "no-such-package"])
+    assert found["Python"] == platform.python_version()
+    assert list(found) == ["Python", "pandas"]

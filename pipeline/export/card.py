@@ -148,10 +148,12 @@ def _about(predictor: Predictor) -> str:
     )
     weights = backbone_json(predictor.folder)
     began = "" if weights.get("pretrained", 1) else " Its weights were drawn at random."
+    made = ", ".join(f"{name} {number}" for name, number in card.versions.items())
     return (
         f"Says of a picture which of {len(predictor.attributes)} attributes it has, each with a "
         f"calibrated probability. The network is {network}, for pictures of {card.image_size[0]} x "
-        f"{card.image_size[1]} pixels (height x width).{began}\n"
+        f"{card.image_size[1]} pixels (height x width).{began}"
+        + (f" Trained with {made}.\n" if made else "\n")
     )
 
 

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
+from pipeline import runtime
 from pipeline.data.verdicts import LEARNABLE
 from pipeline.files import sha256
 from pipeline.training.inference import Predictor
@@ -73,7 +73,8 @@ def config(predictor: Predictor, any_size: Mapping[str, bool]) -> dict[str, Any]
         "head": card.head.kind,
         "trained_in": card.precision,
         "sha256": hashes(predictor.folder),
-        "versions": {name: version(name) for name in PACKAGES},
+        "trained_with": card.versions,
+        "versions": runtime.versions(PACKAGES),
     }
 
 

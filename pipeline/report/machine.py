@@ -1,11 +1,9 @@
-"""The machine and the program in words."""
+"""The machine in words."""
 
 from __future__ import annotations
 
 import os
 import platform
-from collections.abc import Sequence
-from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
 
@@ -28,14 +26,3 @@ def machine() -> str:
 
 def _lines(path: Path) -> list[str]:
     return path.read_text(encoding="utf-8").splitlines() if path.exists() else []
-
-
-def versions(packages: Sequence[str]) -> dict[str, str]:
-    """The installed version of each of ``packages`` and of Python; those not installed are out."""
-    found = {"Python": platform.python_version()}
-    for name in packages:
-        try:
-            found[name] = version(name)
-        except PackageNotFoundError:
-            continue
-    return found

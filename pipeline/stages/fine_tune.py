@@ -118,6 +118,7 @@ def main() -> None:
         branches=tuple(tuple(branch.spans) for branch in branches),
         parameters=sum(branch.parameters for branch in branches),
         trainable=sum(branch.trainable for branch in branches),
+        versions=runtime.versions(saved_model.PACKAGES),
     )
     with replace_directory(saved_model.FINE_TUNED) as folder:
         network.save(branches, folder)

@@ -10,7 +10,7 @@ from dataclasses import fields
 from pathlib import Path
 from typing import Any
 
-from pipeline import params, progress
+from pipeline import params, progress, runtime
 from pipeline.data import corrections, imputed_arrays
 from pipeline.data.clean_table import read_clean
 from pipeline.data.labels import SPLITS, meanings
@@ -20,7 +20,7 @@ from pipeline.report import ending, page, sections, thumbnails
 from pipeline.report.attributes import Sources, summaries
 from pipeline.report.figures import Source
 from pipeline.report.findings import Findings
-from pipeline.report.machine import machine, versions
+from pipeline.report.machine import machine
 
 OUTPUT = Path("reports/report.html")
 TABLE = imputed_arrays.FOLDER / "labels.csv"
@@ -76,7 +76,7 @@ def write() -> list[str]:
             params=_leaves(p.model_dump()),
             files=[(str(path), what, _md5(path)) for path, what in _files(p)],
             machine=machine(),
-            versions=versions(PACKAGES),
+            versions=runtime.versions(PACKAGES),
         ),
     )
     bare = len(page.render(content, {}).encode("utf-8"))

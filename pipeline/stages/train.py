@@ -169,6 +169,7 @@ def save(
         learnable=tuple(inputs.arrays.verdicts.tolist()),
         parameters=parameters,
         trainable=trainable,
+        versions=runtime.versions(saved_model.PACKAGES),
     )
     folder.mkdir(parents=True, exist_ok=True)
     saved_model.save(one.head, card, folder)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -35,6 +35,7 @@ SUMS = "sha256.json"
 """The hash of each file that makes a finished classifier, by its path in the folder."""
 UNSEALED = (SUMS, "fine_tune.json", f"{OWN_BACKBONE}/{weights.FILE}")
 """Files without one: of the frozen backbone's weights the card has the hash."""
+PACKAGES = ("keras", "numpy", "pillow", "tensorflow")
 PRECISIONS = ("float32", "bfloat16", int8.PRECISION)
 LOGISTIC = "logistic"
 """A plain logistic regression on known labels and pooled features."""
@@ -57,6 +58,7 @@ class Card:
         empty where the backbone is the frozen one.
     learnable : of `pipeline.data.verdicts`, one per attribute: what is not learnable is a guess.
     parameters, trainable : numbers in the weights beside this card, all and those that were fitted.
+    versions : of Python and `PACKAGES` that made it; none in a card of an earlier version.
     """
 
     attributes: tuple[str, ...]
@@ -72,6 +74,7 @@ class Card:
     learnable: tuple[str, ...] = ()
     parameters: int = 0
     trainable: int = 0
+    versions: dict[str, str] = field(default_factory=dict)
 
 
 def problem_of(card: Card) -> str | None:

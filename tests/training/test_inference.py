@@ -153,6 +153,7 @@ def test_the_stack_says_of_pictures_what_it_said_of_features(
     monkeypatch.chdir(stacked)
     head, card = saved_model.load()
     assert card.head.kind == "stack"
+    assert set(card.versions) == {"Python", *saved_model.PACKAGES}
     names = sorted(path.name for path in Path("images").iterdir())
     table = read_clean("data/clean/labels.csv")
     store = FeatureStore("data/features")
