@@ -118,15 +118,16 @@ def main(arguments: Sequence[str] | None = None) -> int:
             return of_pictures
         return progress.track(of_pictures, "predict", "picture", len(files))
 
+    scaled: list[Path] = []
     if options.labels is None:
-        plain = track(predictions(predictor, files))
+        plain = track(predictions(predictor, files, scaled))
         failed = write(plain, names, options.out, options.escape_formulas)
     else:
         completion = label_completion.read(predictor.folder)
         given = partial_labels.read(options.labels, options.paths, files, predictor.attributes)
         for line in given.notes:
             print(line, file=sys.stderr)
-        found = list(track(outcomes(predictor, files)))
+        found = list(track(outcomes(predictor, files, scaled)))
         rows, completed = complete(predictor, completion, given.table, found)
         failed = len(files) - len(rows)
         if to_folder:
@@ -134,6 +135,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
         else:
             whole = _completed_rows(predictor, given.table, found, rows, completed)
             write(whole, names, options.out, options.escape_formulas)
+    if scaled:
+        first = ", ".join(map(str, sorted(scaled)[:3])) + (", ..." if len(scaled) > 3 else "")
+        print(
+            f"{len(scaled)} pictures of 16 bits, scaled by those in use: {first}", file=sys.stderr
+        )
     if failed:
         print(f"{failed} of {len(files)} pictures could not be read", file=sys.stderr)
     return EXIT_SOME_FAILED if failed else 0
@@ -168,7 +174,9 @@ def left_out(paths: Sequence[Path]) -> int:
     )
 
 
-def predictions(model: Predictor, files: Sequence[Path]) -> Iterator[dict[str, Any]]:
+def predictions(
+    model: Predictor, files: Sequence[Path], scaled: list[Path] | None = None
+) -> Iterator[dict[str, Any]]:
     """One row per file, in order: image, error, `UNLIKE`, and `of_attribute` of each attribute.
 
     Only one batch of pictures is in memory at a time.
@@ -201,15 +209,20 @@ def _verdicts(model: Predictor) -> Sequence[str]:
     return model.card.learnable or (LEARNABLE,) * len(model.card.attributes)
 
 
-def outcomes(model: Predictor, files: Sequence[Path]) -> Iterator[Outcome]:
+def outcomes(
+    model: Predictor, files: Sequence[Path], scaled: list[Path] | None = None
+) -> Iterator[Outcome]:
     """The begin of each file's row, in order: image, error and `UNLIKE`; and its probabilities [A],
-    None where it can't be read.
+    None where it can't be read. Files of 16 bits of which
+    fewer are in use, see `images.decode`, join ``scaled``.
 
     Pictures are decoded ahead in threads, and the network's next step starts before the last one
     has ended, so that no core waits.
     """
     size = model.card.image_size
-    pictures = ahead(partial(load, size=size), files, threads=2, depth=2 * model.batch)
+    pictures = ahead(
+        partial(load, size=size, scaled=scaled), files, threads=2, depth=2 * model.batch
+    )
     batches = _batched(pictures, model.batch)
     for _, found in ahead(partial(_of_batch, model), batches, STEPS, depth=STEPS - 1):
         yield from found
@@ -222,10 +235,13 @@ def _batched(items: Iterable[T], size: int) -> Iterator[list[T]]:
         yield batch
 
 
-def load(file: Path, size: tuple[int, int]) -> np.ndarray | str:
-    """The picture, uint8 [h, w, 3] of ``size`` (h, w), or why it can't be read."""
+def load(file: Path, size: tuple[int, int], scaled: list[Path] | None = None) -> np.ndarray | str:
+    """The picture, uint8 [h, w, 3] of ``size`` (h, w), or why it can't be read; see `outcomes`."""
     try:
-        return images.resize(read(file, size)[0], size)
+        picture = read(file, size)[0]
+        if scaled is not None and "bits" in picture.info:
+            scaled.append(file)
+        return images.resize(picture, size)
     except images.ImageError as error:
         return str(error)
 

@@ -135,3 +135,14 @@ def test_rows_keep_the_order_of_the_files_whatever_step_ends_first(tmp_path: Pat
     assert levels == [0, 50, 100, 150, 200]
     assert sorted(model.steps) == [1, 2, 2]
     assert list(predict.outcomes(model, [])) == []
+
+
+def test_pictures_of_16_bits_that_are_scaled_are_named(tmp_path: Path) -> None:
+    files = [tmp_path / f"{most}.png" for most in (900, 60_000)]
+    for file in files:
+        pixels = np.linspace(0, int(file.stem), 30, dtype=np.uint16).reshape(5, 6)
+        Image.fromarray(pixels).save(file)
+    scaled: list[Path] = []
+    model: Any = Mean()
+    assert len(list(predict.outcomes(model, files, scaled))) == 2
+    assert scaled == files[:1]
