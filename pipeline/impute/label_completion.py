@@ -12,7 +12,7 @@ one, so that any part serves; weights and calibration are learned on labels that
 from __future__ import annotations
 
 import zipfile
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -177,10 +177,9 @@ def fit(
     for k in range(folds):
         rows = np.flatnonzero(fold == k)
         for draw, context in enumerate(contexts):
-            for span in spans:
-                own = _without(context[rows], span)
+            for columns, own in _unread(context[rows], spans):
                 scores = _candidates(*models[k], image[rows], own)
-                found[:, draw, rows[:, None], np.arange(*span)] = scores[:, :, slice(*span)]
+                found[:, draw, rows[:, None], columns] = scores[:, :, columns]
     informed = np.stack([_others_known(context, spans) & known for context in contexts])
     flat = found.reshape(len(found), -1, labels.shape[1])
     stack = fit_stack(flat, np.tile(labels, (DRAWS, 1)), informed.reshape(-1, labels.shape[1]))
@@ -256,10 +255,19 @@ def _hidden(labels: np.ndarray, seed: tuple[int, ...]) -> npt.NDArray[np.float32
     return np.where(kept, labels, np.nan).astype(np.float32)
 
 
-def _without(labels: np.ndarray, span: tuple[int, int]) -> np.ndarray:
-    out = np.array(labels)
-    out[:, slice(*span)] = np.nan
-    return out
+def _unread(
+    labels: np.ndarray, spans: Sequence[tuple[int, int]]
+) -> Iterator[tuple[npt.NDArray[np.intp], np.ndarray]]:
+    """Groups of columns, and the ``labels`` [n, A] that may be read for them: those of the other
+    attributes. No model reads a column's own label, so that all binary ones are one group."""
+    alone = np.array([start for start, stop in spans if stop == start + 1], dtype=np.intp)
+    if len(alone):
+        yield alone, labels
+    for start, stop in spans:
+        if stop > start + 1:
+            out = np.array(labels)
+            out[:, start:stop] = np.nan
+            yield np.arange(start, stop), out
 
 
 def _others_known(
@@ -293,9 +301,10 @@ def _models(
     )
     width = labels.shape[1]
     linear = np.zeros((width, 3 * width + 1))
-    for span in spans:
-        x = np.concatenate([_inputs(image[fitted], _without(c[fitted], span)) for c in contexts])
-        for a in range(*span):
+    read = (_unread(context[fitted], spans) for context in contexts)
+    for drawn in zip(*read, strict=True):
+        x = np.concatenate([_inputs(image[fitted], own) for _, own in drawn])
+        for a in drawn[0][0].tolist():
             linear[a] = _regression(x, np.tile(y[:, a], len(contexts)), a)
     return prior, classes, linear
 

@@ -160,14 +160,14 @@ class ClassModels:
 
     def __call__(self, inputs: Inputs, context: np.ndarray, target: int) -> Logits:
         """Logits [N]: what the classes expect, plus what the picture says of the target."""
-        folds = fold_count(inputs.fold)
+        folds, own = fold_count(inputs.fold), slice(target, target + 1)
         known = ~np.isnan(inputs.labels[:, target])
         outside = np.flatnonzero(known & (inputs.fold < 0))
         out = self._context_of_all[:, target] - self._prior[folds, target]
         if len(outside):
             # Their context may be less than their labels: a value's siblings tell it outright.
             evidence = self._evidence(inputs, folds, context)[outside]
-            expected = self._models[folds].context(evidence)[:, target]
+            expected = self._models[folds].context(evidence, own)[:, 0]
             out[outside] = expected - self._prior[folds, target]
         out += inputs.image_logits[folds, :, target]
         for refit, model in enumerate(self._models[:folds]):
@@ -175,7 +175,7 @@ class ClassModels:
             if len(rows):
                 evidence = self._evidence(inputs, refit, context)[rows]
                 picture = inputs.image_logits[refit, rows, target] - self._prior[refit, target]
-                out[rows] = model.context(evidence)[:, target] + picture
+                out[rows] = model.context(evidence, own)[:, 0] + picture
         return out
 
 

@@ -34,21 +34,24 @@ class LatentClasses:
     share: Floats
     rate: Floats
 
-    def context(self, evidence: np.ndarray) -> Floats:
+    def context(self, evidence: np.ndarray, columns: slice = slice(None)) -> Floats:
         """Log-odds [n, A] of every label from everything about its image but itself.
 
         Parameters
         ----------
         evidence : [n, A] from `evidence_of`; a cell's own is not used for that cell.
+        columns : the labels that are asked for, of all A.
         """
-        out = np.empty(evidence.shape)
+        rate = self.rate[:, columns]
+        out = np.empty((len(evidence), rate.shape[1]))
         for start in range(0, len(evidence), CHUNK):
             part = slice(start, start + CHUNK)
             terms = _terms(evidence[part], self.rate)
-            belief = np.log(self.share)[:, None] + terms.sum(axis=2, keepdims=True) - terms
+            of_all = np.log(self.share)[:, None] + terms.sum(axis=2, keepdims=True)
+            belief = of_all - terms[:, :, columns]
             belief = np.exp(belief - belief.max(axis=1, keepdims=True))
-            positive = np.einsum("nra,ra->na", belief, self.rate)
-            negative = np.einsum("nra,ra->na", belief, 1 - self.rate)
+            positive = np.einsum("nra,ra->na", belief, rate)
+            negative = np.einsum("nra,ra->na", belief, 1 - rate)
             out[part] = np.log(positive) - np.log(negative)
         return out
 

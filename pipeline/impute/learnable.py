@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
-from scipy.stats import rankdata
+from scipy.stats import norm, rankdata
 
 from pipeline.data.verdicts import LEARNABLE, NOT_LEARNABLE, TOO_FEW
 from pipeline.metrics.scores import auc, auc_interval
@@ -13,6 +13,10 @@ from pipeline.metrics.scores import auc, auc_interval
 ERROR_RATE = 0.05
 """Error rate of the claims about a table, see `assess`."""
 PERMUTATIONS = 4000
+FEW_REACHING = 10
+"""Permutations below which the share that reach an AUC is too coarse for the many tests of a wide
+table, and the normal tail takes its place (Knijnenburg et al. 2009, Bioinformatics 25:i161, of such
+tails): as many draws as there are levels would take time in the square of the attributes."""
 MOST_DRAWN = 2_000_000
 """Cells permuted at a time, in all permutations together."""
 DEPENDENCE = 2
@@ -61,14 +65,14 @@ def assess(
     labels : [N, A] of 1, 0 and NaN; fold : [N], -1 outside training.
     """
     count = labels.shape[1]
-    draws = max(PERMUTATIONS, 100 * count)
+    finest = 1 / max(PERMUTATIONS, 100 * count)
     known = ~np.isnan(labels) & (fold >= 0)[:, None]
     p_values = np.ones(count)
     tested = np.array([lacking(labels[cells, a]) is None for a, cells in enumerate(known.T)])
     for a in np.flatnonzero(tested).tolist():
         cells = known[:, a]
         y = labels[cells, a]
-        p_values[a] = _permutation_p(scores[cells, a], y, fold[cells], draws, (*seed, a))
+        p_values[a] = _permutation_p(scores[cells, a], y, fold[cells], finest, (*seed, a))
     order = np.argsort(p_values, kind="stable")
     levels = ERROR_RATE * np.arange(1, count + 1) / count
     passing = np.flatnonzero(p_values[order] <= levels)
@@ -122,21 +126,27 @@ def _within_folds(logits: np.ndarray, labels: np.ndarray, fold: np.ndarray) -> f
 
 
 def _permutation_p(
-    logits: np.ndarray, labels: np.ndarray, fold: np.ndarray, draws: int, seed: tuple[int, ...]
+    logits: np.ndarray, labels: np.ndarray, fold: np.ndarray, finest: float, seed: tuple[int, ...]
 ) -> float:
     """Share of permutations whose rank sum of positives reaches the observed one, itself counted,
-    their spread widened by `DEPENDENCE`.
+    their spread widened by `DEPENDENCE`; where a p-value may be as fine as ``finest`` and few
+    permutations reach it, that of a normal distribution with the permutations' exact moments.
 
     Permuted within folds, since scores of different folds come from different models.
     """
     rng = np.random.default_rng([*seed, len(labels)])
-    total, drawn = 0.0, np.zeros(draws)
+    draws = PERMUTATIONS
+    total, mean, variance, drawn = 0.0, 0.0, 0.0, np.zeros(draws)
     rank = rankdata(logits)
     for k in np.unique(fold):
         inside = np.flatnonzero(fold == k)
         own = rank[inside]
         total += own[labels[inside] == 1].sum()
         count = int((labels[inside] == 1).sum())
+        mean += count * own.mean()
+        variance += (
+            count * (1 - count / len(inside)) * own.var() * len(inside) / max(len(inside) - 1, 1)
+        )
         together = max(1, MOST_DRAWN // len(inside))
         for start in range(0, draws, together):
             part = slice(start, min(start + together, draws))
@@ -147,4 +157,7 @@ def _permutation_p(
                 chosen = np.argpartition(keys, count, axis=1)[:, :count]
                 drawn[part] += own[chosen].sum(axis=1)
     drawn = drawn.mean() + np.sqrt(DEPENDENCE) * (drawn - drawn.mean())
-    return float((1 + (drawn >= total - 1e-9).sum()) / (draws + 1))
+    reaching = int((drawn >= total - 1e-9).sum())
+    if reaching >= FEW_REACHING or finest >= 1 / draws or not variance:
+        return (1 + reaching) / (draws + 1)
+    return max(finest, float(norm.sf((total - mean) / np.sqrt(DEPENDENCE * variance))))

@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from scipy.stats import fisher_exact, mannwhitneyu
+from scipy.stats import fisher_exact, hypergeom, mannwhitneyu
 from sklearn.linear_model import LogisticRegression
 
 from pipeline.data.categories import Attribute
@@ -70,19 +70,18 @@ def examine(
     x = in_blocks(lambda rows: rows[:, :MOST_COMPONENTS], components)
     scores = np.stack([_out_of_fold(x, column, fold) for column in indicator.T], axis=1)
     tests = assess(scores, indicator, fold, (*seed, 1))
+    tables = _tables(unknown[training], labels[training])
     found = []
     for a, test in enumerate(tests):
-        others = [_association(unknown[training, a], labels[training, b]) for b in range(count)]
-        others[a] = 1.0
-        strongest = int(np.argmin(others))
+        strongest, p_value = _strongest(tables[a], a)
         found.append(
             Missingness(
                 picture_auc=test.auc,
                 picture_p=test.p_value,
                 label=attributes[strongest] if count > 1 else "",
-                label_p=others[strongest],
+                label_p=p_value,
                 depends_on_picture=test.learnable,
-                depends_on_label=others[strongest] <= LEVEL / max(count * (count - 1), 1),
+                depends_on_label=p_value <= LEVEL / max(count * (count - 1), 1),
             )
         )
     return found
@@ -189,13 +188,28 @@ def sentence(attribute: str, found: Missingness) -> str | None:
     )
 
 
-def _association(unknown: np.ndarray, other: np.ndarray) -> float:
-    """Fisher's exact p-value of unknown against the known values of another label."""
-    known = ~np.isnan(other)
-    table = [
-        [int((known & unknown & (other == value)).sum()) for value in (0, 1)],
-        [int((known & ~unknown & (other == value)).sum()) for value in (0, 1)],
-    ]
-    if min(sum(table[0]), sum(table[1])) == 0:
-        return 1.0
-    return float(fisher_exact(table).pvalue)
+def _tables(unknown: np.ndarray, labels: np.ndarray) -> np.ndarray:
+    """int [A, A, 2, 2]: how many images have cell a unknown, then known, and label b 0, then 1."""
+    sides = np.stack([unknown, ~unknown]).astype(np.float64)
+    values = np.stack([labels == 0, labels == 1]).astype(np.float64)
+    return np.einsum("sna,vnb->absv", sides, values, optimize=True).astype(int)
+
+
+def _strongest(tables: np.ndarray, own: int) -> tuple[int, float]:
+    """Which other label [A, 2, 2] has the smallest p-value in Fisher's exact test, and that.
+
+    A p-value is at least the probability of the table itself, which is quick for all: the exact
+    test is left to those that may still have the smallest.
+    """
+    whole = tables.sum(axis=(1, 2))
+    in_row, in_column = tables[:, 0].sum(axis=1), tables[:, :, 0].sum(axis=1)
+    tested = (in_row > 0) & (in_row < whole)
+    tested[own] = False
+    least = np.where(tested, hypergeom.pmf(tables[:, 0, 0], whole, in_row, in_column), 1.0)
+    p_values = np.ones(len(tables))
+    for b in np.argsort(least, kind="stable"):
+        if not tested[b] or least[b] > p_values.min() * (1 + 1e-6):
+            break
+        p_values[b] = fisher_exact(tables[b]).pvalue
+    strongest = int(np.argmin(p_values))
+    return strongest, float(p_values[strongest])

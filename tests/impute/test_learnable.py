@@ -167,3 +167,19 @@ def test_many_clear_attributes_ease_the_level_for_a_weaker_one() -> None:
     assert alone.p_value == together.p_value
     assert ERROR_RATE / 10 < alone.p_value < ERROR_RATE
     assert (alone.learnable, together.learnable) == (False, True)
+
+
+def test_p_values_of_a_wide_table_are_finer_than_the_draws_and_near_to_what_more_draws_tell(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    rng = np.random.default_rng(3)
+    labels = np.repeat(rng.integers(0, 2, (400, 1)), 60, axis=1).astype(float)
+    scores = rng.normal(size=(400, 60)) + np.linspace(0.2, 0.8, 60) * labels
+    fold = np.arange(400) % 5
+    few = np.array([one.p_value for one in assess(scores, labels, fold)])
+    monkeypatch.setattr(learnable, "PERMUTATIONS", 40_000)
+    many = np.array([one.p_value for one in assess(scores, labels, fold)])
+    assert few.min() < 1 / 4001
+    assert few.min() >= 1 / 6000
+    compared = many > 1e-4
+    assert np.abs(np.log(few[compared] / many[compared])).max() < 0.7

@@ -166,3 +166,19 @@ def test_values_that_may_decide_themselves_withdraw_the_promise() -> None:
     withdrawn, weights = exchangeable(found, x, scores, hidden, fold, NAMES, LAYOUT)
     assert "the hidden values may decide themselves" in withdrawn["hat"]
     assert weights == {}
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_the_label_named_has_the_smallest_p_value_of_all(seed: int) -> None:
+    rng = np.random.default_rng(seed)
+    labels = (rng.random((60, 7)) < rng.random(7)).astype(float)
+    labels[rng.random(labels.shape) < rng.random(7)] = np.nan
+    found = examine(rng.normal(size=(60, 3)), labels, np.arange(60) % 5, list("abcdefg"))
+    for a, test in enumerate(found):
+        unknown, p_values = np.isnan(labels[:, a]), {}
+        for b in {*range(7)} - {a}:
+            sides = [[(s & (labels[:, b] == v)).sum() for v in (0, 1)] for s in (unknown, ~unknown)]
+            both = np.sum(sides, axis=1).all()
+            p_values["abcdefg"[b]] = fisher_exact(sides).pvalue if both else 1.0
+        assert test.label_p == min(p_values.values())
+        assert p_values.get(test.label, 1.0) == test.label_p
