@@ -17,6 +17,8 @@ SIZE = (40, 32)
 COLUMNS = ("hat", "colour=blue", "colour=red", "colour=tan", "coin")
 CATEGORIES = (Attribute("colour", ("blue", "red", "tan"), 1),)
 BRANCHES = (((0, 1), (1, 4)), ((4, 5),))
+VOTING = (3, 20, len(COLUMNS))
+"""Components, neighbours and votes of a ``stack`` head."""
 SPREAD = 1.0
 """Of logits, so that probabilities are not all alike."""
 
@@ -29,7 +31,11 @@ def random_head(config: heads.HeadConfig, seed: int, spread: float) -> Any:
         value = rng.normal(
             0, SPREAD / np.sqrt(max(np.prod(variable.shape[:-1]), 1)), variable.shape
         )
-        variable.assign(spread**2 * (abs(value) + 1) if "variance" in variable.path else value)
+        if "variance" in variable.path:
+            value = spread**2 * (abs(value) + 1)
+        elif "counts" in variable.path:  # of votes
+            value = abs(value) + 0.01
+        variable.assign(value)
     return head
 
 
@@ -55,7 +61,8 @@ def write_model(
     height, width, channels = model.output_shape[1:]
     shape = (height, width) if grid is None else (min(height, grid), min(width, grid))
     shape = (channels,) if heads.HEADS[kind].pooled else (*shape, channels)
-    config = heads.HeadConfig(kind, shape, len(COLUMNS), 0.3, 4)
+    voting = VOTING if kind == "stack" and not fine_tuned else (0, 0, 0)
+    config = heads.HeadConfig(kind, shape, len(COLUMNS), 0.3, 4, *voting)
     card = saved_model.Card(
         attributes=COLUMNS,
         thresholds=(0.4, 0.5, 0.5, 0.5, 0.6),
