@@ -10,6 +10,7 @@ import os
 import re
 import secrets
 import shutil
+import tempfile
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -99,6 +100,25 @@ def check_space(needs: Iterable[tuple[Path, int]], advice: str) -> None:
                 f"{parts[0][0]}: {shares} would be written, {readable(free)} are free on that "
                 f"disk; {advice}"
             )
+
+
+def check_room(folder: Path, size: int) -> None:
+    """Make sure that a file of ``size`` bytes can be written in ``folder``; none is left.
+
+    For HDF5, whose process does not survive a disk that is full in the middle of a file.
+
+    Raises
+    ------
+    OSError
+        If there is no room.
+    """
+    try:
+        with tempfile.TemporaryFile(dir=folder) as file:
+            os.posix_fallocate(file.fileno(), 0, size)
+    except OSError as error:
+        if is_about_space(error):
+            error.filename = str(folder)
+            raise
 
 
 def readable(size: float) -> str:

@@ -1,6 +1,8 @@
 from __future__ import annotations
 
+import errno
 import json
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -11,6 +13,7 @@ import pytest
 
 from pipeline.errors import PipelineError
 from pipeline.files import (
+    check_room,
     check_space,
     leftovers,
     read_csv,
@@ -224,3 +227,24 @@ def test_formulas_are_escaped_in_cells_and_names_of_columns() -> None:
     assert shown["'=a"].tolist()[:3] == ["'-1", "b", "'\tc"]
     assert shown["d"].tolist() == [-1, 2, 3, 4]
     assert frame["=a"].tolist()[:2] == ["-1", "b"]
+
+
+def test_room_for_a_file_is_there_or_not_and_nothing_is_left(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    check_room(tmp_path, 1000)
+
+    def full(*_: int) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(os, "posix_fallocate", full)
+    with pytest.raises(OSError, match="No space left") as caught:
+        check_room(tmp_path, 1000)
+    assert caught.value.filename == str(tmp_path)
+
+    def unsupported(*_: int) -> None:
+        raise OSError(errno.EOPNOTSUPP, "not of this file system")
+
+    monkeypatch.setattr(os, "posix_fallocate", unsupported)
+    check_room(tmp_path, 1000)
+    assert not [*tmp_path.iterdir()]

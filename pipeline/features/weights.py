@@ -19,7 +19,7 @@ from pydantic import TypeAdapter, ValidationError
 
 from pipeline.errors import PipelineError, fail
 from pipeline.features import backbones
-from pipeline.files import sha256
+from pipeline.files import check_room, sha256
 
 DOWNLOAD_TIMEOUT = 20.0
 """Seconds without an answer after which the download of ImageNet weights counts as impossible."""
@@ -27,6 +27,8 @@ DESCRIPTION = "backbone.json"
 """What stage ``backbone`` says of the weights in its folder, see `Description`."""
 WAY_OUT = "make it again with `dvc repro`, or bring it back with `dvc checkout`"
 """What to do about a damaged backbone, for the end of a message."""
+OVERHEAD = 8192
+"""Bytes in a weights file beside those of an array, for each of them, at most."""
 FILE, ARCHITECTURE = "backbone.weights.h5", "backbone.architecture.json"
 """Files of `save`; the second where a name alone does not say how the network is built."""
 
@@ -172,10 +174,17 @@ def _mend_standardisation(network: Any) -> None:
             layer.finalize_state()
 
 
+def write(network: Any, file: str | Path) -> None:
+    """Write the weights of a keras.Model as ``*.weights.h5``, if there is room for them."""
+    arrays = network.get_weights()
+    check_room(Path(file).parent, sum(one.nbytes + OVERHEAD for one in arrays) + OVERHEAD)
+    network.save_weights(file)
+
+
 def save(model: Any, folder: str | Path) -> Path:
     """Write what `load` reads into ``folder``; returns the file of the weights."""
     file = Path(folder) / FILE
-    model.network.save_weights(file)
+    write(model.network, file)
     if described := _described(model):
         (Path(folder) / ARCHITECTURE).write_text(described, encoding="utf-8")
     return file

@@ -15,7 +15,7 @@ import numpy as np
 
 from pipeline.errors import fail, one_line
 from pipeline.features.store import FeatureStore
-from pipeline.features.weights import oversized
+from pipeline.features.weights import oversized, write
 from pipeline.training import voting
 
 UNITS = 64
@@ -233,7 +233,7 @@ def transform_logits(head: Any, slope: np.ndarray | float, shift: np.ndarray | f
 
 def save(head: Any, path: str | Path) -> None:
     """Write the weights, byte-stable, as ``*.weights.h5``."""
-    head.save_weights(path)
+    write(head, path)
 
 
 def load(config: HeadConfig, path: str | Path) -> Any:
