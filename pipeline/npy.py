@@ -9,10 +9,18 @@ disk, which is an `OSError` here.
 from __future__ import annotations
 
 import os
+import zipfile
+import zlib
 from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
+
+DAMAGE = (
+    *(OSError, EOFError, TypeError, ValueError, KeyError, AttributeError),
+    *(zipfile.BadZipFile, zlib.error, NotImplementedError, RuntimeError),
+)
+"""What `numpy.load` raises of a damaged archive, or of one that lacks an array."""
 
 
 def save(path: str | Path, array: np.ndarray) -> None:

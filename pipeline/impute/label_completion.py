@@ -11,7 +11,6 @@ one, so that any part serves; weights and calibration are learned on labels that
 
 from __future__ import annotations
 
-import zipfile
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -32,6 +31,7 @@ from pipeline.impute.label_models import TEMPER
 from pipeline.impute.latent_classes import LatentClasses
 from pipeline.impute.parallel import each
 from pipeline.impute.stacking import BOUND, Stack, fit_stack, worth_it
+from pipeline.npy import DAMAGE
 
 CLASSES = (12, 24, 48)
 """Several: where one falls into a poor optimum, others stand in for it."""
@@ -123,7 +123,7 @@ def read(folder: Path) -> Completion:
         return Completion(model, by_picture, Decisions(**_of_prefix(LABELS, arrays)))
     except FileNotFoundError:
         fail(path, "no such file; train the classifier again with `dvc repro`")
-    except (OSError, EOFError, TypeError, ValueError, KeyError, zipfile.BadZipFile) as error:
+    except DAMAGE as error:
         fail(path, f"can't be read ({type(error).__name__}); train again with `dvc repro`")
 
 

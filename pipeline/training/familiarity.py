@@ -13,6 +13,10 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
+from pipeline.errors import fail
+from pipeline.npy import DAMAGE
+from pipeline.training.heads import WAY_OUT
+
 NAME = "familiar.npz"
 MOST = 2000
 """Training pictures kept at most, a seeded draw of them."""
@@ -53,14 +57,22 @@ def read(folder: Path) -> Familiarity | None:
 
     Raises
     ------
-    ValueError, KeyError, zipfile.BadZipFile
+    PipelineError
         If the file is not one of ours.
     """
     path = folder / NAME
     if not path.is_file():
         return None
-    with np.load(path, allow_pickle=False) as file:
-        return Familiarity(file["reference"], float(file["limit"]))
+    try:
+        with np.load(path, allow_pickle=False) as file:
+            found = Familiarity(file["reference"], float(file["limit"]))
+        if found.reference.ndim != 2 or found.reference.dtype != np.float16:
+            raise ValueError(f"{found.reference.dtype} {list(found.reference.shape)}")
+        if not (np.isfinite(found.reference).all() and np.isfinite(found.limit)):
+            raise ValueError("numbers that are not finite")
+    except DAMAGE as error:
+        fail(path, f"can't be read ({type(error).__name__}); {WAY_OUT}")
+    return found
 
 
 def _of_length_1(features: np.ndarray) -> npt.NDArray[np.float32]:

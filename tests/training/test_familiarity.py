@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from pipeline.errors import PipelineError
 from pipeline.training import familiarity
 
 
@@ -54,3 +55,20 @@ def test_a_folder_without_has_none(tmp_path: Path) -> None:
 def test_a_picture_without_features_is_unlike_all() -> None:
     """A dark unit everywhere: no direction to compare."""
     assert familiarity.fit(cloud(50, 0), seed=0).unlike(np.zeros((1, 8))).all()
+
+
+@pytest.mark.parametrize("damage", ["empty", "flipped", "other", "not finite", "no archive"])
+def test_a_damaged_file_is_named_with_the_way_out(tmp_path: Path, damage: str) -> None:
+    reference = np.ones((3, 4), dtype=np.float16)
+    if damage == "not finite":
+        reference[0, 0] = np.nan
+    familiarity.write(familiarity.Familiarity(reference, 0.5), tmp_path)
+    path = tmp_path / familiarity.NAME
+    content = bytearray(path.read_bytes())
+    content[content.index(b"NUMPY") + 130] ^= 1
+    if damage == "other":
+        np.savez(path, reference=np.ones(3))
+    elif damage != "not finite":
+        path.write_bytes({"empty": b"", "flipped": bytes(content)}.get(damage, b"{}"))
+    with pytest.raises(PipelineError, match=r"familiar\.npz: can't be read .*dvc checkout"):
+        familiarity.read(tmp_path)
