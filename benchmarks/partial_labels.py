@@ -24,6 +24,7 @@ from pipeline.impute import image_classifier, label_completion
 from pipeline.impute.components import components
 from pipeline.impute.cross_fitting import logit
 from pipeline.impute.imputer import Imputer, Settings, Table
+from pipeline.impute.neighbours import Neighbours
 
 NEW = 0.25
 """Share of the images that are new."""
@@ -52,7 +53,8 @@ def compare(data: datasets.Dataset, fraction: float, seed: int) -> list[dict[str
         shown[old], np.arange(len(old)), FOLDS, np.random.default_rng([seed, FOLDS])
     )
     blocks = {"pooled": components(data.features, fold >= 0, seed)}
-    picture = expit(image_classifier.fit(blocks, shown, fold).logits)
+    near = Neighbours.of(blocks["pooled"], fold >= 0)
+    picture = expit(image_classifier.fit(blocks, shown, fold, neighbours=near).logits)
     model, held_out = label_completion.fit(logit(picture), shown, fold, (seed,))
     if not label_completion.helps(held_out, logit(picture), shown):
         model = None
