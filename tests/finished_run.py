@@ -62,11 +62,13 @@ def make(folder: Path, images: int = IMAGES, seed: int = 0) -> pd.DataFrame:
         (folder / "data" / part).mkdir(parents=True)
     write_clean(replace(table, cells=given), folder / "data/clean/labels.csv")
     write_clean(replace(table, cells=filled), folder / "data/imputed/labels.csv")
-    write_csv(provenance, folder / "data/imputed/provenance.csv")
     lists = provenance.rename(columns={"value": "guess"}).assign(correct_value="")
     hats = lists[lists["attribute"].isin(["has_hat", "has_bag"])]
     doubtful = hats.sort_values("expected_correctness").head(DOUBTFUL)
     doubtful = doubtful.assign(queue="doubtful", listed_probability=1, reason="not sure enough")
+    # What is doubtful but not on the list is a guess, for which nobody is asked.
+    provenance.loc[~provenance.index.isin(doubtful.index), "evidence"] = "prior"
+    write_csv(provenance, folder / "data/imputed/provenance.csv")
     rest = lists.drop(index=doubtful.index)
     sought = rest[rest["attribute"] == "rare"].head(SOUGHT)
     sought = sought.assign(queue="too few labels", listed_probability=1, reason="too few labels")

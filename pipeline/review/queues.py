@@ -9,7 +9,9 @@ import numpy as np
 import pandas as pd
 
 from pipeline.data.filled_table import FilledTable
+from pipeline.impute.fill import PRIOR
 from pipeline.impute.review import AUDIT, DOUBTFUL, TOO_FEW
+from pipeline.report.cells import LIKELY
 
 
 @dataclass(frozen=True, eq=False)
@@ -61,6 +63,20 @@ def _listed(queue: str) -> Callable[[Lists], pd.DataFrame]:
     return listed
 
 
+def _doubtful(lists: Lists) -> pd.DataFrame:
+    """Those that the list of a run asks for, then all others that it calls doubtful; guesses at
+    attributes that nothing tells of are only asked for one attribute at a time."""
+    listed = _listed(DOUBTFUL)(lists)
+    cells = lists.table.provenance
+    other = cells[(cells["expected_correctness"] < LIKELY) & (cells["evidence"] != PRIOR)]
+    names = ["image", "attribute"]
+    taken = pd.MultiIndex.from_frame(lists.review[names])
+    other = other[~pd.MultiIndex.from_frame(other[names]).isin(taken)]
+    other = other.sort_values("expected_correctness", kind="stable")
+    other = other.assign(reason=f"below {100 * LIKELY:.0f} %", listed_probability=1.0)
+    return pd.concat([listed, other], ignore_index=True)
+
+
 def _suspects(lists: Lists) -> pd.DataFrame:
     listed = lists.suspects
     return listed.assign(
@@ -86,7 +102,7 @@ def _by_image(lists: Lists) -> pd.DataFrame:
 
 
 QUEUES = {
-    DOUBTFUL: Queue("Doubtful cells", "filled cells where a look is worth most", _listed(DOUBTFUL)),
+    DOUBTFUL: Queue("Doubtful cells", "filled cells where a look is worth most", _doubtful),
     TOO_FEW: Queue(
         "Too few labels", "likely ones of a class with too few labels to learn", _listed(TOO_FEW)
     ),

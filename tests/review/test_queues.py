@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import shutil
+from dataclasses import replace
 from pathlib import Path
 
 import pandas as pd
@@ -47,6 +48,23 @@ def test_listed_ones_are_in_the_order_of_the_list(reviewed: Session) -> None:
     listed = reviewed.lists.review
     for name in ("too few labels", "doubtful", "audit"):
         assert names(cells(reviewed, name)) == names(listed[listed["queue"] == name])
+
+
+def test_what_is_doubtful_and_no_guess_follows_the_list(reviewed: Session) -> None:
+    lists = reviewed.lists
+    listed = names(cells(reviewed, "doubtful"))
+    provenance = lists.table.provenance
+    taken = pd.MultiIndex.from_frame(lists.review[["image", "attribute"]])
+    free = ~pd.MultiIndex.from_frame(provenance[["image", "attribute"]]).isin(taken)
+    right = provenance["expected_correctness"]
+    more = provenance[free & (right < 0.9)].sort_values("expected_correctness").head(2)
+    sure = provenance[free & (right >= 0.9)].index[:1]
+    evidence = provenance["evidence"].where(~provenance.index.isin([*more.index, *sure]), "picture")
+    table = replace(lists.table, provenance=provenance.assign(evidence=evidence))
+    found = queues.cells(replace(lists, table=table), "doubtful")
+    assert names(found) == listed + names(more)
+    assert found["listed_probability"].eq(1).all()
+    assert found["reason"].iloc[-1] == "below 90 %"
 
 
 def test_suspects_are_known_labels(reviewed: Session) -> None:
