@@ -481,7 +481,8 @@ OF_THE_PROJECT: Parts = {
     **{
         name: partial(measured, Path(f"benchmarks/{name}.csv"))
         for name in (
-            *("cost", "embed", "grid", "rates", "report", "review", "scale", "speed", "unlike"),
+            *("cost", "embed", "export", "grid", "predict_rate", "rates", "report", "review"),
+            *("scale", "speed", "unlike"),
         )
     },
 }

@@ -212,6 +212,8 @@ def arguments(argv: list[str] | None = None) -> argparse.Namespace:
 
 def main() -> None:
     args = arguments()
+    # Before features that are not cached are computed.
+    runtime.prepare(datasets.SEED, to_train=True)
     data = datasets.load(
         args.labels,
         args.images,
@@ -222,7 +224,6 @@ def main() -> None:
         views=args.views,
         cache=args.cache,
     )
-    runtime.prepare(datasets.SEED, to_train=True)
     done: set[tuple[str, float, int]] = set()
     if args.out.is_file():
         table = pd.read_csv(args.out)

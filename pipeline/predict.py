@@ -138,7 +138,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     if scaled:
         first = ", ".join(map(str, sorted(scaled)[:3])) + (", ..." if len(scaled) > 3 else "")
         print(
-            f"{len(scaled)} pictures of 16 bits, scaled by those in use: {first}", file=sys.stderr
+            f"16-bit pictures, scaled by the bits in use: {len(scaled)} ({first})", file=sys.stderr
         )
     if failed:
         print(f"{failed} of {len(files)} pictures could not be read", file=sys.stderr)

@@ -72,7 +72,10 @@ def write_saved_model(module: Any, path: Path, metadata: Mapping[str, Any]) -> N
     """TensorFlow's SavedModel; ``metadata`` goes into its ``assets.extra``."""
     import tensorflow as tf
 
-    tf.saved_model.save(module, str(path), signatures={"serving_default": module.__call__})
+    # The gradient of swish would drag tensors of another graph in, and nobody trains an export.
+    options = tf.saved_model.SaveOptions(experimental_custom_gradients=False)
+    signatures = {"serving_default": module.__call__}
+    tf.saved_model.save(module, str(path), signatures=signatures, options=options)
     extra = path / "assets.extra"
     extra.mkdir()
     text = json.dumps(dict(metadata), indent=2, ensure_ascii=False)

@@ -15,8 +15,9 @@ from pipeline.training.inference import Predictor
 
 BATCHES = (1, 3, 64)
 """Pictures in a call: a runtime may compute each number of them otherwise."""
-TOLERANCE = 1e-4
-"""Between probabilities in float32."""
+TOLERANCE = 2e-4
+"""Between probabilities in float32. Most differ by less than 1e-5; with VGG19, onnxruntime comes to
+1e-4 where it computes many pictures at a time."""
 SIDES = ((1.7, 1.3), (0.6, 0.9))
 """Height and width of pictures of other sizes, as factors of the classifier's."""
 
