@@ -18,7 +18,7 @@ from pipeline.impute.budget import (
     table,
     upper_bound,
 )
-from pipeline.impute.fill import fill_table
+from pipeline.impute.fill import Filled, fill_table
 
 NAN = float("nan")
 
@@ -107,14 +107,20 @@ def test_the_bound_fails_as_seldom_as_it_says() -> None:
     assert looked / 200 < 80, "looking at all of them would never fail"
 
 
-def test_the_table_of_a_filled_table() -> None:
-    rng = np.random.default_rng(2)
+def two_attributes(seed: int) -> tuple[Filled, np.ndarray, np.ndarray, list[Attribute]]:
+    """A filled table of 300 images, its labels with holes, folds and attributes."""
+    rng = np.random.default_rng(seed)
     logits = rng.normal(0, 2, (300, 2))
     labels = (rng.random((300, 2)) < 1 / (1 + np.exp(-logits))).astype(float)
     labels[rng.random((300, 2)) < 0.4] = NAN
     fold = np.arange(300) % 5 - 1
     filled = fill_table(logits, labels, fold, np.ones(2, bool), "platt", ["prevalence"] * 2)
     attributes = [Attribute("a", (), 0), Attribute("b", (), 1)]
+    return filled, labels, fold, attributes
+
+
+def test_the_table_of_a_filled_table() -> None:
+    filled, labels, fold, attributes = two_attributes(seed=2)
     kept = np.ones((300, 2), dtype=bool)
     found, row = doubts(filled, labels, fold, kept, attributes)
     assert len(row) == len(found.rank) == np.isnan(labels).sum()
@@ -142,13 +148,7 @@ def test_the_table_of_a_filled_table() -> None:
 
 
 def test_guessed_attributes_are_no_part_of_the_table_s_bound() -> None:
-    rng = np.random.default_rng(0)
-    logits = rng.normal(0, 2, (300, 2))
-    labels = (rng.random((300, 2)) < 1 / (1 + np.exp(-logits))).astype(float)
-    labels[rng.random((300, 2)) < 0.4] = NAN
-    fold = np.arange(300) % 5 - 1
-    filled = fill_table(logits, labels, fold, np.ones(2, bool), "platt", ["prevalence"] * 2)
-    attributes = [Attribute("a", (), 0), Attribute("b", (), 1)]
+    filled, labels, fold, attributes = two_attributes(seed=0)
     found, _ = doubts(filled, labels, fold, np.ones((300, 2), dtype=bool), attributes)
     out = table(found, ["a", "b"], [0, 1], [1], 0.1).set_index("scope")
     of_a = out.loc[ATTRIBUTE].query("attribute == 'a'")
