@@ -56,7 +56,6 @@ def milliseconds(call: Callable[[], object]) -> float:
 def measure(predictor: Predictor, shown: np.ndarray) -> list[dict[str, Any]]:
     """A row for each format."""
     expected = predictor.probabilities(shown)
-    decided = parity.decide(predictor, expected)
     own = milliseconds(lambda: predictor.probabilities(shown[:1]))
     rows = []
     for name, one in FORMATS.items():
@@ -71,7 +70,7 @@ def measure(predictor: Predictor, shown: np.ndarray) -> list[dict[str, Any]]:
                 f"difference_{count}": float(np.abs(p - expected[:count]).max())
                 for count, p in found.items()
             }
-            others = parity.decide(predictor, found[max(parity.BATCHES)]) != decided
+            others = parity.other_decisions(predictor, found[max(parity.BATCHES)], expected)
             rows.append(
                 {"format": name}
                 | {key: f"{value:.1e}" for key, value in row.items()}

@@ -25,7 +25,7 @@ from pipeline.data import splits
 from pipeline.errors import run
 from pipeline.features.matrices import Grid, MeanOfViews
 from pipeline.features.store import FeatureStore
-from pipeline.impute import calibration, image_classifier
+from pipeline.impute import calibration, image_classifier, soft_regressions
 from pipeline.impute.components import project, projected
 from pipeline.impute.image_classifier import Completed
 from pipeline.impute.imputer import Imputer, Settings, Table
@@ -131,7 +131,7 @@ def compare(
     started = time.perf_counter()
     x = np.asarray(blocks["pooled"][alone])
     w = known[training].astype(np.float64)
-    theta = image_classifier.logistic(x[training], np.nan_to_num(labels[training]), w, STRENGTH)
+    theta = soft_regressions.logistic(x[training], np.nan_to_num(labels[training]), w, STRENGTH)
     add("plain logistic", expit(x @ theta[:-1] + theta[-1]), started, by=validation_cells(held_out))
     for kind in kinds:
         started = time.perf_counter()

@@ -9,7 +9,7 @@ import numpy as np
 import numpy.typing as npt
 from PIL import Image
 
-from pipeline.data import images
+from pipeline.data import categories, images
 from pipeline.export.formats import Run
 from pipeline.training.inference import Predictor
 
@@ -67,8 +67,7 @@ def compare(run: Run, predictor: Predictor, any_size: bool) -> Parity:
     difference = max(
         float(np.abs(run(shown[:count]) - expected[:count]).max()) for count in BATCHES
     )
-    decisions = (decide(predictor, p) for p in (run(shown), expected))
-    wrong = np.not_equal(*decisions)
+    wrong = other_decisions(predictor, run(shown), expected)
     resized = None
     for number, (tall, wide) in enumerate(SIDES if any_size else ()):
         other = pictures((round(size[0] * tall), round(size[1] * wide)), 3, number + 1)
@@ -78,14 +77,15 @@ def compare(run: Run, predictor: Predictor, any_size: bool) -> Parity:
     return Parity(difference, resized, wrong.size, int(wrong.sum()))
 
 
-def decide(predictor: Predictor, probabilities: Any) -> npt.NDArray[np.intp]:
-    """[n, attributes]: 1 or 0, or the place of the value, of probabilities [n, A]."""
-    columns = []
-    for one in predictor.attributes:
-        own = np.asarray(probabilities)[:, one.start : one.stop]
-        threshold = predictor.card.thresholds[one.start]
-        columns.append(own.argmax(axis=1) if one.values else own[:, 0] >= threshold)
-    return np.stack(columns, axis=1).astype(np.intp)
+def other_decisions(
+    predictor: Predictor, found: Any, expected: np.ndarray
+) -> npt.NDArray[np.bool_]:
+    """[n, attributes], whether probabilities [n, A] decide otherwise than the ``expected`` ones."""
+    card = predictor.card
+    thresholds, softmax = np.array(card.thresholds), categories.spans(card.categories)
+    decided = (categories.decide(np.asarray(p), thresholds, softmax) for p in (found, expected))
+    starts = [one.start for one in predictor.attributes]
+    return np.logical_or.reduceat(np.not_equal(*decided), starts, axis=1)
 
 
 def faults(found: Parity) -> list[str]:

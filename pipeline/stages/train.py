@@ -25,7 +25,7 @@ from pipeline.features import int8
 from pipeline.features.matrices import Grid, MeanOfViews
 from pipeline.features.store import FeatureStore
 from pipeline.files import replace_directory, write_csv
-from pipeline.impute import calibration, image_classifier, label_completion
+from pipeline.impute import calibration, image_classifier, label_completion, soft_regressions
 from pipeline.impute.components import Matrix, Projection, project, projected
 from pipeline.impute.cross_fitting import logit
 from pipeline.impute.decisions import Decisions
@@ -350,7 +350,7 @@ def logistic(inputs: Inputs) -> Trained:
     x = heads.read_features(config.kind, store, inputs.rows[training])
     x = (x - mean) / np.sqrt(np.where(variance > heads.DEAD, variance, 1.0))
     known = ~np.isnan(labels[training])
-    found = image_classifier.logistic(
+    found = soft_regressions.logistic(
         x, np.nan_to_num(labels[training]), known.astype(np.float32), INVERSE_PENALTY
     )
     layer = head.get_layer(heads.LOGITS)

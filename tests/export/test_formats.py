@@ -110,6 +110,18 @@ def test_an_export_says_what_the_classifier_says(
     assert json.loads((out / "config.json").read_text())["thresholds"]["hat"] == 0.4
 
 
+def test_an_attribute_is_decided_otherwise_once_however_many_values_change(models: Any) -> None:
+    predictor = Predictor(models("stack"), precision="float32")
+    expected = np.array([[0.5, 0.6, 0.3, 0.1, 0.9], [0.5, 0.2, 0.7, 0.1, 0.9]])
+    found = expected.copy()
+    found[0, 1:4] = 0.3, 0.6, 0.1
+    found[1, 0] = 0.3  # the threshold is .4
+    assert parity.other_decisions(predictor, found, expected).tolist() == [
+        [False, True, False],
+        [True, False, False],
+    ]
+
+
 def test_what_does_not_agree_is_not_left_on_disk(
     models: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

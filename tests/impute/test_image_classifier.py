@@ -1,11 +1,10 @@
-"""What pictures tell: regressions, their combination, targets of each refit, and the collapse."""
+"""What pictures tell: regressions combined, targets of each refit, and the collapse."""
 
 from __future__ import annotations
 
 import numpy as np
 import pytest
 from scipy.special import expit, logit
-from sklearn.linear_model import LogisticRegression, Ridge
 
 from pipeline.impute import image_classifier
 from pipeline.impute.components import project, projected
@@ -29,36 +28,6 @@ def problem(
     fold = rng.permutation(n) % FOLDS
     fold[rng.random(n) < 0.33] = -1
     return x, truth, labels, fold
-
-
-def test_logistic_is_that_of_scikit_learn() -> None:
-    x, truth, _, _ = problem()
-    theta = image_classifier.logistic(x, truth, np.ones(truth.shape), 0.05)
-    for a in range(truth.shape[1]):
-        peer = LogisticRegression(C=0.05, tol=1e-8).fit(x, truth[:, a])
-        np.testing.assert_allclose(theta[:-1, a], peer.coef_[0], atol=3e-3)
-        assert theta[-1, a] == pytest.approx(peer.intercept_[0], abs=3e-3)
-
-
-def test_a_soft_target_is_two_weighted_hard_ones() -> None:
-    x, truth, _, _ = problem(n=300)
-    soft = np.clip(truth[:, :1], 0.2, 0.9)
-    theta = image_classifier.logistic(x, soft, np.full(soft.shape, 0.5), 0.1)
-    both = np.vstack([x, x])
-    y, w = np.r_[np.ones(300), np.zeros(300)], np.r_[soft[:, 0], 1 - soft[:, 0]] / 2
-    peer = LogisticRegression(C=0.1, tol=1e-8).fit(both, y, w)
-    np.testing.assert_allclose(theta[:-1, 0], peer.coef_[0], atol=3e-3)
-
-
-def test_ridge_is_that_of_scikit_learn_in_log_odds() -> None:
-    x, truth, _, _ = problem()
-    weights = np.random.default_rng(1).random(truth.shape)
-    theta = image_classifier.ridge(x, truth, weights, np.array([1.0, 100.0]))
-    share = ((weights * truth).sum(axis=0) + 1) / (weights.sum(axis=0) + 2)
-    for c, alpha in enumerate((1.0, 100.0)):
-        peer = Ridge(alpha).fit(x, truth[:, 0], weights[:, 0])
-        wanted = peer.coef_ / (share[0] * (1 - share[0]))
-        np.testing.assert_allclose(theta[c, :-1, 0], wanted, atol=1e-4)
 
 
 def test_learns_and_is_calibrated_on_images_that_it_has_not_seen() -> None:
