@@ -15,11 +15,12 @@ CONFIDENCES = (0.9, 0.95, 0.99)
 AUDITED = ("accuracy", "accuracy_low", "accuracy_high", "auc", "mcc", "brier")
 
 
-def impute(features: np.ndarray, labels: np.ndarray, seed: int) -> Any:
-    """`pipeline.impute.imputer.Imputer`; its warnings go to standard error."""
+def impute(features: np.ndarray, labels: np.ndarray, seed: int, **further: Any) -> Any:
+    """`pipeline.impute.imputer.Imputer`; its warnings go to standard error. ``further`` is of its
+    `Table`."""
     from pipeline.impute.imputer import Imputer, Settings, Table
 
-    imputation = Imputer(Settings(seed=seed)).fill(Table(features, labels))
+    imputation = Imputer(Settings(seed=seed)).fill(Table(features, labels, **further))
     for warning in imputation.warnings:
         print(f"  {NAME}: {warning}", file=sys.stderr)
     return imputation

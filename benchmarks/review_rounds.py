@@ -1,115 +1,165 @@
-"""python -m benchmarks.review_rounds: what labels bought in the order of the review list bring.
+"""python -m benchmarks.review_rounds: what labels bought in the order of the review list bring,
+and whether what is expected of the cells that are left still covers the truth.
 
-Hides known cells, fills the table by the guarantees' cheap procedure, lets a person who knows the
-truth look at 50, 100, 200 and 400 cells, and fills it again. Orders: that of reports/review.csv
-(``list``), plain uncertainty of the probability, and chance. Figures: share of right ones among all
-cells that were hidden, mean average precision of the classifier (here the regression itself) on
-images outside training, and for the list how often the audit's intervals hold the accuracy of the
-cells that are left.
+Hides known cells, fills the table, lets a person who knows the truth look at some cells, and fills
+it again. ``cheap`` fills as the guarantees' cheap procedure does, ``whole`` by the imputation.
+Orders: that of reports/review.csv (``list``), plain uncertainty of the probability, and chance.
+Figures: share of right ones among all cells that were hidden, mean average precision on images
+outside training (``cheap`` alone: it is the classifier, too), how often the intervals of expected
+accuracy hold the accuracy of the cells that are left, and what is expected of the whole table
+against the truth. Every draw is a file below the cache, so that an interrupted run goes on where it
+was.
 """
 
 from __future__ import annotations
 
-import argparse
 import logging
-import sys
-from pathlib import Path
+from collections.abc import Sequence
+from functools import partial
 
 import numpy as np
 import pandas as pd
-from sklearn.decomposition import PCA
 from sklearn.metrics import average_precision_score
 
-from benchmarks import datasets, masks
-from benchmarks.guarantees import COMPONENTS, cheap
+from benchmarks import datasets, draws, masks, ours
+from benchmarks.guarantees import cheap
 from pipeline.data.categories import attributes
 from pipeline.errors import run
 from pipeline.files import write_csv
 from pipeline.impute import audit, budget
+from pipeline.impute.fill import Filled
 
 ORDERS = ("list", "uncertainty", "chance")
-BOUGHT = (0, 50, 100, 200, 400)
+PROCEDURES = ("cheap", "whole")
+KEYS = ("data", "procedure", "rows", "hidden", "order", "bought")
+ERRORS = ("accuracy", "map", "covered")
 
 
-def orders(filled, shown: np.ndarray, fold: np.ndarray, layout: list, rng) -> dict[str, np.ndarray]:
-    """Of each order the cells [m, 2], first ones first."""
-    every = np.ones(shown.shape, dtype=bool)
-    doubts, row = budget.doubts(filled, shown, fold, every, layout)
+def in_order(
+    order: str, filled: Filled, shown: np.ndarray, fold: np.ndarray, layout: list, number: int
+) -> np.ndarray:
+    """The filled cells [m, 2], first ones first."""
+    doubts, row = budget.doubts(filled, shown, fold, np.ones(shown.shape, dtype=bool), layout)
     cells = np.stack([row, doubts.attribute], axis=1)
+    if order == "chance":
+        return cells[np.random.default_rng([number, 4]).permutation(len(cells))]
     p = filled.probability[row, doubts.attribute]
+    worth = doubts.rank if order == "list" else -np.abs(p - 0.5)
+    return cells[np.argsort(-worth, kind="stable")]
+
+
+def expected_of(
+    filled: Filled,
+    figures: pd.DataFrame,
+    truth: np.ndarray,
+    hidden: np.ndarray,
+    looked: np.ndarray,
+) -> dict[str, float]:
+    """What is expected of the cells that are left, and of the table, against the truth.
+
+    Parameters
+    ----------
+    figures : the audit, a row per attribute.
+    truth : [N, A]; hidden : bool [N, A], cells that were unknown; looked : bool [N, A], those of
+        them that a person looked at since.
+    """
+    left = hidden & ~looked
+    judged = np.flatnonzero(figures["accuracy"].notna().to_numpy() & left.any(axis=0))
+    expected, low, high = (
+        figures[name].to_numpy(float)[judged]
+        for name in ("accuracy", "accuracy_low", "accuracy_high")
+    )
+    right = filled.values == truth
+    true = np.array([right[left[:, a], a].mean() for a in judged])
+    count = left.sum(axis=0)[judged]
+    known, cells = looked[:, judged].sum(), hidden[:, judged].sum()
     return {
-        "list": cells[np.argsort(-doubts.rank, kind="stable")],
-        "uncertainty": cells[np.argsort(np.abs(p - 0.5), kind="stable")],
-        "chance": cells[rng.permutation(len(cells))],
+        "covered": float(((low <= true) & (true <= high)).mean()),
+        "true below": float((true < low).mean()),
+        "true above": float((true > high).mean()),
+        "expected": float(expected.mean()),
+        "true": float(true.mean()),
+        "table expected": float((known + expected @ count) / cells),
+        "table true": float((known + true @ count) / cells),
     }
 
 
-def rounds(data: datasets.Dataset, x: np.ndarray, fraction: float, number: int) -> list[dict]:
-    """A row per order and number of labels."""
+def rounds(
+    data: datasets.Dataset,
+    x: np.ndarray,
+    procedure: str,
+    rows: int,
+    fraction: float,
+    orders: Sequence[str],
+    bought: Sequence[int],
+    number: int,
+) -> pd.DataFrame:
+    """A row per order and number of labels of one draw of ``rows`` rows, 0 for all."""
     rng = np.random.default_rng([number, 3])
-    truth = data.labels
-    hidden = masks.hide(truth, "random", fraction, rng, data.brightness)
-    shown = np.where(hidden, np.nan, truth).astype(np.float32)
+    chosen = np.sort(rng.permutation(len(x))[: rows or None])
+    truth, x, features = data.labels[chosen], x[chosen], data.features[chosen]
+    hidden = masks.hide(truth, "random", fraction, rng, data.brightness[chosen])
     layout = attributes(data.attributes, [])
-    filled, fold, _ = cheap(x, shown, number)
-    rows = []
-    for name, cells in orders(filled, shown, fold, layout, rng).items():
-        for count in BOUGHT:
-            known, looked = shown.copy(), np.zeros(shown.shape, dtype=bool)
+
+    def fill(
+        known: np.ndarray, looked: np.ndarray, fold: np.ndarray | None = None
+    ) -> tuple[Filled, np.ndarray, pd.DataFrame]:
+        if procedure == "whole":
+            found = ours.impute(features, known, number, looked_at=looked, fold=fold)
+            return found, found.fold, found.audit
+        filled, fold, scores = cheap(x, known, number, looked_at=looked)
+        return filled, fold, audit.table(data.attributes, known, fold, filled, scores, (number,))
+
+    nobody = np.zeros(hidden.shape, dtype=bool)
+    shown = np.where(hidden, np.nan, truth).astype(np.float32)
+    first = fill(shown, nobody)
+    found = []
+    for order in orders:
+        cells = in_order(order, first[0], shown, first[1], layout, number)
+        for count in bought:
+            known, looked = shown.copy(), nobody.copy()
             at = tuple(cells[:count].T)
             known[at], looked[at] = truth[at], True
-            after, _, scores = cheap(x, known, number, looked_at=looked)
-            right = after.values == truth
+            filled, fold, figures = fill(known, looked, first[1]) if count else first
             test = fold < 0
+            right = (filled.values == truth) | looked
             ap = [
-                average_precision_score(truth[test, a], after.probability[test, a])
+                average_precision_score(truth[test, a], filled.probability[test, a])
                 for a in range(truth.shape[1])
                 if 0 < truth[test, a].sum() < test.sum()
             ]
-            figures = audit.table(data.attributes, known, fold, after, scores, (number,))
-            left = [right[hidden[:, a] & ~looked[:, a], a].mean() for a in range(truth.shape[1])]
-            inside = (figures["accuracy_low"] <= left) & (figures["accuracy_high"] >= left)
-            judged = figures["accuracy"].notna()
-            rows.append(
+            found.append(
                 {
-                    "order": name,
+                    "order": order,
                     "bought": count,
-                    "accuracy": (right | looked)[hidden].mean(),
-                    "map": np.mean(ap),
-                    "expected inside": inside[judged].mean(),
-                    "expected less true": (figures["accuracy"] - left)[judged].mean(),
+                    "accuracy": right[hidden].mean(),
+                    "map": np.mean(ap) if ap else np.nan,
+                    **expected_of(filled, figures, truth, hidden, looked),
                 }
             )
-    return rows
+    return pd.DataFrame(found)
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(prog="python -m benchmarks.review_rounds", description=__doc__)
-    parser.add_argument("--labels", type=Path, nargs="+", required=True, help="label tables")
-    parser.add_argument("--images", type=Path, nargs="+", required=True, help="their folders")
-    parser.add_argument("--weights", required=True, help="imagenet, random or a weights file")
+    parser = draws.parser("review_rounds", __doc__, 5)
+    parser.add_argument("--procedure", choices=PROCEDURES, default=PROCEDURES[0])
+    parser.add_argument("--rows", type=int, default=0, help="of the table in each draw; 0 = all")
     parser.add_argument("--fraction", type=float, default=0.5)
-    parser.add_argument("--draws", type=int, default=5)
-    parser.add_argument("--out", type=Path, required=True, help="CSV to write")
-    parser.add_argument("--cache", type=Path, default=datasets.CACHE)
+    parser.add_argument("--orders", nargs="+", choices=ORDERS, default=ORDERS)
+    parser.add_argument("--bought", type=int, nargs="+", default=(0, 50, 100, 200, 400))
     args = parser.parse_args()
     logging.basicConfig(level="INFO", format="%(name)s: %(message)s")
-    rows: list[dict] = []
-    for labels, images in zip(args.labels, args.images, strict=True):
-        data = datasets.load(labels, images, weights=args.weights, cache=args.cache)
-        x = PCA(COMPONENTS, random_state=0).fit_transform(data.features)
-        x /= x.std(axis=0)[:1]
+    parts = []
+    for data, x in draws.tables(args):
+        key = (args.procedure, args.rows, args.fraction, args.orders, args.bought)
+        name = "-".join([data.name, *(str(one) for one in key[:3]), *args.orders])
+        name += "-" + "-".join(map(str, args.bought))
         for number in range(args.draws):
-            own = rounds(data, x, args.fraction, number)
-            rows += [{"data": data.name, "hidden": args.fraction, **one} for one in own]
-            print(data.name, number, file=sys.stderr, flush=True)
-            groups = pd.DataFrame(rows).groupby(["data", "hidden", "order", "bought"], sort=False)
-            means = groups.mean()
-            means.insert(0, "draws", groups.size())
-            for figure in ("accuracy", "map"):
-                error = groups[figure].std() / np.sqrt(groups.size())
-                means[f"{figure} error"] = error
-            write_csv(means.reset_index().round(4), args.out)
+            path = args.cache / "review_rounds" / f"{name}-{number}.csv"
+            one = draws.kept(path, partial(rounds, data, x, *key, number))
+            about = {"data": data.name, "procedure": args.procedure, "hidden": args.fraction}
+            parts.append(one.assign(**about, rows=args.rows or len(x)))
+            write_csv(draws.means(pd.concat(parts), KEYS, ERRORS), args.out)
 
 
 if __name__ == "__main__":
