@@ -8,16 +8,13 @@ attributes: accuracy, MCC, and how far the count of 1s is off.
 
 from __future__ import annotations
 
-import argparse
 import logging
-from pathlib import Path
 
 import numpy as np
 import pandas as pd
-from sklearn.decomposition import PCA
 
-from benchmarks import datasets, masks
-from benchmarks.guarantees import COMPONENTS, cheap
+from benchmarks import datasets, draws, masks
+from benchmarks.guarantees import cheap
 from pipeline.errors import run
 from pipeline.files import write_csv
 from pipeline.metrics.scores import mcc
@@ -54,21 +51,12 @@ def compare(data: datasets.Dataset, x: np.ndarray, fraction: float, number: int)
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(prog="python -m benchmarks.decisions", description=__doc__)
-    parser.add_argument("--labels", type=Path, nargs="+", required=True, help="label tables")
-    parser.add_argument("--images", type=Path, nargs="+", required=True, help="their folders")
-    parser.add_argument("--weights", required=True, help="imagenet, random or a weights file")
+    parser = draws.parser("decisions", __doc__, 5)
     parser.add_argument("--fractions", type=float, nargs="+", default=(0.3, 0.8))
-    parser.add_argument("--draws", type=int, default=5)
-    parser.add_argument("--out", type=Path, required=True, help="CSV to write")
-    parser.add_argument("--cache", type=Path, default=datasets.CACHE)
     args = parser.parse_args()
     logging.basicConfig(level="INFO", format="%(name)s: %(message)s")
     parts = []
-    for labels, images in zip(args.labels, args.images, strict=True):
-        data = datasets.load(labels, images, weights=args.weights, cache=args.cache)
-        x = PCA(COMPONENTS, random_state=0).fit_transform(data.features)
-        x /= x.std(axis=0)[:1]
+    for data, x in draws.tables(args):
         for number in range(args.draws):
             parts += [compare(data, x, fraction, number) for fraction in args.fractions]
             means = (

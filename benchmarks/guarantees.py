@@ -11,16 +11,13 @@ from __future__ import annotations
 
 import argparse
 import logging
-import sys
-import time
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
-from sklearn.decomposition import PCA
 from sklearn.linear_model import LogisticRegression
 
-from benchmarks import datasets, masks, ours
+from benchmarks import datasets, draws, masks, ours
 from pipeline.data.categories import Attribute, attributes
 from pipeline.errors import run
 from pipeline.files import write_csv
@@ -32,7 +29,6 @@ from pipeline.impute.promises import Promises, promise
 
 LEVELS = (0.02, 0.05, 0.1)
 TARGET = 0.05
-COMPONENTS = 60
 LEAST_DRAWS = 20
 """Draws without which nothing is said of a share that is to be kept in the mean."""
 KEYS = ["data", "procedure", "pattern", "hidden", "rows"]
@@ -232,10 +228,8 @@ def main() -> None:
     data = datasets.load(
         args.labels, args.images, weights=args.weights, at_least=args.at_least, cache=args.cache
     )
-    x = PCA(COMPONENTS, random_state=0).fit_transform(data.features)
-    x /= x.std(axis=0)[:1]
+    x = draws.components(data.features)
     folder = args.cache / "guarantees"
-    folder.mkdir(parents=True, exist_ok=True)
     keys = [
         (pattern, fraction, rows, number)
         for number in range(args.draws)
@@ -243,19 +237,14 @@ def main() -> None:
         for fraction in args.fractions
         for rows in args.rows
     ]
-    for place, key in enumerate(keys, start=1):
-        pattern, fraction, rows, number = key
+    for pattern, fraction, rows, number in keys:
         path = folder / f"{data.name}-{args.procedure}-{pattern}-{fraction:g}-{rows}-{number}.csv"
-        if path.exists():
-            continue
-        started = time.perf_counter()
-        frame = draw(data, x, args, key).assign(
-            data=data.name, procedure=args.procedure, pattern=pattern, hidden=fraction,
-            rows=rows or len(data.images), draw=number,
-        )  # fmt: skip
-        write_csv(frame, path)
-        seconds = time.perf_counter() - started
-        print(f"{place}/{len(keys)}: {key}, {seconds:.1f} s", file=sys.stderr, flush=True)
+        about = {
+            "data": data.name, "procedure": args.procedure, "pattern": pattern, "hidden": fraction,
+            "rows": rows or len(data.images), "draw": number,
+        }  # fmt: skip
+        key = (pattern, fraction, rows, number)
+        draws.kept(path, lambda key=key, about=about: draw(data, x, args, key).assign(**about))
     every = pd.concat([pd.read_csv(path) for path in sorted(folder.glob("*.csv"))])
     found = summary(every).sort_values(KEYS).round(4)
     found = found[found["draws"] >= LEAST_DRAWS]

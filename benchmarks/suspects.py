@@ -9,19 +9,16 @@ which is AGPL and part of no extra. cleanlab knows no unknown cells: nothing is 
 
 from __future__ import annotations
 
-import argparse
 import logging
 import sys
-from pathlib import Path
 
 import numpy as np
 import pandas as pd
-from sklearn.decomposition import PCA
 from sklearn.metrics import average_precision_score
 from sklearn.neighbors import NearestNeighbors
 
-from benchmarks import datasets, ours
-from benchmarks.guarantees import COMPONENTS, cheap
+from benchmarks import datasets, draws, ours
+from benchmarks.guarantees import cheap
 from pipeline.data.categories import attributes
 from pipeline.errors import run
 from pipeline.files import write_csv
@@ -112,23 +109,14 @@ def compare(
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(prog="python -m benchmarks.suspects", description=__doc__)
-    parser.add_argument("--labels", type=Path, nargs="+", required=True, help="label tables")
-    parser.add_argument("--images", type=Path, nargs="+", required=True, help="their folders")
-    parser.add_argument("--weights", required=True, help="imagenet, random or a weights file")
+    parser = draws.parser("suspects", __doc__, 3)
     parser.add_argument("--rates", type=float, nargs="+", default=(0.0, 0.02, 0.05, 0.1, 0.2))
     parser.add_argument("--kinds", nargs="+", choices=KINDS, default=KINDS)
-    parser.add_argument("--draws", type=int, default=3)
     parser.add_argument("--procedure", choices=("cheap", "whole"), default="cheap")
-    parser.add_argument("--out", type=Path, required=True, help="CSV to write")
-    parser.add_argument("--cache", type=Path, default=datasets.CACHE)
     args = parser.parse_args()
     logging.basicConfig(level="INFO", format="%(name)s: %(message)s")
     rows: list[dict] = []
-    for labels, images in zip(args.labels, args.images, strict=True):
-        data = datasets.load(labels, images, weights=args.weights, cache=args.cache)
-        x = PCA(COMPONENTS, random_state=0).fit_transform(data.features)
-        x /= x.std(axis=0)[:1]
+    for data, x in draws.tables(args):
         for number in range(args.draws):
             for kind in args.kinds:
                 for rate in args.rates:
@@ -141,13 +129,9 @@ def main() -> None:
                         "rate": rate,
                     }
                     own = compare(data, x, args.procedure, kind, rate, number)
-                    rows += [{**key, "draw": number, **one} for one in own]
+                    rows += [{**key, **one} for one in own]
                     print(key, number, file=sys.stderr, flush=True)
-                    frame = pd.DataFrame(rows)
-                    keys = [*key, "method"]
-                    means = frame.drop(columns="draw").groupby(keys, sort=False).mean()
-                    means.insert(0, "draws", frame.groupby(keys, sort=False).size())
-                    write_csv(means.reset_index().round(4), args.out)
+                    write_csv(draws.means(pd.DataFrame(rows), [*key, "method"]), args.out)
 
 
 if __name__ == "__main__":
