@@ -2,15 +2,11 @@
 
 from __future__ import annotations
 
-import base64
-import io
 import os
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from PIL import Image
-
-from pipeline.data import image_files, images, loading
+from pipeline.data import images, jpegs, loading
 
 LONGEST_SIDE = 128
 """Pixels."""
@@ -20,18 +16,12 @@ MARKUP = 600
 
 
 def thumbnail(folder: Path, name: str) -> str:
-    """A picture as the address of a small JPEG in itself, ``data:image/jpeg;base64,...``; empty
-    where the file can't be read any more. What a camera wrote beside the pixels stays out."""
+    """A picture as the address of a small JPEG in itself; empty where the file can't be read any
+    more."""
     try:
-        picture, _ = loading.read(image_files.resolve(folder, name), (LONGEST_SIDE, LONGEST_SIDE))
+        return jpegs.embedded(jpegs.small(folder, name, LONGEST_SIDE, QUALITY))
     except images.ImageError:
         return ""
-    picture.thumbnail((LONGEST_SIDE, LONGEST_SIDE), Image.Resampling.BILINEAR)
-    clean = Image.new("RGB", picture.size)
-    clean.paste(picture)
-    stream = io.BytesIO()
-    clean.save(stream, "JPEG", quality=QUALITY, optimize=True)
-    return f"data:image/jpeg;base64,{base64.b64encode(stream.getvalue()).decode('ascii')}"
 
 
 def within(

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import base64
 import hashlib
 import json
 from typing import Any
 
+from pipeline.data import jpegs
 from pipeline.data.images import ImageError
 from pipeline.data.table_files import read_rows
 from pipeline.impute.review import AUDIT, DOUBTFUL, TOO_FEW
@@ -69,10 +69,9 @@ def start(session: Session, pictures: Pictures, most: int) -> dict[str, Any]:
 
 def _data(pictures: Pictures, row: int) -> str:
     try:
-        jpeg = pictures.jpeg(row, SIDE)
+        return jpegs.embedded(pictures.jpeg(row, SIDE))
     except ImageError:
         return ""
-    return f"data:image/jpeg;base64,{base64.b64encode(jpeg).decode('ascii')}"
 
 
 def _earlier(session: Session) -> list[list[str]]:
