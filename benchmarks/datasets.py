@@ -23,6 +23,7 @@ from tqdm import tqdm
 
 from benchmarks import tables
 from pipeline import runtime
+from pipeline.data.categories import Attribute
 from pipeline.data.image_files import SUFFIXES, resolve
 from pipeline.data.images import ImageError
 from pipeline.data.labels import LabelTable
@@ -57,6 +58,7 @@ class Dataset:
     features : float32 [N, C], pooled, of view 0.
     brightness : float32 [N], mean luminance (ITU-R 601), 0 to 1.
     store : folder of the finished `FeatureStore`, its rows in the order of ``images``.
+    categories : the categorical attributes, whose values are columns.
     """
 
     name: str
@@ -66,6 +68,7 @@ class Dataset:
     features: np.ndarray
     brightness: np.ndarray
     store: Path
+    categories: tuple[Attribute, ...] = ()
 
 
 def load(
@@ -78,6 +81,7 @@ def load(
     precision: str = "bfloat16",
     at_least: int = 100,
     views: int = 1,
+    categorical: bool = False,
     cache: Path = CACHE,
 ) -> Dataset:
     """Read a table, embed its images unless the cache has them, and put both together.
@@ -91,13 +95,19 @@ def load(
     precision : ``float32``, ``bfloat16`` or ``int8``, whatever the machine is faster in.
     at_least : rows with and without a value that make it a column, of categorical tables.
     views : cached views per image, 1 or more; ``features`` has view 0 only.
+    categorical : whether each column of a categorical table is one attribute, not one per value.
 
     Raises
     ------
     PipelineError
-        If the table can't be read, no image of it is usable, or no column is left.
+        If the table can't be read, no image of it is usable, or no column is left; if a binary one
+        is to be ``categorical``.
     """
     table = tables.read(Path(labels))
+    if categorical and isinstance(table, LabelTable):
+        raise PipelineError(
+            f"{labels}: a binary table, expected a categorical one; leave out --categorical"
+        )
     names = table.images if isinstance(table, LabelTable) else table.index.tolist()
     files = {name: _file(Path(images), name) for name in names}
     present, sums = _present(Path(images), files)
@@ -121,9 +131,13 @@ def load(
         log.warning(
             "%d of %d images are missing or broken: dropped", len(names) - len(kept), len(names)
         )
+    several: list[Attribute] = []
     if isinstance(table, LabelTable):
         position = {name: row for row, name in enumerate(table.images)}
         attributes, values = table.attributes, table.values[[position[name] for name in kept]]
+    elif categorical:
+        several, values = tables.of_several(table.loc[kept], at_least)
+        attributes = [column for one in several for column in one.columns]
     else:
         attributes, values = tables.indicators(table.loc[kept], at_least)
     if not attributes or not kept:
@@ -143,6 +157,7 @@ def load(
         features=store.pooled(rows),
         brightness=np.load(folder / "brightness.npy")[rows],
         store=folder,
+        categories=tuple(several),
     )
 
 

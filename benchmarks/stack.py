@@ -2,7 +2,8 @@
 
 Hides known cells, imputes, fits every classifier on the training images and scores it on images
 that none has seen, with all their labels. Writes OUT.csv, a row per fraction, seed and method,
-appended as it goes; a run that is interrupted goes on where it stopped.
+appended as it goes: a run adds the methods that the file lacks, so that one that was interrupted
+goes on where it stopped.
 """
 
 from __future__ import annotations
@@ -10,37 +11,49 @@ from __future__ import annotations
 import argparse
 import time
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pandas as pd
 from scipy.special import expit
+from sklearn.linear_model import LogisticRegression
 from sklearn.metrics import matthews_corrcoef
 from threadpoolctl import threadpool_limits
 
 from benchmarks import datasets, masks, workshop
 from pipeline import runtime
-from pipeline.data import splits
+from pipeline.data import categories, splits
 from pipeline.errors import run
 from pipeline.features.matrices import Grid, MeanOfViews
 from pipeline.features.store import FeatureStore
 from pipeline.impute import calibration, image_classifier, soft_regressions
-from pipeline.impute.components import project, projected
-from pipeline.impute.image_classifier import Completed
-from pipeline.impute.imputer import Imputer, Settings, Table
+from pipeline.impute.components import Matrix, project, projected
+from pipeline.impute.image_classifier import Completed, Fitted
+from pipeline.impute.imputer import Imputation, Imputer, Settings, Table
 from pipeline.impute.neighbours import Neighbours
 from pipeline.metrics import scores, thresholds
 from pipeline.metrics.ranking import auc, average_precision
-from pipeline.training import heads, targets
+from pipeline.training import heads, saved_model, targets
 from pipeline.training.fitting import FitSettings, Task
 from pipeline.training.head_bank import HeadBank
+from pipeline.training.losses import Objective
 
 EPOCH_HEADS = tuple(name for name in heads.HEADS if name != "stack")
 SHARES = (0.7, 0.1, 0.2)
 """Of the images: training, validation, test."""
 STRENGTH = 1e-3
 """C of the plain logistic regression."""
+STRENGTHS = (1e-4, 1e-3, 1e-2, 1e-1)
+"""Of the multinomial one, which chooses."""
+EPOCHS = 20
+"""Of the heads, at most."""
+KEYS = ["data", "hidden", "seed"]
+LEAST = 1e-6
+"""Of a probability in the log-loss."""
+STACK = "stack"
+"""The shipped classifier; the methods that need no epochs are added with it."""
 
 
 def measure(truth: np.ndarray, probability: np.ndarray, cuts: Sequence[float]) -> dict[str, float]:
@@ -70,80 +83,212 @@ def measure(truth: np.ndarray, probability: np.ndarray, cuts: Sequence[float]) -
     return {**pd.DataFrame(rows).mean().to_dict(), "ece": ece}
 
 
-def compare(
-    data: datasets.Dataset, fraction: float, seed: int, kinds: Sequence[str], epochs: int
-) -> list[dict[str, Any]]:
-    """Every method on one table with holes; rows of method, scores and seconds."""
+def measure_values(
+    truth: np.ndarray, probability: np.ndarray, softmax: Sequence[tuple[int, int]]
+) -> dict[str, float]:
+    """Means over the categorical attributes, of cells whose value has a column; the probabilities
+    of each are divided by their sum.
+
+    Parameters
+    ----------
+    truth, probability : [n, A]; softmax : (start, stop) of each attribute's columns.
+
+    Returns
+    -------
+    accuracy, and log_loss, brier (of all values together) and ece (of the most probable value's).
+    """
+    rows = []
+    for start, stop in softmax:
+        value = categories.truth(truth[:, start:stop])
+        cells = np.flatnonzero(value >= 0)
+        p, y = probability[cells, start:stop], value[cells]
+        p = p / p.sum(axis=1, keepdims=True)
+        right = categories.chosen(p) == y
+        of_truth = p[np.arange(len(y)), y]
+        rows.append(
+            {
+                "accuracy": float(right.mean()),
+                "log_loss": float(-np.log(np.maximum(of_truth, LEAST)).mean()),
+                "brier": float(((p - np.eye(stop - start)[y]) ** 2).sum(axis=1).mean()),
+                "ece": scores.expected_calibration_error(right.astype(float), p.max(axis=1)),
+            }
+        )
+    return {name: float(mean) for name, mean in pd.DataFrame(rows).mean().items()}
+
+
+@dataclass(frozen=True, eq=False)
+class Draw:
+    """A table with holes and what the imputation made of it.
+
+    labels : float32 [N, A], NaN where unknown or hidden.
+    part : int [N], 0 for training, 1 for validation, 2 for test; fold : [N], -1 outside training.
+    rows : int [N] of the store; sets : name -> features, see `pipeline.features.matrices`.
+    seed : of the holes, the parts and the fits.
+    """
+
+    data: datasets.Dataset
+    labels: np.ndarray
+    part: np.ndarray
+    fold: np.ndarray
+    store: FeatureStore
+    rows: np.ndarray
+    sets: dict[str, Matrix]
+    filled: Imputation
+    seed: int
+
+    @property
+    def known(self) -> np.ndarray:
+        """bool [N, A]."""
+        return ~np.isnan(self.labels)
+
+    @property
+    def inside(self) -> np.ndarray:
+        """bool [N, A], the known cells of training images."""
+        return self.known & (self.part == 0)[:, None]
+
+    @property
+    def softmax(self) -> tuple[tuple[int, int], ...]:
+        """(start, stop) of each categorical attribute's columns."""
+        return categories.spans(self.data.categories)
+
+
+def draw(data: datasets.Dataset, fraction: float, seed: int) -> Draw:
+    """Hide ``fraction`` of the known cells, divide the images, and impute."""
     store = FeatureStore(data.store)
     rows = store.rows(data.images)
     rng = np.random.default_rng(seed)
-    hidden = masks.hide(data.labels, "random", fraction, rng, data.brightness)
+    layout = categories.attributes(data.attributes, data.categories)
+    # The columns of a categorical attribute are hidden together.
+    cells = data.labels[:, [one.start for one in layout]]
+    hidden = masks.hide(cells, "random", fraction, rng, data.brightness)
+    hidden = np.repeat(hidden, [one.stop - one.start for one in layout], axis=1)
     labels = np.where(hidden, np.nan, data.labels).astype(np.float32)
     alone = np.arange(len(labels))
     rng = np.random.default_rng([seed, 1])
     part = splits.iterative_split(labels, alone, SHARES, rng)
-    training, validation, test = (part == number for number in range(3))
+    training = part == 0
     fold = np.full(len(labels), -1)
     fold[training] = splits.balanced_folds(labels[training], alone[: training.sum()], 5, rng)
-    sets = {"pooled": MeanOfViews(store, rows, 1), "map": Grid(store, rows)}
+    sets: dict[str, Matrix] = {"pooled": MeanOfViews(store, rows, 1), "map": Grid(store, rows)}
     filled = Imputer(Settings(seed=seed)).fill(
-        Table(sets["pooled"], labels, data.attributes, fold=fold, spatial=sets["map"])
+        Table(
+            *(sets["pooled"], labels, data.attributes),
+            fold=fold,
+            spatial=sets["map"],
+            categories=data.categories,
+        )
     )
-    known = ~np.isnan(labels)
-    inside = known & training[:, None]
-    held_out = np.where(validation[:, None], labels, np.nan)
+    return Draw(data, labels, part, fold, store, rows, sets, filled, seed)
+
+
+def compare(one: Draw, kinds: Sequence[str], members: bool) -> list[dict[str, Any]]:
+    """Rows of method, scores and seconds: the heads of ``kinds``, and all else if ``members``."""
+    data, labels, inside = one.data, one.labels, one.inside
+    test, validation = one.part == 2, one.part == 1
+    judged = validation_cells(np.where(validation[:, None], labels, np.nan))
     found: list[dict[str, Any]] = []
 
-    def add(method: str, p: np.ndarray, started: float, by: np.ndarray | None = None) -> None:
-        cells = inside if by is None else by
-        cuts = [thresholds.expected(p[own, a]) for a, own in enumerate(cells.T)]
+    def add(method: str, p: np.ndarray, started: float, cells: np.ndarray = judged) -> None:
         seconds = round(time.perf_counter() - started, 1)
-        row = measure(data.labels[test], p[test], cuts)
+        if data.categories:
+            row = measure_values(data.labels[test], p[test], one.softmax)
+        else:
+            cuts = [thresholds.expected(p[own, a]) for a, own in enumerate(cells.T)]
+            row = measure(data.labels[test], p[test], cuts)
         found.append({"method": method, **row, "seconds": seconds})
 
-    started = time.perf_counter()
-    share = np.array([y[own].mean() for y, own in zip(labels.T, inside.T)])
-    add("prevalence", np.tile(share, (len(labels), 1)), started)
-    image, scored = filled.image_scores, np.empty(labels.shape)
-    method, _ = calibration.select(image, labels, fold)
-    for a, cells in enumerate(inside.T):
-        y, z = labels[cells, a], image[cells, a]
-        scored[:, a] = calibration.fit(method, z, y)(image[:, a])
-        scored[cells, a] = calibration.cross_calibrate(z, y, fold[cells], method)
-    add("imputer, image only", scored, started)
-
-    started = time.perf_counter()
-    projections = {name: project(one, training) for name, one in sets.items()}
-    blocks = {name: projected(sets[name], one) for name, one in projections.items() if one}
-    completed = Completed(filled.probability, image, filled.weight)
-    with threadpool_limits(1):
-        near = Neighbours.of(blocks["pooled"], training)
-        variants, _ = image_classifier.treatments(
-            *(blocks, labels, fold, completed, validation), neighbours=near
-        )
-    for name, method in (
-        (targets.IMPUTE, "stack"),
-        (targets.MASK, "stack, known labels"),
-        (targets.NEGATIVE, "stack, unknown as 0"),
-    ):
-        add(method, expit(variants[name].logits), started)
-
-    started = time.perf_counter()
-    x = np.asarray(blocks["pooled"][alone])
-    w = known[training].astype(np.float64)
-    theta = soft_regressions.logistic(x[training], np.nan_to_num(labels[training]), w, STRENGTH)
-    add("plain logistic", expit(x @ theta[:-1] + theta[-1]), started, by=validation_cells(held_out))
+    if members:
+        started = time.perf_counter()
+        share = np.array([y[own].mean() for y, own in zip(labels.T, inside.T)])
+        add("prevalence", np.tile(share, (len(labels), 1)), started, inside)
+        add("imputer, image only", image_only(one), started, inside)
+        started = time.perf_counter()
+        blocks = components(one)
+        variants = stacks(one, blocks)
+        for name, method in (
+            (targets.IMPUTE, STACK),
+            (targets.MASK, "stack, known labels"),
+            (targets.NEGATIVE, "stack, unknown as 0"),
+        ):
+            p = saved_model.of_logits(variants[name].logits, data.categories)
+            add(method, p, started, inside)
+        started = time.perf_counter()
+        if data.categories:
+            add("plain multinomial logistic", multinomial(one, blocks["pooled"]), started)
+        else:
+            add("plain logistic", plain_logistic(one, blocks["pooled"]), started)
     for kind in kinds:
         started = time.perf_counter()
-        logits = head(kind, store, rows, labels, filled, part, epochs, seed)
-        add(f"head {kind}, not calibrated", expit(logits), started, by=validation_cells(held_out))
+        logits = head(kind, one)
+        p = saved_model.of_logits(logits, data.categories)
+        add(f"head {kind}, not calibrated", p, started)
         slope, shift = calibration.of_classifier(
             # As of all methods here, the scores of attributes that are not learnable are kept.
-            *(logits[validation], labels[validation], labels[training]),
+            *(logits[validation], labels[validation], labels[one.part == 0]),
             np.ones(labels.shape[1], dtype=bool),
+            one.softmax,
         )
-        add(f"head {kind}", expit(slope * logits + shift), started, by=validation_cells(held_out))
+        p = saved_model.of_logits(slope * logits + shift, data.categories)
+        add(f"head {kind}", p, started)
     return found
+
+
+def image_only(one: Draw) -> np.ndarray:
+    """Probabilities [N, A] of what fills the table from pictures alone; those of known training
+    cells by calibrators that have not seen their fold."""
+    image, out = one.filled.image_scores, np.empty(one.labels.shape)
+    method, _ = calibration.select(image, one.labels, one.fold)
+    for a, cells in enumerate(one.inside.T):
+        y, z = one.labels[cells, a], image[cells, a]
+        out[:, a] = calibration.fit(method, z, y)(image[:, a])
+        out[cells, a] = calibration.cross_calibrate(z, y, one.fold[cells], method)
+    return out
+
+
+def components(one: Draw) -> dict[str, Matrix]:
+    """Name -> principal components [N, d] of each set of features."""
+    found = {name: project(features, one.part == 0) for name, features in one.sets.items()}
+    return {name: projected(one.sets[name], own) for name, own in found.items() if own}
+
+
+def stacks(one: Draw, blocks: dict[str, Matrix]) -> dict[str, Fitted]:
+    """The stack under each treatment of unknown cells."""
+    completed = Completed(one.filled.probability, one.filled.image_scores, one.filled.weight)
+    with threadpool_limits(1):
+        near = Neighbours.of(blocks["pooled"], one.part == 0)
+        variants, _ = image_classifier.treatments(
+            *(blocks, one.labels, one.fold, completed, one.part == 1),
+            one.softmax,
+            neighbours=near,
+        )
+    return variants
+
+
+def plain_logistic(one: Draw, block: Matrix) -> np.ndarray:
+    """Probabilities [N, A] of a logistic regression of every column by known labels alone."""
+    x, training = np.asarray(block[np.arange(len(one.labels))]), one.part == 0
+    w = one.known[training].astype(np.float64)
+    theta = soft_regressions.logistic(x[training], np.nan_to_num(one.labels[training]), w, STRENGTH)
+    return np.asarray(expit(x @ theta[:-1] + theta[-1]))
+
+
+def multinomial(one: Draw, block: Matrix) -> np.ndarray:
+    """Probabilities [N, A] of a multinomial logistic regression of every categorical attribute, at
+    the strength that validation labels favour; 0 for a value that it has not met."""
+    x, out = np.asarray(block[np.arange(len(one.labels))]), np.zeros(one.labels.shape)
+    for start, stop in one.softmax:
+        value = categories.truth(one.labels[:, start:stop])
+        fitted, judging = (np.flatnonzero((one.part == k) & (value >= 0)) for k in (0, 1))
+        found = []
+        for strength in STRENGTHS:
+            model = LogisticRegression(C=strength, max_iter=300, tol=1e-3)
+            model.fit(x[fitted], value[fitted])
+            p = np.zeros((len(x), stop - start))
+            p[:, model.classes_] = model.predict_proba(x)
+            loss = -np.log(np.maximum(p[judging, value[judging]], LEAST)).mean()
+            found.append((float(loss) if len(judging) else strength, strength, p))
+        out[:, start:stop] = min(found, key=lambda each: each[:2])[2]
+    return out
 
 
 def validation_cells(held_out: np.ndarray) -> np.ndarray:
@@ -152,41 +297,38 @@ def validation_cells(held_out: np.ndarray) -> np.ndarray:
     return cells | ~cells.any(axis=0)
 
 
-def head(
-    kind: str,
-    store: FeatureStore,
-    rows: np.ndarray,
-    labels: np.ndarray,
-    filled: Any,
-    part: np.ndarray,
-    epochs: int,
-    seed: int,
-) -> np.ndarray:
+def head(kind: str, one: Draw) -> np.ndarray:
     """Logits [N, A] of a head fitted epoch by epoch, as the train stage does."""
-    training, validation = part == 0, part == 1
-    config = heads.configure(kind, store, labels.shape[1], 0.3)
-    settings = FitSettings(epochs=epochs, batch_size=32, learning_rate=1e-3, patience=5)
-    moments = heads.moments(kind, store, rows[training])
-    bank = HeadBank(store, config, 1, settings, moments)
+    training, validation = one.part == 0, one.part == 1
+    config = heads.configure(kind, one.store, one.labels.shape[1], 0.3)
+    settings = FitSettings(
+        epochs=EPOCHS,
+        batch_size=32,
+        learning_rate=1e-3,
+        patience=5,
+        objective=Objective(softmax=one.softmax),
+    )
+    moments = heads.moments(kind, one.store, one.rows[training])
+    bank = HeadBank(one.store, config, 1, settings, moments)
     target = targets.targets(
         targets.IMPUTE,
-        labels[training],
-        filled.probability[training],
-        filled.values[training].astype(np.float64),
-        filled.weight[training],
+        one.labels[training],
+        one.filled.probability[training],
+        one.filled.values[training].astype(np.float64),
+        one.filled.weight[training],
         True,
+        one.softmax,
     )
-    held_out = targets.of_learnable(labels[validation], np.asarray(filled.learnable))
     task = Task(
-        rows=rows[training],
+        rows=one.rows[training],
         targets=target.values,
         weights=target.weights,
-        val_rows=rows[validation],
-        val_targets=held_out,
-        seed=(seed, labels.shape[1]),
+        val_rows=one.rows[validation],
+        val_targets=targets.of_learnable(one.labels[validation], one.filled.learnable),
+        seed=(one.seed, one.labels.shape[1]),
     )
     bank.fit([task])
-    return np.asarray(bank.predict([rows])[0], dtype=np.float64)
+    return np.asarray(bank.predict([one.rows])[0], dtype=np.float64)
 
 
 def arguments(argv: list[str] | None = None) -> argparse.Namespace:
@@ -201,10 +343,12 @@ def arguments(argv: list[str] | None = None) -> argparse.Namespace:
     )
     parser.add_argument("--views", type=int, default=1)
     parser.add_argument("--at-least", type=int, default=100, help="rows for and against a value")
+    parser.add_argument(
+        "--categorical", action="store_true", help="keep columns of several values as attributes"
+    )
     parser.add_argument("--fractions", type=float, nargs="+", default=(0.3, 0.5, 0.8, 0.9))
     parser.add_argument("--seeds", type=int, nargs="+", default=(0, 1, 2))
     parser.add_argument("--heads", nargs="*", choices=EPOCH_HEADS, default=("conv",))
-    parser.add_argument("--epochs", type=int, default=20, help="of the heads, at most")
     parser.add_argument("--out", type=Path, required=True, help="path of the .csv")
     parser.add_argument("--cache", type=Path, default=datasets.CACHE)
     return parser.parse_args(argv)
@@ -222,17 +366,19 @@ def main() -> None:
         image_size=tuple(args.image_size),
         at_least=args.at_least,
         views=args.views,
+        categorical=args.categorical,
         cache=args.cache,
     )
-    done: set[tuple[str, float, int]] = set()
-    if args.out.is_file():
-        table = pd.read_csv(args.out)
-        done = set(zip(table["data"], table["hidden"], table["seed"]))
+    there = pd.read_csv(args.out) if args.out.is_file() else pd.DataFrame(columns=[*KEYS, "method"])
     for seed in args.seeds:
         for fraction in args.fractions:
-            if (data.name, fraction, seed) in done:
+            own = (there[KEYS] == [data.name, fraction, seed]).all(axis=1)
+            done = set(there.loc[own, "method"])
+            kinds = [kind for kind in args.heads if f"head {kind}" not in done]
+            if STACK in done and not kinds:
                 continue
-            found = pd.DataFrame(compare(data, fraction, seed, args.heads, args.epochs)).round(4)
+            rows = compare(draw(data, fraction, seed), kinds, STACK not in done)
+            found = pd.DataFrame(rows).round(4)
             for column, value in (("seed", seed), ("hidden", fraction), ("data", data.name)):
                 found.insert(0, column, value)
             found["machine"] = workshop.machine()

@@ -7,6 +7,8 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
+from pipeline.data import categories
+from pipeline.data.categories import Attribute
 from pipeline.data.labels import CELLS, LabelTable
 from pipeline.data.read_table import read_table
 from pipeline.data.table_files import read_rows
@@ -47,7 +49,7 @@ def indicators(frame: pd.DataFrame, at_least: int) -> tuple[list[str], np.ndarra
     labels: list[np.ndarray] = []
     for column in frame.columns:
         cells = frame[column]
-        known = ~cells.str.lower().isin({"", "na", "nan", "?"}).to_numpy()
+        known = _known(cells)
         made: list[np.ndarray] = []
         for value in sorted(set(cells[known])):
             holds = (cells == value).to_numpy() & known
@@ -61,3 +63,30 @@ def indicators(frame: pd.DataFrame, at_least: int) -> tuple[list[str], np.ndarra
     if not labels:
         return [], np.empty((len(frame), 0), dtype=np.float32)
     return names, np.stack(labels, axis=1)
+
+
+def of_several(frame: pd.DataFrame, at_least: int) -> tuple[list[Attribute], np.ndarray]:
+    """A categorical attribute for each column with two frequent values or more.
+
+    Parameters
+    ----------
+    frame : text cells [N, columns]; an empty one is unknown.
+    at_least : rows that have a value, for it to get a column.
+
+    Returns
+    -------
+    The attributes, and labels float32 [N, A] of 1, 0 and NaN, a column per frequent value.
+    """
+    found: list[Attribute] = []
+    labels = [np.empty((len(frame), 0), dtype=np.float32)]
+    for column in frame.columns:
+        cells = frame[column].where(_known(frame[column]), "").to_numpy(dtype=object)
+        values = tuple(categories.frequent(cells, at_least))
+        if len(values) > 1:
+            found.append(Attribute(str(column), values, found[-1].stop if found else 0))
+            labels.append(categories.one_hot(cells, values))
+    return found, np.hstack(labels)
+
+
+def _known(cells: pd.Series) -> np.ndarray:
+    return np.asarray(~cells.str.lower().isin({"", "na", "nan", "?"}))

@@ -57,6 +57,22 @@ def test_categories_become_columns_of_frequent_values():
     assert labels.dtype == np.float32
 
 
+def test_a_column_is_an_attribute_of_its_frequent_values():
+    frame = pd.DataFrame(
+        {
+            "gender": ["Men", "Women"] * 5,
+            "colour": ["red", "red", "red", "blue", "blue", "blue", "green", "", "NA", "pink"],
+            "season": ["Fall"] * 9 + ["Spring"],
+        }
+    )
+    found, labels = tables.of_several(frame, at_least=3)
+    assert [(one.name, one.values, one.span) for one in found] == [
+        ("gender", ("Men", "Women"), (0, 2)),
+        ("colour", ("blue", "red"), (2, 4)),
+    ]
+    np.testing.assert_array_equal(labels[6:, 2:], [[0, 0], [np.nan] * 2, [np.nan] * 2, [0, 0]])
+
+
 def test_a_value_of_nearly_all_rows_is_no_column():
     frame = pd.DataFrame({"kind": ["shoe"] * 8 + ["hat"] * 2})
     assert tables.indicators(frame, at_least=3)[0] == []
