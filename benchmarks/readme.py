@@ -202,15 +202,43 @@ def missing() -> pd.DataFrame:
 
 def classifiers() -> str:
     """The final classifier against what it replaces, means over the draws of each data set."""
-    frame = pd.concat([pd.read_csv(path) for path in sorted(RESULTS.glob("stack_*.csv"))])
-    keys = ["data", "hidden", "method"]
-    scores = ["map", "mcc", "brier", "ece", "accuracy"]
+    frame = _classifiers()
+    keys, scores = ["data", "hidden", "method"], ["map", "mcc", "brier", "ece", "accuracy"]
     draws = frame.groupby(keys, sort=False)["seed"].nunique()
     found = frame.groupby(keys, sort=False)[scores].mean().assign(draws=draws).reset_index()
+    found = found.sort_values(["data", "hidden"], kind="stable")
     for score in scores:
         found[score] = found[score].map("{:.4f}".format)
     found["hidden"] = found["hidden"].map("{:.0%}".format)
     return _with_machine(frame, found)
+
+
+def classifier_differences() -> pd.DataFrame:
+    """How far the shipped classifier is ahead of each other method in the draws that have both:
+    mean and its standard error."""
+    frame, rows = _classifiers(), []
+    better = {"map": 1, "mcc": 1, "brier": -1, "ece": -1}
+    keys = ["data", "hidden", "seed"]
+    shipped = frame[frame["method"] == "stack"].set_index(keys)
+    others = frame[~frame["method"].isin(["stack", "prevalence"])]
+    for (name, method), of_method in others.groupby(["data", "method"], sort=False):
+        peer = of_method.set_index(keys)
+        ahead = (shipped.loc[peer.index, list(better)] - peer[list(better)]) * pd.Series(better)
+        shown = {
+            score: f"{ahead[score].mean():+.4f} ± {ahead[score].sem():.4f}" for score in better
+        }
+        wins = f"{(ahead['map'] > 0).sum()} of {len(ahead)}"
+        rows.append({"data": name, "against": method, **shown, "draws ahead in map": wins})
+    return pd.DataFrame(rows)
+
+
+def _classifiers() -> pd.DataFrame:
+    """Every row of the benchmark, those of a draw's methods in one order."""
+    frame = pd.concat([pd.read_csv(path) for path in sorted(RESULTS.glob("stack_*.csv"))])
+    order = {name: place for place, name in enumerate(frame["method"].drop_duplicates())}
+    return frame.sort_values("method", key=lambda name: name.map(order), kind="stable").sort_values(
+        "data", kind="stable"
+    )
 
 
 def promises() -> pd.DataFrame:
@@ -277,7 +305,7 @@ def precision() -> str:
 
 
 def _with_machine(frame: pd.DataFrame, shown: pd.DataFrame) -> str:
-    where = f"Measured on {frame['machine'].iloc[0]}.\n\n"
+    where = f"Measured on {' and on '.join(frame['machine'].unique())}.\n\n"
     return where + table(shown.rename(columns=lambda c: c.replace("_", " ")))
 
 
@@ -475,6 +503,7 @@ OF_THE_PROJECT: Parts = {
     "decisions": lambda: table(decisions()),
     "promises": lambda: table(promises()),
     "classifiers": classifiers,
+    "classifier differences": lambda: table(classifier_differences()),
     "partial labels": lambda: table(partial_labels()),
     "estimate": lambda: table(estimate(pd.read_csv("benchmarks/scale.csv"))),
     "precision": precision,

@@ -152,3 +152,18 @@ def test_every_stage_is_in_the_graph() -> None:
     graph = text(ROOT / "docs/method.md").partition("```mermaid")[2].partition("```")[0]
     for stage in yaml.safe_load(text(ROOT / "dvc.yaml"))["stages"]:
         assert f'{stage}["{stage}:' in graph
+
+
+def test_differences_of_classifiers_by_hand(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    rows = ["data,hidden,seed,method,map,mcc,brier,ece"]
+    rows += ["d,0.3,0,stack,.5,.5,.2,.1", "d,0.3,0,head,.4,.6,.3,.1", "d,0.3,1,stack,.6,.5,.2,.1"]
+    # The file grew by methods of draws that it had.
+    rows += ["d,0.3,1,head,.4,.5,.3,.1", "d,0.5,0,stack,.9,.9,.9,.9"]
+    (tmp_path / "stack_d.csv").write_text("\n".join(rows), encoding="utf-8")
+    monkeypatch.setattr(readme, "RESULTS", tmp_path)
+    (found,) = readme.classifier_differences().to_dict("records")
+    assert (found["against"], found["draws ahead in map"]) == ("head", "2 of 2")
+    assert found["map"] == "+0.1500 ± 0.0500" and found["mcc"] == "-0.0500 ± 0.0500"
+    assert found["brier"] == "+0.1000 ± 0.0000" and found["ece"] == "+0.0000 ± 0.0000"
