@@ -21,6 +21,8 @@ EXIT_INTERRUPTED = 130
 EXIT_BROKEN_PIPE = 141
 LONGEST = 200
 """Characters of a list of names in a message."""
+LONGEST_LINE = 500
+"""Characters of an error's line: names and lists in it may be of any length."""
 COMPARED = 200
 """Names that a mistyped one is compared with character by character."""
 
@@ -41,6 +43,15 @@ def fail(path: str | Path, what: str) -> NoReturn:
 def one_line(error: BaseException) -> str:
     """The message of ``error`` without line breaks."""
     return " ".join(str(error).split())
+
+
+def shortened(line: str) -> str:
+    """``line`` with something left out of its middle where it is longer than `LONGEST_LINE`: what
+    is wrong stands at its begin, what to do about it at its end."""
+    if len(line) <= LONGEST_LINE:
+        return line
+    end = LONGEST_LINE // 2
+    return f"{line[: LONGEST_LINE - end - 5]} ... {line[-end:]}"
 
 
 def listed(names: Iterable[str], most: int = 20) -> str:
@@ -191,7 +202,7 @@ def _end(error: BaseException) -> NoReturn:
     if sys.flags.dev_mode and not isinstance(error, PipelineError):
         raise error
     if isinstance(error, PipelineError):
-        line = one_line(error)
+        line = shortened(one_line(error))
     elif isinstance(error, MemoryError):
         line = (
             f"not enough memory ({one_line(error) or 'all of it is in use'}); stop other programs"

@@ -118,7 +118,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
             return of_pictures
         return progress.track(of_pictures, "predict", "picture", len(files))
 
-    scaled: list[Path] = []
+    scaled: dict[Path, int] = {}
     if options.labels is None:
         plain = track(predictions(predictor, files, scaled))
         failed = write(plain, names, options.out, options.escape_formulas)
@@ -135,10 +135,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
         else:
             whole = _completed_rows(predictor, given.table, found, rows, completed)
             write(whole, names, options.out, options.escape_formulas)
-    if scaled:
-        first = ", ".join(map(str, sorted(scaled)[:3])) + (", ..." if len(scaled) > 3 else "")
+    for bits in sorted({*scaled.values()}):
+        same = sorted(str(file) for file, own in scaled.items() if own == bits)
+        first = ", ".join(same[:3]) + (", ..." if len(same) > 3 else "")
         print(
-            f"16-bit pictures, scaled by the bits in use: {len(scaled)} ({first})", file=sys.stderr
+            f"{len(same)} pictures of 16 bits have no sample above {(1 << bits) - 1} and are "
+            f"scaled by these {bits} bits: {first}",
+            file=sys.stderr,
         )
     if failed:
         print(f"{failed} of {len(files)} pictures could not be read", file=sys.stderr)
@@ -175,7 +178,7 @@ def left_out(paths: Sequence[Path]) -> int:
 
 
 def predictions(
-    model: Predictor, files: Sequence[Path], scaled: list[Path] | None = None
+    model: Predictor, files: Sequence[Path], scaled: dict[Path, int] | None = None
 ) -> Iterator[dict[str, Any]]:
     """One row per file, in order: image, error, `UNLIKE`, and `of_attribute` of each attribute.
 
@@ -210,11 +213,11 @@ def _verdicts(model: Predictor) -> Sequence[str]:
 
 
 def outcomes(
-    model: Predictor, files: Sequence[Path], scaled: list[Path] | None = None
+    model: Predictor, files: Sequence[Path], scaled: dict[Path, int] | None = None
 ) -> Iterator[Outcome]:
     """The begin of each file's row, in order: image, error and `UNLIKE`; and its probabilities [A],
     None where it can't be read. Files of 16 bits of which
-    fewer are in use, see `images.decode`, join ``scaled``.
+    fewer are in use, see `images.decode`, join ``scaled`` with their number.
 
     Pictures are decoded ahead in threads, and the network's next step starts before the last one
     has ended, so that no core waits.
@@ -235,12 +238,14 @@ def _batched(items: Iterable[T], size: int) -> Iterator[list[T]]:
         yield batch
 
 
-def load(file: Path, size: tuple[int, int], scaled: list[Path] | None = None) -> np.ndarray | str:
+def load(
+    file: Path, size: tuple[int, int], scaled: dict[Path, int] | None = None
+) -> np.ndarray | str:
     """The picture, uint8 [h, w, 3] of ``size`` (h, w), or why it can't be read; see `outcomes`."""
     try:
         picture = read(file, size)[0]
         if scaled is not None and "bits" in picture.info:
-            scaled.append(file)
+            scaled[file] = picture.info["bits"]
         return images.resize(picture, size)
     except images.ImageError as error:
         return str(error)

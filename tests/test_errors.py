@@ -8,7 +8,7 @@ from collections.abc import Callable
 
 import pytest
 
-from pipeline.errors import PipelineError, did_you_mean, require_extra, run
+from pipeline.errors import LONGEST_LINE, PipelineError, did_you_mean, require_extra, run
 
 
 def _raise(error: BaseException) -> Callable[[], None]:
@@ -91,6 +91,17 @@ def test_an_interrupt_that_native_code_turns_into_an_error_is_one() -> None:
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
     assert done.returncode == 130
     assert done.stderr.startswith("interrupted: run again") and done.stderr.count("\n") == 1
+
+
+def test_no_error_is_longer_than_people_read(capsys: pytest.CaptureFixture[str]) -> None:
+    def fails() -> None:
+        raise PipelineError(f"labels.csv: got {'x' * 9_000!r}, expected y; remove it")
+
+    with pytest.raises(SystemExit):
+        run(fails)
+    line = capsys.readouterr().err.removeprefix("error: ").rstrip("\n")
+    assert len(line) == LONGEST_LINE
+    assert line.startswith("labels.csv: got 'xxx") and line.endswith("expected y; remove it")
 
 
 def test_return_value_is_the_exit_code() -> None:

@@ -142,7 +142,7 @@ def test_pictures_of_16_bits_that_are_scaled_are_named(tmp_path: Path) -> None:
     for file in files:
         pixels = np.linspace(0, int(file.stem), 30, dtype=np.uint16).reshape(5, 6)
         Image.fromarray(pixels).save(file)
-    scaled: list[Path] = []
+    scaled: dict[Path, int] = {}
     model: Any = Mean()
     assert len(list(predict.outcomes(model, files, scaled))) == 2
-    assert scaled == files[:1]
+    assert scaled == {files[0]: 10}

@@ -16,7 +16,7 @@ from pipeline.data.corrections import Correction
 from pipeline.data.image_names import ImageNames
 from pipeline.data.labels import CELLS, LabelTable, meanings
 from pipeline.data.table_files import read_rows
-from pipeline.errors import PipelineError, did_you_mean
+from pipeline.errors import PipelineError, did_you_mean, listed
 from pipeline.files import replace_file
 
 CANT_TELL = "?"
@@ -177,7 +177,7 @@ def check(
         if one.image not in images:
             raise PipelineError(f"no image {one.image[:60]!r} in the filled table")
         if one.attribute not in values:
-            hint = did_you_mean(one.attribute, values) or f"expected one of {', '.join(values)}"
+            hint = did_you_mean(one.attribute, values) or f"expected one of {listed(values)}"
             raise PipelineError(f"no attribute {one.attribute[:60]!r} in the filled table; {hint}")
         allowed = [*values[one.attribute], CANT_TELL]
         if one.value is not None and one.value not in allowed:

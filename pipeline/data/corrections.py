@@ -141,29 +141,38 @@ def _share(text: str, column: str, line: int, path: str | Path) -> float | None:
     return number
 
 
-def apply(
-    table: LabelTable, corrections: list[Correction], source: str | Path = PATH
-) -> tuple[LabelTable, int]:
-    """The table with its corrections, and how many cells changed.
+def check(table: LabelTable, corrections: Sequence[Correction], source: str | Path = PATH) -> None:
+    """See that every correction is of a cell of the table.
 
     Raises
     ------
     PipelineError
-        If an image or an attribute is not in the table.
+        If an image, an attribute or a categorical attribute's value is not in the table.
     """
-    row = {image: i for i, image in enumerate(table.images)}
-    cells = {name: own.copy() for name, own in table.cells.items()}
+    images, cells = {*table.images}, table.cells
+    texts = {name: {*cells[name], ""} for name in table.vocabulary}
     for one in corrections:
-        for what, name, known in (("image", one.image, row), ("attribute", one.attribute, cells)):
+        of = (("image", one.image, images), ("attribute", one.attribute, cells))
+        for what, name, known in of:
             if name not in known:
                 hint = did_you_mean(name, known) or f"{len(known)} are known"
                 fail(
                     source,
-                    f"row {one.line}: no {what} {name!r} among the usable rows of the label table; "
-                    f"{hint}; correct or remove the row",
+                    f"row {one.line}: no {what} {name[:60]!r} among the usable rows of the label "
+                    f"table; {hint}; correct or remove the row",
                 )
         if one.attribute in table.vocabulary:
-            _check_value(one, {*table.cells[one.attribute]} | {""}, source)
+            _check_value(one, texts[one.attribute], source)
+
+
+def apply(
+    table: LabelTable, corrections: Sequence[Correction], source: str | Path = PATH
+) -> tuple[LabelTable, int]:
+    """The table with its corrections, and how many cells changed; raises as `check`."""
+    check(table, corrections, source)
+    row = {image: i for i, image in enumerate(table.images)}
+    cells = {name: own.copy() for name, own in table.cells.items()}
+    for one in corrections:
         cells[one.attribute][row[one.image]] = one.value
     changed = sum(
         int((written(own) != written(table.cells[name])).sum()) for name, own in cells.items()

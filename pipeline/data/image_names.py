@@ -24,6 +24,7 @@ ALIKE = 0.5
 """Share of a name that the nearest file has to begin or end with to be worth naming."""
 
 Key = Callable[[str], str]
+_PARTED = re.compile(r"[/\\]")
 
 
 @dataclass(frozen=True)
@@ -124,6 +125,8 @@ class ImageNames:
 
     def _inside(self, name: str) -> str | None:
         """``name`` as a path below the folder; None for an absolute one that is not below it."""
+        if not _PARTED.search(name) and name != ".":
+            return name
         path = name
         if "\\" in name and not self._is_file(name):  # else they belong to a file's name
             path = name.replace("\\", "/")
@@ -258,6 +261,8 @@ _SPELLINGS = {"", "absolute path", "path written otherwise", "backslashes", "Uni
 def _difference(name: str, inside: str, file: str) -> str:
     """In what ``name``, ``inside`` as a path below the folder, differs from ``file``, joined by
     commas; empty where in nothing."""
+    if name == inside == file:
+        return ""
     ways = []
     if name != inside:
         absolute = "absolute path" if name.startswith("/") else "path written otherwise"

@@ -91,8 +91,9 @@ def read_table(
         categorical = _categorical_among(path, chosen, known)
     lines = np.array([line for line, _ in rows])
     grid = np.empty((len(rows), len(chosen)), dtype=object)
+    by_column = list(zip(*(row for _, row in rows), strict=True))
     for position, column in enumerate(columns.attributes.values()):
-        grid[:, position] = [row[column] for _, row in rows]
+        grid[:, position] = by_column[column]
     binary = [a for a, name in enumerate(chosen) if name not in categorical]
     own = grid[:, binary]
     numbers = binary_cells(path, own, lines, [chosen[a] for a in binary], meanings(minus_one))

@@ -194,7 +194,7 @@ def _rows(text: str, separator: str) -> Iterator[Row]:
     line = 1
     try:
         for cells in reader:
-            cells = [cell.strip() for cell in cells]
+            cells = list(map(str.strip, cells))
             if any(cells):
                 yield line, cells
             line = reader.line_num + 1

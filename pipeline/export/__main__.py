@@ -69,7 +69,7 @@ def export(
     config = metadata.config(predictor, {name: one.any_size for name, one in chosen.items()})
     modules: dict[bool, Any] = {}
     found = {}
-    for name, one in progress.track(chosen.items(), "export", "formats"):
+    for name, one in progress.track(chosen.items(), "export", "format"):
         if one.any_size not in modules:
             modules[one.any_size] = graph.module(predictor, one.any_size)
         with progress.task(f"writing {name}"):

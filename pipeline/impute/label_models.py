@@ -1,13 +1,14 @@
 """Scores of one attribute from the picture and the image's other labels.
 
 Each method scores a cell of the target from the image scores of all attributes and from the *other*
-labels of the row, known or not. The own label is never among the inputs.
+labels of the row, known or not; in a wide table of those that are most related to it. The own label
+is never among the inputs.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 
 import numpy as np
@@ -16,7 +17,7 @@ from scipy.special import expit
 from sklearn.linear_model import LogisticRegression, Ridge
 
 from pipeline.data.categories import Attribute
-from pipeline.impute import categorical, latent_classes, masking
+from pipeline.impute import categorical, latent_classes, masking, related
 from pipeline.impute.components import Matrix, in_blocks
 from pipeline.impute.cross_fitting import cross_fit, fold_count, log_odds, logit, without_fold
 from pipeline.impute.neighbours import unit
@@ -39,6 +40,8 @@ class Inputs:
     labels : [N, A] of 1, 0 and NaN, as they are.
     fold : [N], -1 outside training.
     seed : of the table.
+    related : of `pipeline.impute.related.most_related` in a wide table; None where all other
+        attributes are read.
     """
 
     components: Matrix
@@ -46,6 +49,13 @@ class Inputs:
     labels: np.ndarray
     fold: np.ndarray
     seed: tuple[int, ...]
+    related: npt.NDArray[np.intp] | None = None
+
+    def others(self, refit: int, target: int) -> npt.NDArray[np.intp]:
+        """The other columns that are read for ``target``."""
+        if self.related is None:
+            return np.delete(np.arange(self.labels.shape[1]), target)
+        return self.related[target, refit]
 
 
 LabelModel = Callable[[Inputs, np.ndarray, int], Logits]
@@ -53,7 +63,7 @@ LabelModel = Callable[[Inputs, np.ndarray, int], Logits]
 
 
 def chained_logistic(inputs: Inputs, context: np.ndarray, target: int) -> Logits:
-    """Logistic regression on all image scores and the other labels.
+    """Logistic regression on image scores and the other labels.
 
     Parameters
     ----------
@@ -61,7 +71,9 @@ def chained_logistic(inputs: Inputs, context: np.ndarray, target: int) -> Logits
     """
 
     def read(refit: int) -> np.ndarray:
-        return np.hstack([inputs.image_logits[refit], _others(inputs, refit, context, target)])
+        columns = np.sort(np.r_[target, inputs.others(refit, target)])
+        image = inputs.image_logits[refit][:, columns]
+        return np.hstack([image, _others(inputs, refit, context, target)])
 
     return _logistic(inputs, target, read, inverse_penalty=1.0)
 
@@ -71,13 +83,12 @@ def shrunk_logistic(inputs: Inputs, context: np.ndarray, target: int) -> Logits:
 
     An observed label enters twice, as its value and as what it says beyond its image score.
     """
-    known = ~np.isnan(np.delete(context, target, axis=1))
 
     def read(refit: int) -> np.ndarray:
-        image = inputs.image_logits[refit]
+        image, columns = inputs.image_logits[refit], inputs.others(refit, target)
         others = _others(inputs, refit, context, target)
-        expected = 2 * expit(np.delete(image, target, axis=1)) - 1
-        beyond = np.where(known, others - expected, 0.0)
+        expected = 2 * expit(image[:, columns]) - 1
+        beyond = np.where(np.isnan(context[:, columns]), 0.0, others - expected)
         return np.hstack([5 * image[:, [target]], others, beyond / 2])
 
     return _logistic(inputs, target, read, inverse_penalty=0.1)
@@ -150,32 +161,51 @@ class ClassModels:
             tasks.append((evidence, prevalence, classes, (*inputs.seed, classes, refit)))
         work = 50.0 * inputs.labels.size * classes
         self._models = each(latent_classes.fit, tasks, work, f"{classes} latent classes")
-        self._context_of_all = self._models[folds].context(
-            self._evidence(inputs, folds, inputs.labels)
-        )
+        self._folds = folds
+        self._context_of_all: Logits | None = None
+        if inputs.related is None:
+            evidence = self._evidence(inputs, folds, inputs.labels)
+            self._context_of_all = self._models[folds].context(evidence)
 
-    def _evidence(self, inputs: Inputs, refit: int, labels: np.ndarray) -> np.ndarray:
-        image = inputs.image_logits[refit]
-        return latent_classes.evidence_of(image, labels, self._prior[refit], self._temper)
+    def _evidence(
+        self,
+        inputs: Inputs,
+        refit: int,
+        labels: np.ndarray,
+        rows: np.ndarray | slice = slice(None),
+        columns: np.ndarray | slice = slice(None),
+    ) -> np.ndarray:
+        image = inputs.image_logits[refit][rows][:, columns]
+        prior = self._prior[refit, columns]
+        return latent_classes.evidence_of(image, labels[rows][:, columns], prior, self._temper)
+
+    def _expected(
+        self, inputs: Inputs, refit: int, labels: np.ndarray, rows: np.ndarray, target: int
+    ) -> Logits:
+        """Log-odds [n] of the target in ``rows``, beyond its prevalence."""
+        columns = np.r_[target, inputs.others(refit, target)]
+        evidence = self._evidence(inputs, refit, labels, rows, columns)
+        found = self._models[refit].of(columns).context(evidence, slice(0, 1))[:, 0]
+        return found - self._prior[refit, target]
 
     def __call__(self, inputs: Inputs, context: np.ndarray, target: int) -> Logits:
         """Logits [N]: what the classes expect, plus what the picture says of the target."""
-        folds, own = fold_count(inputs.fold), slice(target, target + 1)
-        known = ~np.isnan(inputs.labels[:, target])
+        folds, known = self._folds, ~np.isnan(inputs.labels[:, target])
+        if self._context_of_all is None:
+            every = np.arange(len(inputs.labels))
+            out = self._expected(inputs, folds, inputs.labels, every, target)
+        else:
+            out = self._context_of_all[:, target] - self._prior[folds, target]
         outside = np.flatnonzero(known & (inputs.fold < 0))
-        out = self._context_of_all[:, target] - self._prior[folds, target]
         if len(outside):
             # Their context may be less than their labels: a value's siblings tell it outright.
-            evidence = self._evidence(inputs, folds, context)[outside]
-            expected = self._models[folds].context(evidence, own)[:, 0]
-            out[outside] = expected - self._prior[folds, target]
+            out[outside] = self._expected(inputs, folds, context, outside, target)
         out += inputs.image_logits[folds, :, target]
-        for refit, model in enumerate(self._models[:folds]):
+        for refit in range(folds):
             rows = np.flatnonzero(known & (inputs.fold == refit))
             if len(rows):
-                evidence = self._evidence(inputs, refit, context)[rows]
-                picture = inputs.image_logits[refit, rows, target] - self._prior[refit, target]
-                out[rows] = model.context(evidence, own)[:, 0] + picture
+                found = self._expected(inputs, refit, context, rows, target)
+                out[rows] = found + inputs.image_logits[refit, rows, target]
         return out
 
 
@@ -197,6 +227,9 @@ LABEL_MODELS: dict[str, Callable[[Inputs], LabelModel]] = {
 
 def score(inputs: Inputs, categories: Sequence[Attribute] = ()) -> dict[str, Logits]:
     """Logits [N, A] of every candidate of `LABEL_MODELS`."""
+    if inputs.labels.shape[1] > related.MOST_READ + 1:
+        found_related = related.most_related(inputs.labels, inputs.fold, categories)
+        inputs = replace(inputs, related=found_related)
     models = {name: make(inputs) for name, make in LABEL_MODELS.items()}
     columns = range(inputs.labels.shape[1])
     tasks = [(inputs, models, a, categories) for a in columns]
@@ -222,12 +255,13 @@ def _of_target(
 def _others(
     inputs: Inputs, refit: int, context: np.ndarray, target: int
 ) -> npt.NDArray[np.float64]:
-    """The other labels [N, A - 1] from -1 to 1: known, or as the picture lets expect.
+    """The other labels [N, w] that are read, from -1 to 1: known, or as the picture lets expect.
 
     What the latent classes expect, in its place, brought nothing: the stack has them anyhow.
     """
-    expected = expit(inputs.image_logits[refit])
-    return 2 * np.delete(np.where(np.isnan(context), expected, context), target, axis=1) - 1
+    columns = inputs.others(refit, target)
+    own, expected = context[:, columns], expit(inputs.image_logits[refit][:, columns])
+    return 2 * np.where(np.isnan(own), expected, own) - 1
 
 
 def _logistic(

@@ -134,7 +134,7 @@ def check_columns(source: Path, columns: Sequence[str]) -> None:
     if all(name.lower() in CELLS for name in columns):
         fail(
             source,
-            f"columns {', '.join(columns)}: all look like labels, so the table would seem to have "
+            f"columns {listed(columns)}: all look like labels, so the table would seem to have "
             "no header; rename one",
         )
 

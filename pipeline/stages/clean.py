@@ -62,6 +62,8 @@ def main() -> None:
         _check_names("impute.threshold", named, binary)
     resolved = _resolved(names)
     _check_any_found(p.data.labels, names, table.images)
+    # A mistyped name ends here, and not after all pictures have been read.
+    corrections.check(table, _corrections(p, names, table))
     bits: dict[str, int] = {}
     results = list(
         progress.track(
@@ -76,12 +78,7 @@ def main() -> None:
         source=p.data.labels,
     )
     # After the split, which a correction leaves as it is: the test images stay the same ones.
-    known = {*cleaned.table.images}
-    given = corrections.read(
-        categorical=p.categorical.columns,
-        image_of=lambda name: name if name in known else names.locate([name])[name].file,
-        meaning=meanings(p.data.minus_one),
-    )
+    given = _corrections(p, names, cleaned.table)
     corrected, changed = corrections.apply(cleaned.table, given)
     account = corrections.account(cleaned.table, given)
     cleaned = cleaning.with_labels(cleaned, corrected)
@@ -118,6 +115,17 @@ def main() -> None:
         log.warning("%s", line)
     if changed:
         log.info("%d cells changed by %s", changed, corrections.PATH)
+
+
+def _corrections(
+    p: params.Params, names: ImageNames, table: LabelTable
+) -> list[corrections.Correction]:
+    known = {*table.images}
+    return corrections.read(
+        categorical=p.categorical.columns,
+        image_of=lambda name: name if name in known else names.locate([name])[name].file,
+        meaning=meanings(p.data.minus_one),
+    )
 
 
 def _check_names(param: str, named: Iterable[str], attributes: Sequence[str]) -> None:

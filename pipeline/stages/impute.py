@@ -16,7 +16,7 @@ from pipeline.data.categories import Attribute
 from pipeline.data.clean_table import read_clean, read_groups, write_clean
 from pipeline.data.imputed_arrays import ImputedArrays
 from pipeline.data.labels import LabelTable, written
-from pipeline.errors import PipelineError, did_you_mean, run
+from pipeline.errors import PipelineError, did_you_mean, listed, run
 from pipeline.features.matrices import Grid, MeanOfViews
 from pipeline.features.store import FeatureStore
 from pipeline.files import replace_directory, temporary_directory, write_csv, write_json
@@ -103,7 +103,7 @@ def _by(name: str | None, table: LabelTable) -> tuple[str, np.ndarray] | None:
     if name is None:
         return None
     if name not in table.cells:
-        hint = did_you_mean(name, table.cells) or f"expected one of {', '.join(table.cells)}"
+        hint = did_you_mean(name, table.cells) or f"expected one of {listed(table.cells)}"
         raise PipelineError(f"params.yaml: prevalence.by: no attribute {name!r}; {hint}")
     return name, written(table.cells[name])
 

@@ -72,7 +72,7 @@ def test_an_output_that_must_not_be(tmp_path: Path, name: str, message: str) -> 
     [
         ([], "no column to write"),
         (["hat", "Split"], "column 'Split': image, split and error are reserved"),
-        (["0", "1"], "columns 0, 1: all look like labels"),
+        (["0", "1"], "columns '0', '1': all look like labels"),
     ],
 )
 def test_columns_that_the_pipeline_would_misread(columns: list[str], message: str) -> None:

@@ -231,6 +231,18 @@ def test_no_name_is_in_the_folder(project: Path) -> None:
     assert "it holds 19 others, as day0/000.jpg" in str(caught.value)
 
 
+def test_an_unknown_name_in_corrections_ends_before_any_picture_is_read(
+    project: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (project / "data").mkdir()
+    (project / "data/corrections.csv").write_text("image,attribute,value\n0007.jpg,a,1\n")
+    monkeypatch.setattr(stage, "read", lambda *_: pytest.fail("a picture was read"))
+    with pytest.raises(PipelineError) as caught:
+        stage.main()
+    assert "row 2: no image '0007.jpg' among the usable rows" in str(caught.value)
+    assert "did you mean '00" in str(caught.value)
+
+
 def test_every_image_broken(project: Path) -> None:
     for path in (project / "pictures").iterdir():
         path.write_bytes(b"")
