@@ -28,7 +28,7 @@ def lines(attributes: Sequence[Summary], table: str, report: str) -> list[str]:
     said = [f"{unknown - number['empty']} of {plural(unknown, 'unknown cell')} filled"]
     if safe + likely + doubtful:
         said += [
-            f"  {safe:>{width}} to use: expected right with at least 99 %",
+            f"  {safe:>{width}} safe: each at least 99 % likely to be right",
             f"  {likely:>{width}} likely: 90 to 99 %",
             f"  {doubtful:>{width}} doubtful: below 90 %",
         ]

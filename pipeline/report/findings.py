@@ -122,8 +122,8 @@ def looks(budget: Source) -> dict[str, Any]:
             "looked_at": budget.at(place, "looked_at"),
             "of": budget.at(place, "of"),
             "before": _before(budget, row),
-            "left": budget.at(place, "wrong_left", "percent"),
-            "most": budget.at(place, "wrong_left_high", "percent"),
+            "left": budget.at(place, "wrong_left", "tenths"),
+            "most": budget.at(place, "wrong_left_high", "tenths"),
         }
         for place, row in enumerate(frame.to_dict("records"))
         if row["chosen"] == 1
@@ -141,7 +141,7 @@ def _before(budget: Source, row: Mapping[Any, Any]) -> Any:
     frame = budget.table
     own = (frame["scope"] == row["scope"]) & (frame["attribute"] == row["attribute"])
     first = frame.loc[own, "looked_at"].astype(float).idxmin()
-    return budget.at(int(first), "wrong_left", "percent")
+    return budget.at(int(first), "wrong_left", "tenths")
 
 
 def _curve(frame: pd.DataFrame) -> dict[str, Any]:

@@ -44,7 +44,7 @@ def said(*attributes: Summary) -> list[str]:
 def test_by_hand() -> None:
     assert said(BASE, COIN, SHOES) == [
         "107 of 108 unknown cells filled",
-        "  80 to use: expected right with at least 99 %",
+        "  80 safe: each at least 99 % likely to be right",
         "  15 likely: 90 to 99 %",
         "   5 doubtful: below 90 %",
         "  coin: 7 cells guessed: not learnable",
