@@ -351,7 +351,7 @@ function drawProgress() {
   const each = looks.length >= 5 ? looks[looks.length >> 1] : SECONDS;
   const minutes = (left * each) / 60;
   const time = minutes < 1 ? "less than a minute" : `about ${Math.round(minutes)} min`;
-  const right = expected === null ? "" : `; the filled cells are expected to be right in ${percent(expected)} now`;
+  const right = expected === null ? "" : `; ${percent(expected)} of the filled cells are expected to be right now`;
   $("progress").textContent = left ? `${left} to go, ${time}${right}` : `Nothing to go${right}`;
 }
 
@@ -412,7 +412,7 @@ function single(cell) {
       element("div", { className: "answers" }, ...buttons),
       moves([["Can't tell", "u", () => answer(CANT_TELL)]]),
       element("p", { className: "small" }, `Why this one: ${cell.reason}.`,
-        cell.expected === null ? "" : ` Expected to be right in ${percent(cell.expected)}.`),
+        cell.expected === null ? "" : ` ${percent(cell.expected)} likely to be right.`),
       cell.evidence ? element("p", { className: "small faint" }, `Rests on ${EVIDENCE[cell.evidence] ?? cell.evidence}.`) : null,
       element("p", { className: "small faint" }, cell.image),
       others.length ? element("table", {}, element("caption", {}, "The image's other labels"), element("tbody", {}, ...others)) : null));
@@ -426,7 +426,7 @@ function sheet() {
     const button = element("button", { type: "button", className: "tile", aria: { pressed, keyshortcuts: LETTERS[i] } },
       picture(cell, false, ""),
       element("span", { className: "name", title: cell.image }, element("kbd", {}, LETTERS[i]),
-        `${probability(cell.known ? cell.expected : cell.probability)} ${cell.image}`));
+        `${cell.expected === null ? "" : percent(cell.expected)} ${cell.image}`));
     button.dataset.letter = LETTERS[i];
     button.addEventListener("click", () => mark(cell, button));
     return element("li", {}, button);
@@ -437,7 +437,7 @@ function sheet() {
     element("div", { className: "bar" },
       element("h2", {}, `${first.attribute}: all ${own.length} ${first.known ? "labelled" : "filled with"} ${first.value}`),
       go, moves()),
-    element("p", { className: "small faint" }, "Mark the wrong ones by a click or their letter; Enter saves: the others are right."),
+    element("p", { className: "small faint" }, "Mark the wrong ones by a click or their letter; Enter saves: the others are right. Under a picture: how likely the value is right."),
     element("ol", { className: "tiles" }, ...tiles));
   nameGo(go, own);
   return made;

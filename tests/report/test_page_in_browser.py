@@ -101,7 +101,10 @@ def test_search_filters_and_reset(open_page: Callable[..., Any], folder: Path) -
 
 def test_sorting_by_keys(open_page: Callable[..., Any], folder: Path) -> None:
     page, frame = open_page(), expected(folder)
-    for label, column in (("expected right", "expected_correctness"), ("probability", "probability")):
+    for label, column in (
+        ("expected right", "expected_correctness"),
+        ("probability", "probability"),
+    ):
         button = page.get_by_role("button", name=label)
         for direction in ("ascending", "descending"):
             button.focus()
