@@ -27,7 +27,7 @@ LEAST_AUDITED = 20
 EVENLY = 0.5
 """Share of the audit that is drawn evenly, so that no cell is out of reach."""
 DRAWN = "drawn by chance, to check what is promised"
-UNLEARNABLE = "nothing tells of this attribute: only a look can"
+UNTESTED = "too few labels to learn from: only a look can tell"
 MATCHED = "as many 1 as expected: the other value is more probable here"
 CONTRADICTED = "picture and other labels disagree"
 CAPPED = "sure, but few known labels vouch for one as sure as this"
@@ -61,7 +61,7 @@ def reasons(
             (confidence >= SURE) & (correctness < confidence - 0.02),
             (confidence < 0.65) & ~categorical,
         ],
-        [UNLEARNABLE, MATCHED, CONTRADICTED, CAPPED, EVEN],
+        [UNTESTED, MATCHED, CONTRADICTED, CAPPED, EVEN],
         UNSURE,
     )
 

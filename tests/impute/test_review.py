@@ -84,7 +84,7 @@ def test_reasons_by_hand() -> None:
         np.array([False] * 6 + [True]),
     )
     assert told.tolist() == [
-        *(review.UNLEARNABLE, review.MATCHED, review.CONTRADICTED, review.CAPPED, review.EVEN),
+        *(review.UNTESTED, review.MATCHED, review.CONTRADICTED, review.CAPPED, review.EVEN),
         *(review.UNSURE, review.UNSURE),
     ]
 
