@@ -175,6 +175,30 @@ def decisions() -> pd.DataFrame:
     return frame.assign(hidden=frame["hidden"].map("{:.0%}".format))
 
 
+def review_rounds() -> pd.DataFrame:
+    """What is expected of the cells that are left before and after a review, and the truth."""
+    frame = pd.concat([pd.read_csv(path) for path in sorted(RESULTS.glob("review_rounds_*.csv"))])
+    shown = {
+        "data": frame["data"],
+        "filled by": frame["procedure"],
+        "rows": frame["rows"],
+        "hidden": frame["hidden"].map("{:.0%}".format),
+        "rounds": frame["draws"],
+        "looked at": frame["bought"],
+        "interval covers": [
+            f"{share:.3f} ± {error:.3f}"
+            for share, error in zip(frame["covered"], frame["covered error"])
+        ],
+        "truth below it": frame["true below"].map("{:.3f}".format),
+        "truth above it": frame["true above"].map("{:.3f}".format),
+        "expected of the rest": frame["expected"].map("{:.3f}".format),
+        "true": frame["true"].map("{:.3f}".format),
+        "expected of the table": frame["table expected"].map("{:.3f}".format),
+        "true ": frame["table true"].map("{:.3f}".format),
+    }
+    return pd.DataFrame(shown)
+
+
 def missing() -> pd.DataFrame:
     """Test mAP of the final classifier by what it learned from, mean over seeds."""
     rows = []
@@ -501,6 +525,7 @@ OF_THE_PROJECT: Parts = {
     "missing": lambda: table(missing()),
     "guarantees": lambda: table(guarantees()),
     "decisions": lambda: table(decisions()),
+    "review rounds": lambda: table(review_rounds()),
     "promises": lambda: table(promises()),
     "classifiers": classifiers,
     "classifier differences": lambda: table(classifier_differences()),
