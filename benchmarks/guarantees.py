@@ -43,6 +43,15 @@ def cheap(
 ) -> tuple[Filled, np.ndarray, np.ndarray]:
     """A filled table, its folds, 30 % of the images outside training or none, and the scores
     [N, A] of every image by models without its fold."""
+    logits, fold, alike = by_pictures(x, shown, seed, every)
+    return filled_by(logits, shown, fold, seed, looked_at), fold, alike
+
+
+def by_pictures(
+    x: np.ndarray, shown: np.ndarray, seed: int, every: bool
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Scores [N, A] that have not seen the label of their cell, folds [N] and, of all cells of an
+    image alike, scores by models without its fold."""
     rng = np.random.default_rng([seed, 1])
     training = rng.random(len(x)) < (1 if every else 0.7)
     fold = np.where(training, rng.integers(0, 5, len(x)), -1)
@@ -59,10 +68,20 @@ def cheap(
         return cross_fit(shown[:, a], fold, fit_and_score)
 
     logits = np.stack([scores(a) for a in range(shown.shape[1])], axis=1)
+    return logits, fold, alike
+
+
+def filled_by(
+    logits: np.ndarray,
+    shown: np.ndarray,
+    fold: np.ndarray,
+    seed: int,
+    looked_at: np.ndarray | None = None,
+) -> Filled:
+    """The table filled by scores [N, A]."""
     learnable = np.array([one.learnable for one in assess(logits, shown, fold, (seed,))])
     rules = ["prevalence"] * shown.shape[1]
-    filled = fill_table(logits, shown, fold, learnable, "platt", rules, looked_at=looked_at)
-    return filled, fold, alike
+    return fill_table(logits, shown, fold, learnable, "platt", rules, looked_at=looked_at)
 
 
 def draw(

@@ -12,8 +12,8 @@ from pipeline.data.categories import Attribute, log_odds, spans
 from pipeline.impute import label_noise
 from pipeline.impute.fill import Filled
 
-LEAST = 0.02
-"""Probability of being wrong below which a label is no suspect."""
+LEAST = 0.5
+"""Probability from which a label is a suspect where nothing tells how many labels are wrong."""
 COLUMNS = (
     *("image", "attribute", "correct_value", "label", "suggested", "split", "label_probability"),
     *("wrong_probability", "called", "reason"),
@@ -31,46 +31,50 @@ def find(
     split: Sequence[str],
     attributes: Sequence[Attribute],
     looked_at: np.ndarray,
+    all_of_them: bool = False,
 ) -> tuple[pd.DataFrame, pd.DataFrame]:
     """The suspects with `COLUMNS`, most doubtful first, and of each attribute how many labels are
     wrong with `NOISE_COLUMNS`, undefined figures NaN.
 
-    ``called`` is "yes" of as many suspects of an attribute as are wrong with 97.5 % confidence, so
-    of none where the labels may all be right. Nothing is said of attributes that nothing tells of.
+    ``wrong_probability`` supposes as many wrong labels in every attribute, so that those of all
+    attributes can be ranked, and claims nothing of how many there are. ``called`` does: "yes" of as
+    many suspects of an attribute as are wrong with 97.5 % confidence, so of none where the labels
+    may all be right, and of none where scores can't be told from chance.
 
     Parameters
     ----------
     scores : [N, A] logits that have not seen the label of their cell.
     labels : [N, A] of 1, 0, NaN; images, split : [N].
     looked_at : bool [N, A], cells that a person has looked at: no suspects.
+    all_of_them : list every known label, and not only as many of an attribute as may be wrong (the
+        upper end of the interval), or those likelier wrong than right where nothing tells.
     """
+    joined = log_odds(scores, spans([one for one in attributes if one.values]))
+    known = ~np.isnan(labels)
     used = [
         (one, a)
         for one in attributes
-        if filled.learnable[one.start : one.stop].any()
         for a in range(one.start, one.stop)
-        if len(np.unique(labels[~np.isnan(labels[:, a]), a])) == 2
+        if len(np.unique(labels[known[:, a], a])) == 2
     ]
-    known = [np.flatnonzero(~np.isnan(labels[:, a])) for _, a in used]
-    joined = log_odds(scores, spans([one for one in attributes if one.values]))
-    logits = [joined[rows, a] for (_, a), rows in zip(used, known, strict=True)]
-    found = [
-        label_noise.evidence(z, labels[rows, a])
-        for (_, a), rows, z in zip(used, known, logits, strict=True)
-    ]
-    parts, doubts = [_nothing()], []
-    for (one, a), rows, z, own, weight in zip(
-        used, known, logits, found, label_noise.weights(found), strict=True
-    ):
-        given = labels[rows, a]
+    logits = [joined[known[:, a], a] for _, a in used]
+    given = [labels[known[:, a], a] for _, a in used]
+    told = [a for one, a in used if filled.learnable[one.start : one.stop].any()]
+    found = [label_noise.evidence(joined[known[:, a], a], labels[known[:, a], a]) for a in told]
+    evidence = dict(zip(told, zip(found, label_noise.weights(found), strict=True), strict=True))
+    parts, counts = [_nothing()], []
+    for (one, a), doubt in zip(used, label_noise.doubts(logits, given), strict=True):
         # Of a categorical attribute each column speaks of the cells that have its value.
-        judged = (given == 1) | (not one.values)
-        judged &= ~looked_at[rows, a]
-        doubt = label_noise.doubted(z[judged], given[judged], own, weight)
-        called = np.zeros(judged.sum(), dtype=bool)
-        called[np.argsort(-doubt.wrong, kind="stable")[: int(doubt.low)]] = True
-        doubts.append((one.name, doubt.number, doubt.low, doubt.high))
-        row = rows[judged]
+        judged = known[:, a] & ((labels[:, a] == 1) | (not one.values)) & ~looked_at[:, a]
+        row = np.flatnonzero(judged)
+        wrong = doubt[judged[known[:, a]]]
+        listed, called = wrong >= LEAST, np.zeros(len(row), dtype=bool)
+        if a in evidence:
+            own = label_noise.doubted(joined[row, a], labels[row, a], *evidence[a])
+            counts.append((one.name, own.number, own.low, own.high))
+            place = np.empty(len(row), dtype=int)
+            place[np.argsort(-wrong, kind="stable")] = np.arange(len(row))
+            listed, called = place < own.high, place < int(own.low)
         label, suggested = _values(one, a, filled, labels, row)
         p = filled.probability[row, a]
         frame = pd.DataFrame(
@@ -81,19 +85,19 @@ def find(
                 "label": label,
                 "suggested": suggested,
                 "split": np.array(split, dtype=object)[row],
-                "label_probability": np.where(given[judged] == 1, p, 1 - p),
-                "wrong_probability": doubt.wrong,
+                "label_probability": np.where(labels[row, a] == 1, p, 1 - p),
+                "wrong_probability": wrong,
                 "called": np.where(called, "yes", "no"),
                 "reason": REASON,
             }
         )
-        parts.append(frame[(doubt.wrong >= LEAST) | called])
+        parts.append(frame if all_of_them else frame[listed])
     suspects = pd.concat(parts, ignore_index=True).sort_values(
         ["wrong_probability", "image", "attribute"],
         ascending=[False, True, True],
         ignore_index=True,
     )
-    return suspects, _numbers(labels, attributes, doubts, suspects)
+    return suspects, _numbers(labels, attributes, counts, suspects)
 
 
 def _nothing() -> pd.DataFrame:
@@ -118,13 +122,13 @@ def _values(
 def _numbers(
     labels: np.ndarray,
     attributes: Sequence[Attribute],
-    doubts: Sequence[tuple[str, float, float, float]],
+    counts: Sequence[tuple[str, float, float, float]],
     suspects: pd.DataFrame,
 ) -> pd.DataFrame:
     """The ends of a categorical attribute's interval are the sums of its values' ends."""
     rows = []
     for one in attributes:
-        own = [figures for name, *figures in doubts if name == one.name]
+        own = [figures for name, *figures in counts if name == one.name]
         listed = suspects[suspects["attribute"] == one.name]
         rows.append(
             (
