@@ -9,7 +9,7 @@ from scipy.special import expit
 from pipeline.data.categories import Attribute
 from pipeline.impute.categorical import joined
 from pipeline.impute.fill import fill_table
-from pipeline.impute.suspects import COLUMNS, NOISE_COLUMNS, find
+from pipeline.impute.suspects import COLUMNS, LEAST, NOISE_COLUMNS, find
 
 NAN = float("nan")
 HAT, COIN = Attribute("hat", (), 0), Attribute("coin", (), 1)
@@ -86,3 +86,25 @@ def test_clean_labels_call_nobody(learnable: bool) -> None:
     assert tuple(suspects.columns) == COLUMNS
     assert (suspects["called"] == "yes").sum() == 0
     assert len(noise) == 1
+
+
+def test_labels_of_attributes_that_nothing_tells_of_are_ranked_and_none_is_called() -> None:
+    rng = np.random.default_rng(2)
+    logits = rng.normal(size=(500, 2)) - [0, 3]
+    labels = (rng.random((500, 2)) < expit(logits)).astype(float)
+    fold = np.arange(500) % 5
+    filled = fill_table(logits, labels, fold, np.zeros(2, bool), "platt", ["prevalence"] * 2)
+    images = [str(i) for i in range(500)]
+    layout = [HAT, COIN]
+    nobody = np.zeros((500, 2), dtype=bool)
+    suspects, noise = find(
+        filled, logits, labels, images, ["train"] * 500, layout, nobody, all_of_them=True
+    )
+    assert len(suspects) == 1000
+    assert set(suspects["called"]) == {"no"}
+    assert noise["wrong"].isna().all()
+    # A 1 of a rare attribute is contradicted by more than a 0 of it.
+    assert suspects["label"].head(20).tolist().count("1") > 15
+    part, _ = find(filled, logits, labels, images, ["train"] * 500, layout, nobody)
+    assert (part["wrong_probability"] >= LEAST).all()
+    assert len(part) == (suspects["wrong_probability"] >= LEAST).sum()
