@@ -36,15 +36,17 @@ Floats = npt.NDArray[np.float64]
 
 @dataclass(frozen=True)
 class Share:
-    """Of 1 among all cells; the ends of its interval; how far predictions were used, 0 to 1."""
+    """Of 1 among all cells; the ends of its interval; how far predictions were used, 0 to 1; the
+    standard error of the estimate, for the table's own share."""
 
     estimate: float
     low: float
     high: float
     weight: float
+    error: float
 
 
-NOTHING = Share(np.nan, np.nan, np.nan, np.nan)
+NOTHING = Share(np.nan, np.nan, np.nan, np.nan, np.nan)
 
 
 def share(
@@ -72,7 +74,7 @@ def share(
     if not n:
         return NOTHING
     if not m:
-        return Share(y.mean(), y.mean(), y.mean(), 0.0)
+        return Share(y.mean(), y.mean(), y.mean(), 0.0, 0.0)
     weight = np.zeros(n)
     part = np.arange(n) % PARTS
     for k in range(min(n, PARTS) if most_weight else 0):
@@ -87,7 +89,8 @@ def share(
     low, high = _wilson(estimate, size, level)
     # What is known can't be otherwise.
     least, most = y.sum() / total, (y.sum() + m) / total
-    return Share(estimate, max(low, least), min(high, most), float(weight.mean()))
+    error = float(np.sqrt(y.mean() * (1 - y.mean()) / size))
+    return Share(estimate, max(low, least), min(high, most), float(weight.mean()), error)
 
 
 def _weight(y: Floats, f: Floats, most: float) -> float:

@@ -72,6 +72,38 @@ def test_intervals_hold_the_share_of_the_table(known: int, unknown: int, slope: 
     assert np.mean(widths) < (0.85 if slope else 1.03) * np.mean(alone)
 
 
+def by_formula(
+    y: np.ndarray, known: np.ndarray, unknown: np.ndarray, weight: float
+) -> tuple[float, float]:
+    """The estimate of PPI++ (arXiv:2311.01453, section 2) and its standard error, for the share in
+    the population that known and unknown images are drawn from."""
+    estimate = weight * unknown.mean() + (y - weight * known).mean()
+    variance = (y - weight * known).var() / len(y) + weight**2 * unknown.var() / len(unknown)
+    return float(estimate), float(np.sqrt(variance))
+
+
+@pytest.mark.parametrize(("squeezed", "exact"), [(0.5, True), (1.0, False), (3.0, False)])
+def test_it_is_prediction_powered_inference(squeezed: float, exact: bool) -> None:
+    rng = np.random.default_rng(7)
+    z = 1.5 * rng.normal(size=2000)
+    y = (rng.random(800) < expit(z[:800])).astype(float)
+    known, unknown = expit(squeezed * z[:800]), expit(squeezed * z[800:])
+    found = share(y, known, unknown)
+    # The table's known cells are counted: lambda of its unknown cells, m of N, serves all as m / N.
+    weight = found.weight * len(unknown) / len(z)
+    estimate, error = by_formula(y, known, unknown, weight)
+    assert (found.weight == 1) == exact
+    # Lambda differs a little between the parts that it is chosen without.
+    assert found.estimate == pytest.approx(estimate, abs=1e-12 if exact else 1e-4)
+    # What is left of the population's uncertainty is that this table is a sample of it.
+    sampling = y.mean() * (1 - y.mean()) / len(z)
+    assert np.sqrt(found.error**2 + sampling) == pytest.approx(error, rel=0.02)
+    alone = share(y, known, unknown, most_weight=0.0)
+    assert (alone.estimate, np.sqrt(alone.error**2 + sampling)) == pytest.approx(
+        by_formula(y, known, unknown, 0.0)
+    )
+
+
 def test_the_table_has_every_attribute_value_and_group() -> None:
     rng = np.random.default_rng(3)
     labels = (rng.random((90, 3)) < 0.4).astype(float)
