@@ -131,7 +131,7 @@ def cleanlab(given: np.ndarray, probability: np.ndarray) -> tuple[np.ndarray, fl
 
 def figures(flipped: np.ndarray, doubt: np.ndarray, count: float) -> dict[str, float]:
     """Of one ranking: how well it finds the turned labels, and how many it says there are."""
-    own = {"wrong": float(flipped.sum()), "counted": count}
+    own = {"wrong": float(flipped.sum()), "counted": count, "average precision": np.nan}
     if flipped.any():
         own["average precision"] = average_precision_score(flipped.ravel(), doubt.ravel())
     if flipped.any() and not np.isnan(count):
