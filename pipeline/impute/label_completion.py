@@ -23,7 +23,7 @@ from sklearn.linear_model import LogisticRegression
 
 from pipeline.data.categories import Attribute, Spans
 from pipeline.errors import fail
-from pipeline.impute import latent_classes
+from pipeline.impute import latent_classes, related
 from pipeline.impute.cross_fitting import MOST_FITTED, fold_count, log_odds, logit, some
 from pipeline.impute.decisions import Decisions
 from pipeline.impute.fill import LABELS, PICTURE
@@ -50,7 +50,8 @@ class LabelCompletion:
     prior : [A] log-odds of the prevalence.
     classes : latent classes, each with its own number of them.
     linear : [A, 3 A + 1], of the regression: for each target coefficients of the image logits, of
-        the labels and of what these say beyond the image logits, and an intercept.
+        the labels and of what these say beyond the image logits, and an intercept. In a wide table
+        those of attributes that are not related to the target are 0.
     stack : of the M candidates' logits.
     learnable : bool [A]; the others keep the picture's logits.
     """
@@ -300,12 +301,19 @@ def _models(
         latent_classes.fit(evidence, prevalence, count, (*seed, count)) for count in CLASSES
     )
     width = labels.shape[1]
+    read = np.tile(np.arange(width), (width, 1))
+    if width > related.MOST_READ + 1:
+        chosen = related.strongest(y, [one for one in spans if one[1] > one[0] + 1])
+        read = np.column_stack([np.arange(width), chosen])
     linear = np.zeros((width, 3 * width + 1))
-    read = (_unread(context[fitted], spans) for context in contexts)
-    for drawn in zip(*read, strict=True):
+    told = (_unread(context[fitted], spans) for context in contexts)
+    for drawn in zip(*told, strict=True):
         x = np.concatenate([_inputs(image[fitted], own) for _, own in drawn])
         for a in drawn[0][0].tolist():
-            linear[a] = _regression(x, np.tile(y[:, a], len(contexts)), a)
+            columns = np.r_[read[a], width + read[a], 2 * width + read[a]]
+            place = int(np.argmax(read[a] == a))
+            found = _regression(x[:, columns], np.tile(y[:, a], len(contexts)), place)
+            linear[a, columns], linear[a, -1] = found[:-1], found[-1]
     return prior, classes, linear
 
 

@@ -228,8 +228,9 @@ LABEL_MODELS: dict[str, Callable[[Inputs], LabelModel]] = {
 def score(inputs: Inputs, categories: Sequence[Attribute] = ()) -> dict[str, Logits]:
     """Logits [N, A] of every candidate of `LABEL_MODELS`."""
     if inputs.labels.shape[1] > related.MOST_READ + 1:
-        found_related = related.most_related(inputs.labels, inputs.fold, categories)
-        inputs = replace(inputs, related=found_related)
+        spans = [(one.start, one.stop) for one in categories]
+        chosen = related.most_related(inputs.labels, inputs.fold, spans)
+        inputs = replace(inputs, related=chosen)
     models = {name: make(inputs) for name, make in LABEL_MODELS.items()}
     columns = range(inputs.labels.shape[1])
     tasks = [(inputs, models, a, categories) for a in columns]

@@ -8,12 +8,10 @@ Fan and Lv 2008, J. R. Stat. Soc. B 70:849), chosen anew in every refit without 
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-
 import numpy as np
 import numpy.typing as npt
 
-from pipeline.data.categories import Attribute
+from pipeline.data.categories import Spans
 from pipeline.impute.cross_fitting import fold_count, without_fold
 
 MOST_READ = 40
@@ -23,38 +21,46 @@ TARGETS = 256
 
 
 def most_related(
-    labels: np.ndarray,
-    fold: np.ndarray,
-    categories: Sequence[Attribute] = (),
-    most: int | None = None,
+    labels: np.ndarray, fold: np.ndarray, spans: Spans = (), most: int | None = None
 ) -> npt.NDArray[np.intp]:
-    """int [A, K + 1, w] in rising order: the columns that are read for each in every refit.
+    """int [A, K + 1, w]: `strongest` of the training rows in every refit.
+
+    Parameters
+    ----------
+    labels, fold : [N, A] of 1, 0, NaN, and [N], -1 outside training.
+    spans, most : of `strongest`.
+    """
+    refits = range(fold_count(fold) + 1)
+    found = [strongest(labels[without_fold(fold, k) >= 0], spans, most) for k in refits]
+    return np.stack(found, axis=1)
+
+
+def strongest(
+    labels: np.ndarray, spans: Spans = (), most: int | None = None
+) -> npt.NDArray[np.intp]:
+    """int [A, w] in rising order: the columns that are read for each.
 
     None is of the column's own attribute, so that w may be less than ``most``.
 
     Parameters
     ----------
-    labels, fold : [N, A] of 1, 0, NaN, and [N], -1 outside training.
-    categories : the categorical attributes, whose columns tell each other outright.
+    labels : [n, A] of 1, 0 and NaN.
+    spans : (start, stop) of categorical attributes, whose columns tell each other outright.
     most : `MOST_READ` where None.
     """
-    count, refits = labels.shape[1], fold_count(fold) + 1
-    widest = max([1, *(one.stop - one.start for one in categories)])
+    count = labels.shape[1]
+    widest = max([1, *(stop - start for start, stop in spans)])
     width = min(MOST_READ if most is None else most, count - widest)
-    out = np.empty((count, refits, width), dtype=np.intp)
-    for refit in range(refits):
-        own = labels[without_fold(fold, refit) >= 0]
-        known = (~np.isnan(own)).astype(np.float32)
-        positive = (own == 1).astype(np.float32)
-        for start in range(0, count, TARGETS):
-            targets = np.arange(start, min(start + TARGETS, count))
-            found = _chi_squared(known, positive, targets)
-            found[np.arange(len(targets)), targets] = -1
-            for one in categories:
-                inside = (targets >= one.start) & (targets < one.stop)
-                found[inside, one.start : one.stop] = -1
-            best = np.argsort(-found, axis=1, kind="stable")[:, :width]
-            out[targets, refit] = np.sort(best, axis=1)
+    out = np.empty((count, width), dtype=np.intp)
+    known, positive = (~np.isnan(labels)).astype(np.float32), (labels == 1).astype(np.float32)
+    for begin in range(0, count, TARGETS):
+        targets = np.arange(begin, min(begin + TARGETS, count))
+        found = _chi_squared(known, positive, targets)
+        found[np.arange(len(targets)), targets] = -1
+        for start, stop in spans:
+            found[(targets >= start) & (targets < stop), start:stop] = -1
+        best = np.argsort(-found, axis=1, kind="stable")[:, :width]
+        out[targets] = np.sort(best, axis=1)
     return out
 
 

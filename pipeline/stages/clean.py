@@ -28,6 +28,7 @@ from pipeline.metrics.risk_control import UnkeptError, is_target
 OUTPUT = "data/clean"
 NAMED = 5  # images or attributes that a line of the log names
 CHECKED = 64  # pixels in height and in width that an image is decoded to, to see that it can be
+MOST_COLUMNS = 1_000  # of labels: each takes seconds in impute and in train, for a thousand images
 CHUNK = 256  # images handed to the threads at once
 log = logging.getLogger("clean")
 
@@ -55,6 +56,13 @@ def main() -> None:
         blank=p.data.blank,
         minus_one=p.data.minus_one,
     )
+    if (columns := len(table.attributes)) > MOST_COLUMNS:
+        raise PipelineError(
+            f"{p.data.labels}: {columns:,} columns of labels, expected {MOST_COLUMNS:,} at most: "
+            "each has models of its own that take seconds to fit; name those to fill in attributes "
+            "in params.yaml, or raise categorical.min_count for fewer values, and fill the others "
+            "in a run of their own"
+        )
     binary = [name for name in table.cells if name not in table.vocabulary]
     _check_names("impute.prior", p.impute.prior or {}, binary)
     if isinstance(p.impute.threshold, dict) and not is_target(p.impute.threshold):

@@ -14,7 +14,7 @@ import time
 import traceback
 from collections import Counter, defaultdict
 
-from tests.fuzz.targets import targets
+from tests.fuzz.targets import MAKERS, targets
 
 
 def main() -> int:
@@ -22,14 +22,16 @@ def main() -> int:
     parser = argparse.ArgumentParser(prog="python -m tests.fuzz", description=__doc__)
     parser.add_argument("--minutes", type=float, default=1, metavar="N", help="1")
     parser.add_argument("--seed", type=int, default=0, metavar="N", help="of the first input; 0")
-    parser.add_argument("--only", metavar="NAME", help="one target")
+    parser.add_argument("--only", choices=MAKERS, metavar="NAME", help="one target")
+    parser.add_argument("--inputs", type=int, metavar="N", help="of each at most; no limit")
     options = parser.parse_args()
     counts: dict[str, Counter[str]] = defaultdict(Counter)
     slowest = (0.0, "")
-    end, seed = time.monotonic() + 60 * options.minutes, options.seed
-    with targets() as every:
-        chosen = {name: one for name, one in every.items() if options.only in (None, name)}
-        while time.monotonic() < end:
+    seed = options.seed
+    stop = None if options.inputs is None else seed + options.inputs
+    with targets([options.only] if options.only else MAKERS) as chosen:
+        end = time.monotonic() + 60 * options.minutes
+        while time.monotonic() < end and seed != stop:
             for name, once in chosen.items():
                 started = time.monotonic()
                 try:

@@ -11,44 +11,37 @@ import json
 import random
 import shutil
 import tempfile
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from PIL import Image
 
-from pipeline import params
+from pipeline import params, predict, runtime
 from pipeline.data import corrections, images, read_table
 from pipeline.data.categories import Attribute
 from pipeline.errors import PipelineError
 from pipeline.features import cache
+from pipeline.stages import train
 from pipeline.training import heads, saved_model
+from pipeline.training.inference import Predictor
+from pipeline.training.saved_model import SUMS
 from tests.fuzz import mutations
+from tests.training import small_project
 
 ROOT = Path(__file__).resolve().parents[2]
 Target = Callable[[random.Random], str]
 """Does one input drawn from the generator; says how it ended: ``refused``, ``same``, ``read``."""
 
 
+HASHED = 64
+"""Classifiers of which one has no hashes: it takes a hundred times as long to find out more."""
+
+
 class SilentNonsenseError(AssertionError):
     """A damaged input was taken for a sound one that says something else."""
-
-
-@contextmanager
-def targets() -> Iterator[dict[str, Target]]:
-    """All targets by name; their files are gone when the block ends."""
-    with tempfile.TemporaryDirectory(prefix="fuzz.") as name:
-        folder = Path(name)
-        yield {
-            "params.yaml": _params(folder),
-            "label table": _table(folder),
-            "corrections": _corrections(folder),
-            "pictures": _pictures(),
-            "model.json": _card(folder / "card"),
-            "classifier": _classifier(folder / "classifier"),
-            "cached features": _cache(folder / "cache"),
-        }
 
 
 def _params(folder: Path) -> Target:
@@ -105,7 +98,7 @@ def _corrections(folder: Path) -> Target:
     return once
 
 
-def _pictures() -> Target:
+def _pictures(_: Path) -> Target:
     noise = np.random.default_rng(0).integers(0, 256, (40, 50, 4), dtype=np.uint8)
     sound = []
     for kind, mode in (
@@ -155,7 +148,6 @@ CARD = saved_model.Card(
 
 def _card(folder: Path) -> Target:
     """The description of a classifier that has no hashes beside it."""
-    folder.mkdir()
     saved_model.write_card(CARD, folder)
     path = folder / "model.json"
     sound = path.read_bytes()
@@ -177,7 +169,6 @@ def _card(folder: Path) -> Target:
 
 def _classifier(folder: Path) -> Target:
     """A finished classifier's folder, of which one file is damaged, empty, absent or another."""
-    folder.mkdir()
     saved_model.write_card(CARD, folder)
     (folder / "backbone").mkdir()
     rng = np.random.default_rng(0)
@@ -217,10 +208,85 @@ def _classifier(folder: Path) -> Target:
     return once
 
 
+def _predict(folder: Path) -> Target:
+    """Pictures told by a trained classifier, one file of which is damaged, empty or another.
+
+    One of `HASHED` has no hashes, as those of earlier versions: what is damaged in its arrays can't
+    be known, but its columns are those that its description names.
+    """
+    runtime.prepare(0, to_train=True)  # can be asked for before anything is computed, and not later
+    with small_project.inside(folder):
+        small_project.make(head="stack")
+        train.main()
+        shutil.copytree(saved_model.FOLDER, "sound")
+    names = sorted(
+        path.relative_to(folder / "sound").as_posix() for path in _files(folder / "sound")
+    )
+    sound = {name: (folder / "sound" / name).read_bytes() for name in names}
+    used = [*json.loads(sound[SUMS]), SUMS]
+    pictures = sorted((folder / "images").iterdir())[:3]
+    expected = _predicted(folder / "sound", pictures)
+    damaged = folder / "damaged"
+    shutil.copytree(folder / "sound", damaged)
+
+    def once(rng: random.Random) -> str:
+        hashed = rng.random() >= 1 / HASHED
+        name = rng.choice([one for one in used if hashed or one not in ("model.json", SUMS)])
+        path = damaged / name
+        try:
+            path.unlink()  # it may be a link
+            if not hashed:
+                (damaged / SUMS).unlink()
+            match rng.randrange(8):
+                case 0:
+                    pass
+                case 1:
+                    path.write_bytes(sound[rng.choice(used)])
+                case 2 if path.suffix == ".json":
+                    changed = mutations.of_json(json.loads(sound[name]), rng)
+                    path.write_text(json.dumps(changed), encoding="utf-8")
+                case 3:
+                    path.write_bytes(b"")
+                case _:
+                    path.write_bytes(mutations.of_bytes(sound[name], rng))
+            found = _predicted(damaged, pictures)
+        except PipelineError as error:
+            return _one_line(error)
+        finally:
+            for one in (name, SUMS):
+                (damaged / one).unlink(missing_ok=True)
+                (damaged / one).write_bytes(sound[one])
+        # An earlier version's has nothing to tell unlike pictures by, either.
+        optional = set() if hashed else {predict.UNLIKE}
+        if {*found[0]} | optional != {*expected[0]} | optional:
+            raise SilentNonsenseError(f"{name}: other columns, {list(found[0])}")
+        shares = [cell for row in found for cell in row.values() if isinstance(cell, float)]
+        if not all(0 <= share <= 1 for share in shares):
+            raise SilentNonsenseError(f"{name}: no probabilities, {found}")
+        if found == expected:
+            return "same"
+        if hashed:
+            raise SilentNonsenseError(f"{name}: other predictions without a word")
+        return "read"
+
+    return once
+
+
+def _predicted(folder: Path, pictures: list[Path]) -> list[dict[str, Any]]:
+    import keras  # here, where pipeline.runtime has quieted it
+
+    keras.backend.clear_session()
+    return list(predict.predictions(Predictor(folder), pictures))
+
+
+def _files(folder: Path) -> list[Path]:
+    return [path for path in folder.rglob("*") if path.is_file()]
+
+
 def _cache(folder: Path) -> Target:
     keys = cache.keys(["0" * 64], views=1, seed=0)
     features = np.arange(8, dtype=np.float16).reshape(1, 2, 2, 2)
-    sound = folder.with_name("sound")
+    sound, folder = folder / "sound", folder / "damaged"
     cache.put(sound, keys[0], features, features.astype(np.float32).mean(axis=(1, 2)))
 
     def once(rng: random.Random) -> str:
@@ -242,3 +308,28 @@ def _one_line(error: Exception) -> str:
     if "\n" in text:
         raise AssertionError(f"more than a line: {text[:300]!r}")
     return "refused"
+
+
+MAKERS: dict[str, Callable[[Path], Target]] = {
+    "params.yaml": _params,
+    "label table": _table,
+    "corrections": _corrections,
+    "pictures": _pictures,
+    "model.json": _card,
+    "classifier": _classifier,
+    "cached features": _cache,
+    "predict": _predict,
+}
+"""Name -> how to make the target in a folder of its own, which is empty."""
+
+
+@contextmanager
+def targets(names: Iterable[str] = tuple(MAKERS)) -> Iterator[dict[str, Target]]:
+    """The targets of these names; their files are gone when the block ends."""
+    with tempfile.TemporaryDirectory(prefix="fuzz.") as root:
+        made = {}
+        for number, name in enumerate(names):
+            folder = Path(root) / str(number)
+            folder.mkdir()
+            made[name] = MAKERS[name](folder)
+        yield made

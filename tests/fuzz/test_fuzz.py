@@ -7,12 +7,8 @@ import time
 
 import pytest
 
-from tests.fuzz.targets import Target, targets
+from tests.fuzz.targets import MAKERS, Target, targets
 
-NAMES = (
-    *("params.yaml", "label table", "corrections", "pictures", "model.json", "classifier"),
-    "cached features",
-)
 FIRST, SECONDS = 20, 8
 
 
@@ -24,15 +20,14 @@ def some(once: Target, name: str, seeds: range, seconds: float = 1e9) -> None:
         assert once(random.Random(f"{name} {seed}")) in ("refused", "read", "same"), seed
 
 
-@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize("name", MAKERS)
 def test_the_first_damaged_inputs_are_refused_in_one_line_or_read(name: str) -> None:
-    with targets() as every:
-        assert set(every) == set(NAMES)
-        some(every[name], name, range(FIRST))
+    with targets([name]) as chosen:
+        some(chosen[name], name, range(FIRST))
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize("name", MAKERS)
 def test_damaged_input_is_refused_in_one_line_or_read(name: str) -> None:
-    with targets() as every:
-        some(every[name], name, range(FIRST, 10**9), SECONDS)
+    with targets([name]) as chosen:
+        some(chosen[name], name, range(FIRST, 10**9), SECONDS)

@@ -12,7 +12,7 @@ from scipy.special import expit, logit
 
 from pipeline.data.categories import Attribute
 from pipeline.errors import PipelineError
-from pipeline.impute import label_completion
+from pipeline.impute import label_completion, related
 from pipeline.impute.decisions import Decisions
 from pipeline.impute.label_completion import (
     Completion,
@@ -203,3 +203,17 @@ def test_extreme_probabilities_stay_inside(fitted: Fit) -> None:
     found = completed(fitted[0], probability, labels)
     assert np.isfinite(logit(found[:, 2])).all()
     assert ((found >= 0) & (found <= 1)).all()
+
+
+def test_in_a_wide_table_what_is_not_related_has_no_coefficient(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    image, labels, fold, _ = table(n=300)  # few enough for this process alone
+    monkeypatch.setattr(related, "MOST_READ", 1)
+    model, _ = fit(image, labels, fold, (0,))
+    width = labels.shape[1]
+    of_labels = model.linear[:, width : 2 * width]
+    assert ((of_labels != 0).sum(axis=1) <= 1).all() and (of_labels != 0).any()
+    monkeypatch.setattr(related, "MOST_READ", width - 1)
+    whole, _ = fit(image, labels, fold, (0,))
+    assert ((whole.linear[:, width : 2 * width] != 0).sum(axis=1) == width - 1).all()

@@ -6,7 +6,6 @@ import numpy as np
 import pytest
 from sklearn.feature_selection import chi2
 
-from pipeline.data.categories import Attribute
 from pipeline.impute import related
 from pipeline.impute.related import most_related
 
@@ -48,8 +47,7 @@ def test_labels_of_a_fold_or_outside_training_choose_nothing_for_it() -> None:
 
 def test_values_of_one_attribute_are_not_read_for_each_other() -> None:
     labels, fold = table()
-    categories = [Attribute("colour", ("a", "b", "c"), 2)]
-    found = most_related(labels, fold, categories, most=20)
+    found = most_related(labels, fold, [(2, 5)], most=20)
     assert found.shape == (12, 4, 9), "as many as the widest attribute leaves"
     for a in (2, 3, 4):
         assert not np.isin(found[a], (2, 3, 4)).any()

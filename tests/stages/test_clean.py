@@ -243,6 +243,19 @@ def test_an_unknown_name_in_corrections_ends_before_any_picture_is_read(
     assert "did you mean '00" in str(caught.value)
 
 
+def test_a_table_of_thousands_of_attributes_is_refused_and_what_to_do_is_said(
+    project: Path,
+) -> None:
+    names = [f"a{number}" for number in range(5_000)]
+    row = ",".join("01"[number % 2] for number in range(5_000))
+    (project / "labels.csv").write_text(f"image,{','.join(names)}\n000.jpg,{row}\n")
+    set_params(project, attributes=None)
+    with pytest.raises(PipelineError) as caught:
+        stage.main()
+    assert str(caught.value).startswith("labels.csv: 5,000 columns of labels, expected 1,000 at")
+    assert "name those to fill in attributes in params.yaml" in str(caught.value)
+
+
 def test_every_image_broken(project: Path) -> None:
     for path in (project / "pictures").iterdir():
         path.write_bytes(b"")
