@@ -237,6 +237,7 @@ def _predict(folder: Path) -> Target:
             path.unlink()  # it may be a link
             if not hashed:
                 (damaged / SUMS).unlink()
+                runtime.tensorflow().keras.backend.clear_session()  # of the networks before
             match rng.randrange(8):
                 case 0:
                     pass
@@ -273,9 +274,6 @@ def _predict(folder: Path) -> Target:
 
 
 def _predicted(folder: Path, pictures: list[Path]) -> list[dict[str, Any]]:
-    import keras  # here, where pipeline.runtime has quieted it
-
-    keras.backend.clear_session()
     return list(predict.predictions(Predictor(folder), pictures))
 
 
