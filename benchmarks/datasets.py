@@ -240,7 +240,7 @@ def network(
     int8.check_installed()
     pictures = np.concatenate([load(one)[:1] for one in work[: int8.SAMPLE]])
     int8.quantize(model, pictures, folder)
-    return int8.Encoder(folder)
+    return int8.encoder(folder)
 
 
 def _embed(

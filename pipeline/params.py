@@ -136,6 +136,7 @@ class Backbone(_Section):
     name: Text = _text()
     weights: Text = _text()
     precision: Literal["auto", "float32", "bfloat16", "int8"]
+    runtime: Literal["auto", "keras", "openvino"]
 
 
 class Categorical(_Section):
@@ -408,4 +409,10 @@ def _check_together(p: Params, path: str | Path) -> None:
         raise PipelineError(
             f"{path}: backbone.precision: got 'int8' with fine_tune.epochs {p.fine_tune.epochs}; "
             "whole numbers can't be trained; expected one of auto, float32, bfloat16"
+        )
+    if p.backbone.runtime == "openvino" and p.backbone.precision not in ("auto", "float32"):
+        raise PipelineError(
+            f"{path}: backbone.runtime: got 'openvino' with backbone.precision "
+            f"{p.backbone.precision}; it computes in float32: expected auto or float32 there, or "
+            "backbone.runtime auto"
         )

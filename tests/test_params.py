@@ -51,6 +51,7 @@ def test_the_projects_own_file_is_valid(root: Path) -> None:
         ("exclude", "a", "exclude: got 'a', expected null (none) or a list of column names"),
         ("split.column", "", "split.column: got '', expected null or the name of a column"),
         ("backbone.precision", "half", "backbone.precision: got 'half'"),
+        ("backbone.runtime", "onnx", "backbone.runtime: got 'onnx', expected one of auto, keras"),
         ("features.views", 0, "features.views: got 0"),
         ("impute.folds", 1, "impute.folds: got 1, expected a whole number from 2 to 20"),
         ("impute.confidence", 0.5, "impute.confidence: got 0.5, expected a number above 0.5"),
@@ -190,6 +191,10 @@ COLOUR = {"categorical.columns": ["colour", "shape"]}
                 "expected one of auto, float32, bfloat16",
             ],
         ),
+        (
+            {"backbone.runtime": "openvino", "backbone.precision": "bfloat16"},
+            ["backbone.runtime: got 'openvino' with backbone.precision bfloat16", "float32"],
+        ),
     ],
 )
 def test_values_that_do_not_go_together_are_named(
@@ -215,6 +220,7 @@ def test_values_that_do_not_go_together_are_named(
         {**TUNED, "fine_tune.start": "fresh", "fine_tune.network": "shared"},
         {**TUNED, "fine_tune.start": "fresh", "fine_tune.network": "independent"},
         {"features.grid": 4, "backbone.precision": "int8"},
+        {"backbone.runtime": "openvino", "backbone.precision": "float32"},
         {**TUNED, "features.grid": 1, "head": "linear"},
         {"schedule": "plateau", "fine_tune.patience": 2},
         {"split.fold": 4},

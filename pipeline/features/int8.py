@@ -9,10 +9,7 @@ from __future__ import annotations
 
 import hashlib
 import logging
-import os
 import shutil
-import tempfile
-import threading
 from collections.abc import Sequence
 from importlib.metadata import version
 from pathlib import Path
@@ -22,7 +19,8 @@ import numpy as np
 
 from pipeline import runtime
 from pipeline.errors import PipelineError, require_extra
-from pipeline.features.extract import FEW, batch_size, padded
+from pipeline.features import openvino_network
+from pipeline.features.extract import batch_size
 from pipeline.files import changed, write_sums
 
 PRECISION = "int8"
@@ -67,16 +65,12 @@ def quantize(model: Any, pictures: np.ndarray, folder: Path) -> None:
     model : keras.Model in float32, images [B, h, w, 3] with values 0 to 255 -> map [B, h', w', C].
     pictures : uint8 [n, h, w, 3], the sample.
     """
-    os.environ.setdefault("OPENVINO_TELEMETRY_OPT_OUT", "1")
+    openvino = openvino_network.quiet()
     import nncf
-    import openvino
 
     logging.getLogger("nncf").setLevel(logging.ERROR)
     size = pictures.shape[1:3]
-    with tempfile.TemporaryDirectory() as saved:
-        model.export(saved, verbose=False)
-        network = openvino.convert_model(saved)
-    network.reshape([1, *size, 3])
+    network = openvino_network.converted(model, 1)
     # Weights of seven bits where sums of eight would be cut off, as NNCF's manual advises.
     overflow = None if runtime.processor_sums_int8() else nncf.OverflowFix.ENABLE
     sample = nncf.Dataset([picture[None].astype(np.float32) for picture in pictures])
@@ -87,9 +81,7 @@ def quantize(model: Any, pictures: np.ndarray, folder: Path) -> None:
         subset_size=len(pictures),
         advanced_parameters=nncf.AdvancedQuantizationParameters(overflow_fix=overflow),
     )
-    prepared = openvino.preprocess.PrePostProcessor(network)
-    prepared.input().tensor().set_element_type(openvino.Type.u8)
-    network = prepared.build()
+    network = openvino_network.of_bytes(network)
     network.reshape([batch_size(size), *size, 3])
     # Names made up on the way are numbered through all that the process has ever built.
     for number, operation in enumerate(network.get_ordered_ops()):
@@ -111,49 +103,21 @@ def copy(source: Path, target: Path) -> None:
         shutil.copyfile(source / name, target / name)
 
 
-class Encoder:
-    """The quantised network, called as `pipeline.features.extract.Encoder` is.
+def encoder(folder: Path, few: bool = False) -> openvino_network.Encoder:
+    """The quantised network that `quantize` wrote into ``folder``.
+
+    Sums of integers are the same in any order: a lone picture is as it is among others.
 
     Parameters
     ----------
-    folder : where `quantize` wrote it.
     few : see `extract.shapes`.
+
+    Raises
+    ------
+    PipelineError
+        If the network is damaged.
     """
-
-    def __init__(self, folder: Path, few: bool = False):
-        os.environ.setdefault("OPENVINO_TELEMETRY_OPT_OUT", "1")
-        import openvino
-
-        if problem := damaged(folder):
-            raise PipelineError(f"{folder}: {problem}; run `dvc checkout`, or else `dvc repro`")
-        self._core = openvino.Core()
-        self._read = self._core.read_model(folder / FILES[0])
-        self.batch, *size, _ = self._read.input().shape
-        self.image_size = tuple(size)
-        self.map_shape: tuple[int, int, int] = tuple(self._read.output().shape[1:])
-        # Sums of integers are the same in any order: a lone picture is as it is among others.
-        self._shapes = (*(step for step in FEW if few and step < self.batch), self.batch)
-        self._compiled: dict[int, Any] = {}
-        self._compiling = threading.Lock()
-        self._own = threading.local()
-
-    def __call__(self, images: np.ndarray) -> np.ndarray:
-        """uint8 [n, h, w, 3], n at most ``batch`` -> float32 [n, h', w', C]."""
-        maps = np.empty((len(images), *self.map_shape), dtype=np.float32)
-        for where, some in padded(images, self._shapes):
-            maps[where] = self._request(len(some)).infer(some)[0][: where.stop - where.start]
-        return maps
-
-    def _request(self, step: int) -> Any:
-        """What computes ``step`` pictures; it serves one thread at a time."""
-        own: dict[int, Any] = vars(self._own).setdefault("requests", {})
-        if step not in own:
-            with self._compiling:
-                if step not in self._compiled:
-                    network = self._read.clone()
-                    network.reshape([step, *self.image_size, 3])
-                    self._compiled[step] = self._core.compile_model(
-                        network, "CPU", {"PERFORMANCE_HINT": "LATENCY"}
-                    )
-            own[step] = self._compiled[step].create_infer_request()
-        return own[step]
+    if problem := damaged(folder):
+        raise PipelineError(f"{folder}: {problem}; run `dvc checkout`, or else `dvc repro`")
+    network = openvino_network.quiet().Core().read_model(folder / FILES[0])
+    return openvino_network.Encoder(network, few)

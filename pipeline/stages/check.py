@@ -12,7 +12,7 @@ from pathlib import Path
 from pipeline import params
 from pipeline.demo import paths
 from pipeline.errors import PipelineError, run
-from pipeline.features import backbones, int8
+from pipeline.features import backbones, int8, openvino_network
 from pipeline.files import replace_file
 
 OUTPUT = Path("data/checked.txt")
@@ -39,15 +39,20 @@ def check_paths(p: params.Params) -> None:
         )
 
 
-def check_precision(p: params.Params) -> None:
-    """Raise a `PipelineError` where the precision can't be had."""
-    if p.backbone.precision != int8.PRECISION:
+def check_runtime(p: params.Params) -> None:
+    """Raise a `PipelineError` where the precision or the runtime can't be had."""
+    if p.backbone.precision == int8.PRECISION:
+        wanted = f"backbone.precision {int8.PRECISION}"
+        int8.check_installed()
+    elif p.backbone.runtime == "openvino":
+        wanted = "backbone.runtime openvino"
+        openvino_network.check_installed()
+    else:
         return
-    int8.check_installed()
     if p.compute.engine != "local":
         raise PipelineError(
-            f"params.yaml: compute.engine: got {p.compute.engine!r} with backbone.precision "
-            f"{int8.PRECISION}, which runs on this machine alone; expected local"
+            f"params.yaml: compute.engine: got {p.compute.engine!r} with {wanted}, which runs on "
+            "this machine alone; expected local"
         )
 
 
@@ -55,7 +60,7 @@ def main() -> None:
     p = params.load()
     backbones.check(p.backbone.name, p.image_size, p.backbone.weights)
     check_paths(p)
-    check_precision(p)
+    check_runtime(p)
     OUTPUT.parent.mkdir(parents=True, exist_ok=True)
     with replace_file(OUTPUT) as staging:  # an earlier one may be a link into DVC's cache
         staging.write_text("ok\n", encoding="utf-8")

@@ -24,7 +24,16 @@ from pipeline import params, progress, runtime
 from pipeline.data import augment, images, loading
 from pipeline.data.loading import Request
 from pipeline.errors import run
-from pipeline.features import backbones, cache, extract, int8, ray_engine, store, weights
+from pipeline.features import (
+    backbones,
+    cache,
+    extract,
+    int8,
+    openvino_network,
+    ray_engine,
+    store,
+    weights,
+)
 from pipeline.features.cache import Work
 from pipeline.files import check_space, readable, replace_directory
 
@@ -42,7 +51,12 @@ def main() -> None:
     logging.basicConfig(level="INFO", format="%(name)s: %(message)s")
     runtime.prepare(p.seed)
     backbone = weights.description(BACKBONE)
-    precision = runtime.precision(p.backbone.precision, backbones.find(backbone.name).bfloat16)
+    wanted = "float32" if p.backbone.runtime == "openvino" else p.backbone.precision
+    convolutions = backbones.find(backbone.name).bfloat16
+    precision = runtime.precision(wanted, convolutions)
+    by_openvino = openvino_network.chosen(
+        p.backbone.runtime, precision, not convolutions, p.compute.engine == "local"
+    )
     meta = {
         "backbone": {"name": backbone.name, "sha256": backbone.sha256},
         "image_size": list(p.image_size),
@@ -51,6 +65,10 @@ def main() -> None:
     }
     index = pd.read_csv("data/clean/images.csv", dtype=str, keep_default_na=False)
     circumstances = _circumstances()
+    if by_openvino:
+        # An address of its own: its last digits are not those of TensorFlow.
+        meta["runtime"] = openvino_network.PACKAGE
+        circumstances |= openvino_network.circumstances()
     if precision == int8.PRECISION:
         sample = index.drop_duplicates("sha256").head(int8.SAMPLE)
         circumstances |= int8.circumstances(sample["sha256"].tolist())
@@ -83,7 +101,7 @@ def main() -> None:
             _quantized(p, backbone.name, sample, folder)
         started = time.perf_counter()
         if work:
-            _compute(p, backbone.name, precision, work, folder)
+            _compute(p, backbone.name, precision, work, folder, by_openvino)
         took = time.perf_counter() - started
         with replace_directory(OUTPUT) as staging:
             cache.assemble(folder, keys, index, {**meta, "seed": p.seed}, staging)
@@ -93,16 +111,23 @@ def main() -> None:
             log.warning("%s: no hard links here: computed features are kept twice", CACHE)
         cache.forget(folder)
     numbers = len(index), p.features.views
+    computed = f"{precision} by OpenVINO" if by_openvino else precision
+    rate = len(due) / took if took else 0.0
     log.info(
         "%d images x %d views through %s in %s: %d passes computed in %.1f s, %.1f per second; "
         "%d found from earlier runs; %s of features",
-        *(*numbers, backbone.name, precision, len(due), took, len(due) / took if took else 0.0),
+        *(*numbers, backbone.name, computed, len(due), took, rate),
         *(found, readable(store.bytes_needed(*numbers, shape))),
     )
 
 
 def _compute(
-    p: params.Params, name: str, precision: str, work: Sequence[Work], folder: Path
+    p: params.Params,
+    name: str,
+    precision: str,
+    work: Sequence[Work],
+    folder: Path,
+    by_openvino: bool,
 ) -> None:
     images_folder = Path(p.data.images)
     due = sum(len(one.keys) for one in work)
@@ -123,10 +148,14 @@ def _compute(
             return
         encoder: extract.Network
         if precision == int8.PRECISION:
-            encoder = int8.Encoder(folder / NETWORK)
+            encoder = int8.encoder(folder / NETWORK)
         else:
             model = weights.load(name, p.image_size, precision)
-            encoder = extract.Encoder(model, p.image_size)
+            encoder = (
+                openvino_network.encoder(model)
+                if by_openvino
+                else extract.Encoder(model, p.image_size)
+            )
         load = loading.loader(images_folder, p.image_size, p.seed)
         write = partial(cache.put, folder)
         extract.compute(encoder, work, load, write, advance, p.features.grid)

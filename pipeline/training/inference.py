@@ -74,7 +74,7 @@ class Predictor:
             self._head = heads.load(self.card.head, folder / saved_model.HEAD)
             if precision == int8.PRECISION:
                 int8.check_installed()
-                self._encoder = int8.Encoder(folder, few=True)
+                self._encoder = int8.encoder(folder, few=True)
             else:
                 place = saved_model.backbone_of(folder, self.card)
                 model = weights.load(name, size, precision, place)

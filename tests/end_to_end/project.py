@@ -39,7 +39,8 @@ def make(folder: Path) -> None:
     write_data(folder / "mine")
     content = yaml.safe_load((folder / "params.yaml").read_text())
     content["data"] |= {"labels": "mine/labels.csv", "images": "mine/images"}
-    content["backbone"] = {"name": "mobilenet_v2", "weights": "random", "precision": "float32"}
+    content["backbone"] |= {"name": "mobilenet_v2", "weights": "random", "precision": "float32"}
+    content["backbone"]["runtime"] = "keras"
     content["categorical"] = {"columns": [KIND], "min_count": 3}
     content |= {"image_size": [64, 64], "epochs": 3, "batch_size": 8}
     content["features"]["views"] = 2

@@ -48,7 +48,7 @@ def folder(model: Any, tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.mark.slow
 def test_the_quantised_network_gives_nearly_the_same_features(model: Any, folder: Path) -> None:
-    encoder, reference = int8.Encoder(folder), extract.Encoder(model, SIZE)
+    encoder, reference = int8.encoder(folder), extract.Encoder(model, SIZE)
     assert encoder.image_size == SIZE
     assert (encoder.batch, encoder.map_shape) == (reference.batch, reference.map_shape)
     new = pictures(40)[12:]
@@ -64,7 +64,7 @@ def test_the_quantised_network_gives_nearly_the_same_features(model: Any, folder
 
 @pytest.mark.slow
 def test_an_image_has_the_same_bytes_wherever_in_a_batch_it_stands(folder: Path) -> None:
-    encoder = int8.Encoder(folder)
+    encoder = int8.encoder(folder)
     new = pictures(6)
     together = encoder(new)
     alone = np.concatenate([encoder(new[i : i + 1]) for i in range(len(new))])
@@ -74,7 +74,7 @@ def test_an_image_has_the_same_bytes_wherever_in_a_batch_it_stands(folder: Path)
 
 @pytest.mark.slow
 def test_few_images_take_smaller_steps_and_have_the_same_bytes(folder: Path) -> None:
-    encoder, few = int8.Encoder(folder), int8.Encoder(folder, few=True)
+    encoder, few = int8.encoder(folder), int8.encoder(folder, few=True)
     pictures = np.random.default_rng(0).integers(0, 256, (9, *SIZE, 3), dtype=np.uint8)
     for count in (1, 3, 9):
         assert (few(pictures[:count]) == encoder(pictures[:count])).all()
@@ -82,7 +82,7 @@ def test_few_images_take_smaller_steps_and_have_the_same_bytes(folder: Path) -> 
 
 @pytest.mark.slow
 def test_threads_may_share_the_quantised_network(folder: Path) -> None:
-    encoder = int8.Encoder(folder)
+    encoder = int8.encoder(folder)
     batches = [pictures(encoder.batch, seed) for seed in range(6)]
     with ThreadPoolExecutor(3) as pool:
         together = list(pool.map(encoder, batches))
@@ -99,7 +99,7 @@ def test_quantising_again_writes_the_same_bytes(model: Any, folder: Path, tmp_pa
 
 def test_a_missing_network_is_named(tmp_path: Path) -> None:
     with pytest.raises(PipelineError, match=r"No such file or directory; run `dvc checkout`"):
-        int8.Encoder(tmp_path)
+        int8.encoder(tmp_path)
 
 
 @pytest.mark.parametrize("name", [*int8.FILES, int8.SUMS])
@@ -113,7 +113,7 @@ def test_a_damaged_network_is_named_and_not_used(tmp_path: Path, name: str, dama
     new = {"flipped": b"\xff" + content[1:], "cut": content[:-2], "empty": b""}[damage]
     (tmp_path / name).write_bytes(new)
     with pytest.raises(PipelineError, match=rf"{tmp_path}.*int8.*; run `dvc checkout`"):
-        int8.Encoder(tmp_path)
+        int8.encoder(tmp_path)
 
 
 def test_the_sample_decides_over_the_network_and_its_order_counts() -> None:
@@ -134,15 +134,15 @@ def test_without_the_extra_the_check_says_what_to_install(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     p = checked(tmp_path)
-    check.check_precision(p)
+    check.check_runtime(p)
     monkeypatch.setattr(importlib.util, "find_spec", lambda name: None if name == "nncf" else name)
     with pytest.raises(PipelineError, match=r"needs nncf; pip install .*\[int8\]"):
-        check.check_precision(p)
+        check.check_runtime(p)
 
 
 def test_int8_runs_on_one_machine(tmp_path: Path) -> None:
     with pytest.raises(PipelineError, match=r"compute\.engine: got 'ray'.*expected local"):
-        check.check_precision(checked(tmp_path, engine="ray"))
+        check.check_runtime(checked(tmp_path, engine="ray"))
 
 
 @pytest.mark.slow

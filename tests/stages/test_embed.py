@@ -33,7 +33,8 @@ def base(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("embed")
     content = yaml.safe_load((ROOT / "params.yaml").read_text())
     content["data"] |= {"labels": "images.csv", "images": "images"}
-    content["backbone"] = {"name": "mobilenet_v2", "weights": "random", "precision": "float32"}
+    content["backbone"] |= {"name": "mobilenet_v2", "weights": "random", "precision": "float32"}
+    content["backbone"]["runtime"] = "keras"
     content["image_size"] = [64, 64]
     content["features"]["views"] = VIEWS
     (folder / "params.yaml").write_text(yaml.safe_dump(content))
