@@ -285,12 +285,14 @@ class Imputer:
     ) -> Imputation:
         """Step 5: what to expect of the filled cells, and whether labels are missing at random."""
         labels, fold, seed = known.labels, known.fold, known.seed
-        missing = missingness.examine(images.components, labels, fold, known.attributes, seed)
+        # Where people looked at cells is their choice, and says nothing of which were given.
+        given = np.where(known.looked_at, np.nan, labels)
+        missing = missingness.examine(images.components, given, fold, known.attributes, seed)
         share = stacked.weights.get(SELF_TRAINED)
         attributes = attributes_of(known.attributes, known.categories)
         own_refit = images.refits[np.where(fold >= 0, fold, -1), np.arange(len(labels))]
         withdrawn, weights = missingness.exchangeable(
-            *(missing, images.components, own_refit, labels, fold),
+            *(missing, images.components, own_refit, given, fold),
             *(known.attributes, attributes),
         )
         promises = promise(

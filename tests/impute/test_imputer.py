@@ -395,3 +395,16 @@ def test_a_promise_is_not_of_cells_that_are_unlike_the_known_ones() -> None:
     for a in range(2):
         known = ~np.isnan(labels[:, a]) & (labels[:, a] == 1)
         assert (found.held_out[known, a] >= found.threshold[a]).mean() >= 0.8
+
+
+def test_where_people_looked_says_nothing_of_which_labels_were_missing() -> None:
+    x, labels, truth = table(n=300, unknown=0.5)
+    looked_at = np.isnan(labels) & (x[:, [2]] > 0)  # of the half of the pictures that they chose
+    labels[looked_at] = truth[looked_at]
+
+    def depends(looked: np.ndarray | None) -> list[bool]:
+        found = impute(x, labels, seed=1, looked_at=looked)
+        return [one.depends_on_picture for one in found.missingness]
+
+    assert all(depends(None))
+    assert not any(depends(looked_at))
