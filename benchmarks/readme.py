@@ -532,6 +532,9 @@ OF_THE_PROJECT: Parts = {
     "partial labels": lambda: table(partial_labels()),
     "estimate": lambda: table(estimate(pd.read_csv("benchmarks/scale.csv"))),
     "precision": precision,
+    "chance": lambda: table(
+        pd.read_csv("benchmarks/chance.csv").rename(columns=lambda c: c.replace("_", " "))
+    ),
     **{
         name: partial(measured, Path(f"benchmarks/{name}.csv"))
         for name in (

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import difflib
 import errno
 import signal
 import subprocess
@@ -8,7 +9,7 @@ from collections.abc import Callable
 
 import pytest
 
-from pipeline.errors import LONGEST_LINE, PipelineError, did_you_mean, require_extra, run
+from pipeline.errors import COMPARED, LONGEST_LINE, PipelineError, did_you_mean, require_extra, run
 
 
 def _raise(error: BaseException) -> Callable[[], None]:
@@ -116,6 +117,18 @@ def test_a_mistyped_name_is_asked_after() -> None:
     assert did_you_mean("colur", {"size": 1, "colour": 2}, "; ") == "did you mean 'colour'?; "
     assert did_you_mean("hat", ["size", "colour"], "; ") == ""
     assert did_you_mean("hat", []) == ""
+
+
+def test_a_mistyped_name_among_many_is_compared_with_few(monkeypatch: pytest.MonkeyPatch) -> None:
+    images = [f"{number:06d}.jpg" for number in range(50_000)]
+    original = difflib.get_close_matches
+
+    def few(name: str, candidates: list[str], n: int) -> list[str]:
+        assert len(candidates) <= COMPARED
+        return original(name, candidates, n=n)
+
+    monkeypatch.setattr(difflib, "get_close_matches", few)
+    assert did_you_mean("04_9999.jpg", images) == "did you mean '049999.jpg'?"
 
 
 def test_a_missing_extra_is_one_line_with_the_command() -> None:

@@ -267,6 +267,9 @@ def test_a_fresh_network_leaves_the_frozen_one_a_linear_head(
 def test_no_such_file_and_no_yaml(tmp_path: Path) -> None:
     with pytest.raises(PipelineError, match="no such file"):
         params.load(tmp_path / "absent.yaml")
+    (tmp_path / "folder.yaml").mkdir()
+    with pytest.raises((PipelineError, IsADirectoryError), match=r"folder\.yaml"):
+        params.load(tmp_path / "folder.yaml")
     broken = tmp_path / "params.yaml"
     broken.write_text("seed: [1", encoding="utf-8")
     with pytest.raises(PipelineError, match="not valid YAML"):
