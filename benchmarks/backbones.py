@@ -45,6 +45,7 @@ def main() -> None:
     parser.add_argument("--images", type=Path, required=True)
     parser.add_argument("--hidden", type=float, default=0.3)
     parser.add_argument("--at-least", type=int, default=100, help="rows for and against a value")
+    parser.add_argument("--rows", type=int, help="the first so many of the table; all without it")
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("backbones", nargs="+", metavar="NAME=WEIGHTS[:SIDE]")
     a = parser.parse_args()
@@ -62,6 +63,7 @@ def main() -> None:
             image_size=size,
             precision="float32",
             at_least=a.at_least,
+            rows=a.rows,
         )
         row = {"data": data.name, "hidden": a.hidden, "backbone": name, "side": size[0]}
         rows.append(row | scores(data, a.hidden, a.seed))

@@ -82,6 +82,7 @@ def load(
     at_least: int = 100,
     views: int = 1,
     categorical: bool = False,
+    rows: int | None = None,
     cache: Path = CACHE,
 ) -> Dataset:
     """Read a table, embed its images unless the cache has them, and put both together.
@@ -96,6 +97,7 @@ def load(
     at_least : rows with and without a value that make it a column, of categorical tables.
     views : cached views per image, 1 or more; ``features`` has view 0 only.
     categorical : whether each column of a categorical table is one attribute, not one per value.
+    rows : of the table, the first so many; None takes all.
 
     Raises
     ------
@@ -109,6 +111,7 @@ def load(
             f"{labels}: a binary table, expected a categorical one; leave out --categorical"
         )
     names = table.images if isinstance(table, LabelTable) else table.index.tolist()
+    names = names[:rows]
     files = {name: _file(Path(images), name) for name in names}
     present, sums = _present(Path(images), files)
     settings = {
@@ -146,7 +149,7 @@ def load(
             f"{at_least} rows for and against; lower --at-least or give other data"
         )
     chosen = [files[name] for name in kept]
-    rows = store.rows(chosen)
+    places = store.rows(chosen)
     path = Path(labels)
     generic = path.stem in ("labels", "styles", "truth")
     return Dataset(
@@ -154,8 +157,8 @@ def load(
         images=chosen,
         attributes=list(attributes),
         labels=values.astype(np.float32),
-        features=store.pooled(rows),
-        brightness=np.load(folder / "brightness.npy")[rows],
+        features=store.pooled(places),
+        brightness=np.load(folder / "brightness.npy")[places],
         store=folder,
         categories=tuple(several),
     )

@@ -9,9 +9,10 @@ import argparse
 import csv
 import io
 import json
+import os
 import sys
 from collections.abc import Iterable, Iterator, Sequence
-from functools import partial
+from functools import lru_cache, partial
 from itertools import islice
 from pathlib import Path
 from typing import IO, Any, TypeVar
@@ -27,6 +28,7 @@ from pipeline.errors import PipelineError, run
 from pipeline.features.extract import STEPS
 from pipeline.files import escape_formula, replace_file
 from pipeline.impute import label_completion
+from pipeline.impute.decisions import Decisions
 from pipeline.impute.label_completion import Completion
 from pipeline.partial_labels import Completed
 from pipeline.training.inference import Predictor
@@ -184,10 +186,9 @@ def predictions(
 
     Only one batch of pictures is in memory at a time.
     """
-    judge = None
-    if (model.folder / label_completion.NAME).is_file():
-        judge = label_completion.read(model.folder).by_picture
-    found = outcomes(model, files)
+    file = model.folder / label_completion.NAME
+    judge = _judge(model.folder.absolute(), file.stat().st_mtime_ns) if file.is_file() else None
+    found = outcomes(model, files, scaled)
     while batch := list(islice(found, model.batch)):
         rows, probability = _readable(model, batch)
         softmax = categories.spans(model.card.categories)
@@ -198,6 +199,12 @@ def predictions(
         cells = dict(zip(rows, zip(probability, values, correctness, strict=True), strict=True))
         for row, (begin, _) in enumerate(batch):
             yield begin | _cells(model, *cells[row]) if row in cells else begin
+
+
+@lru_cache(maxsize=1)
+def _judge(folder: Path, changed: int) -> Decisions:
+    """Read once for many calls with few pictures; ``changed`` tells another file from it."""
+    return label_completion.read(folder).by_picture
 
 
 def _readable(model: Predictor, found: Sequence[Outcome]) -> tuple[list[int], np.ndarray]:
@@ -220,13 +227,20 @@ def outcomes(
     fewer are in use, see `images.decode`, join ``scaled`` with their number.
 
     Pictures are decoded ahead in threads, and the network's next step starts before the last one
-    has ended, so that no core waits.
+    has ended, so that no core waits. What is one step alone runs in the caller's thread: in a new
+    one the kernels prepare themselves again, which takes as long as a small network does.
     """
     size = model.card.image_size
-    pictures = ahead(
-        partial(load, size=size, scaled=scaled), files, threads=2, depth=2 * model.batch
-    )
+    read = partial(load, size=size, scaled=scaled)
+    if len(files) == 1:
+        yield from _of_batch(model, [(files[0], read(files[0]))])
+        return
+    threads = len(os.sched_getaffinity(0))
+    pictures = ahead(read, files, threads, depth=2 * model.batch)
     batches = _batched(pictures, model.batch)
+    if len(files) <= model.batch:
+        yield from (one for batch in batches for one in _of_batch(model, batch))
+        return
     for _, found in ahead(partial(_of_batch, model), batches, STEPS, depth=STEPS - 1):
         yield from found
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import threading
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -14,6 +15,7 @@ import pytest
 from PIL import Image
 
 from pipeline import predict
+from pipeline.data.categories import Attribute
 from pipeline.errors import PipelineError
 from pipeline.training.inference import Prediction
 
@@ -109,13 +111,19 @@ class Mean:
     """A classifier of two pictures at a time that says how bright each is, slowly at first."""
 
     batch = 2
-    card = SimpleNamespace(image_size=(4, 4))
+    folder = Path("none")
+    attributes = (Attribute("bright", (), 0),)
+    card = SimpleNamespace(
+        image_size=(4, 4), attributes=("bright",), thresholds=(0.5,), categories=(), learnable=()
+    )
 
     def __init__(self) -> None:
         self.steps: list[int] = []
+        self.threads: set[int] = set()
 
     def predict(self, pictures: np.ndarray) -> Prediction:
         self.steps.append(len(pictures))
+        self.threads.add(threading.get_ident())
         if len(self.steps) == 1:
             time.sleep(0.1)
         return Prediction(pictures.mean(axis=(1, 2, 3))[:, None] / 255, None)
@@ -142,7 +150,19 @@ def test_pictures_of_16_bits_that_are_scaled_are_named(tmp_path: Path) -> None:
     for file in files:
         pixels = np.linspace(0, int(file.stem), 30, dtype=np.uint16).reshape(5, 6)
         Image.fromarray(pixels).save(file)
-    scaled: dict[Path, int] = {}
-    model: Any = Mean()
-    assert len(list(predict.outcomes(model, files, scaled))) == 2
-    assert scaled == {files[0]: 10}
+    for found in (predict.outcomes, predict.predictions):
+        scaled: dict[Path, int] = {}
+        model: Any = Mean()
+        assert len(list(found(model, files, scaled))) == 2
+        assert scaled == {files[0]: 10}
+
+
+def test_what_is_one_step_runs_in_the_thread_that_asks(tmp_path: Path) -> None:
+    """In a new one TensorFlow's kernels prepare themselves again."""
+    Image.new("RGB", (6, 5), (50,) * 3).save(tmp_path / "a.png")
+    for count, here in ((1, True), (2, True), (3, False)):
+        model: Any = Mean()
+        found = list(predict.predictions(model, [tmp_path / "a.png"] * count))
+        expected = [pytest.approx(50 / 255, abs=1e-6)] * count
+        assert [row["bright_probability"] for row in found] == expected
+        assert (model.threads == {threading.get_ident()}) == here

@@ -134,7 +134,7 @@ def read(path: Path, at_least: int | None = None) -> tuple[Image.Image, str]:
         # not wait for its like.
         large = size > SMALL_FILE
         with _large_file if large else nullcontext(), _memory.hold(size if large else 0):
-            data = start + stream.read(MAX_FILE)
+            data = start + stream.read(size)  # and no more room: that of `MAX_FILE` takes time
             return decode(data, at_least), hashlib.sha256(data).hexdigest()
 
 

@@ -8,6 +8,7 @@ the nearest of them is more than 99 % of these have to each other.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 
 import numpy as np
@@ -34,7 +35,11 @@ class Familiarity:
 
     def unlike(self, features: np.ndarray) -> npt.NDArray[np.bool_]:
         """bool [n] of pooled features [n, C]."""
-        return _nearest(_of_length_1(features), self.reference) > self.limit
+        return _nearest(_of_length_1(features), self._whole) > self.limit
+
+    @cached_property
+    def _whole(self) -> npt.NDArray[np.float32]:
+        return self.reference.astype(np.float32)  # once: it takes longer than the distances
 
 
 def fit(features: np.ndarray, seed: int) -> Familiarity:
@@ -84,7 +89,7 @@ def _nearest(
     features: np.ndarray, reference: np.ndarray, but_itself: bool = False
 ) -> npt.NDArray[np.float64]:
     """Distance [n] of each row to the nearest of ``reference``, or to the nearest other row."""
-    whole = reference.astype(np.float32)
+    whole = reference.astype(np.float32, copy=False)
     out = np.empty(len(features))
     for start in range(0, len(features), BLOCK):
         block = features[start : start + BLOCK].astype(np.float32)

@@ -64,6 +64,7 @@ class Predictor:
         self._pooled = heads.HEADS[self.card.head.kind].pooled
         self._encoder: Any
         self._head: Any = None
+        self._logits: Any = None
         size, precision = self.card.image_size, precision or self.card.precision
         name = self.card.backbone["name"]
         if self.card.branches:
@@ -72,6 +73,7 @@ class Predictor:
             )
         else:
             self._head = heads.load(self.card.head, folder / saved_model.HEAD)
+            self._logits = heads.compiled(self._head)
             if precision == int8.PRECISION:
                 int8.check_installed()
                 self._encoder = int8.encoder(folder, few=True)
@@ -109,7 +111,7 @@ class Predictor:
         # Of one shape: a picture's probability is the same whatever stands beside it.
         padded = np.zeros((self.batch, *features.shape[1:]), dtype=np.float32)
         padded[: len(features)] = features
-        return self._head(padded, training=False).numpy()[: len(features)], means
+        return self._logits(padded).numpy()[: len(features)], means
 
     @property
     def networks(self) -> list[Any]:
