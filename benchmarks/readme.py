@@ -514,6 +514,7 @@ OF_THE_PROJECT: Parts = {
     "times": stage_times,
     "params": lambda: table(params_table(PARAMS.read_text(encoding="utf-8"))),
     "backbones": lambda: table(backbone_table()),
+    "backbones on photos": partial(measured, Path("benchmarks/backbones.csv")),
     "readers": lambda: table(readers()),
     "writers": lambda: table(writers()),
     "metrics": lambda: table(metrics()),
