@@ -69,6 +69,7 @@ def main() -> None:
         rows.append(row | scores(data, a.hidden, a.seed))
         cases.append((name, weights, size))
         print(rows[-1], flush=True)
+        keep(rows[-1])  # should a later one be interrupted
     for row, rate in zip(rows, rates(cases), strict=True):
         keep({**row, "pictures_per_second": round(rate, 1)})
 
