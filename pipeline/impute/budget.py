@@ -197,6 +197,8 @@ def table(
                 }
             )
         )
+    if not parts:
+        return pd.DataFrame(columns=list(COLUMNS)).astype(dict.fromkeys(COLUMNS[2:], float))
     return pd.concat(parts, ignore_index=True)[list(COLUMNS)]
 
 

@@ -107,7 +107,7 @@ def _review(
             "_inside": inside,
         }
     )
-    own = cells[cells["value"] != ""].assign(_number=lambda c: c["attribute"].map(number))
+    own = cells[cells["value"] != ""].assign(_number=lambda c: c["attribute"].map(number).astype(int))
     own = own[~own["_number"].isin(guessed)]
     own = own.merge(ranked, on=["_number", "row"], how="left", validate="one_to_one")
     at = own["row"].to_numpy(), own["column"].to_numpy()

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -10,6 +12,7 @@ from pipeline.data.labels import LabelTable
 from pipeline.impute import budget, guarantees, review
 from pipeline.impute.guarantees import Wishes
 from pipeline.impute.imputer import Settings
+from pipeline.plots.guarantees import budget as plot_budget
 from pipeline.stages.impute import in_words, provenance
 from tests.impute.small import impute, make_small
 
@@ -71,6 +74,39 @@ def test_tables_of_a_filled_table_agree(policy: str, monkeypatch: pytest.MonkeyP
     told = "; without coin, whose cells are guesses" in lines[0]
     assert told == (policy == "fill")
     assert ("coin: no promise for 0: not shown to be learnable" in lines) == (policy == "guarantee")
+
+
+def test_nothing_is_filled_by_a_guarantee_where_nothing_is_learnable(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    make_small(monkeypatch)
+    rng = np.random.default_rng(1)
+    n = 150
+    labels = np.where(rng.random((n, 2)) < 0.3, NAN, rng.random((n, 2)) < 0.4)
+    split = ["train"] * n
+    table = LabelTable.binary([f"{i:03d}.jpg" for i in range(n)], ["heads", "tails"], labels, split)
+    settings = Settings(rounds=0, policy="guarantee")
+    x, fold = rng.normal(size=(n, 6)), rng.integers(0, 3, n)
+    filled = impute(x, labels, attributes=table.attributes, fold=fold, settings=settings)
+    assert not filled.learnable.any()
+    kept = np.isnan(labels) & filled.kept
+    assert not kept.any()
+    out = guarantees.tables(
+        *(filled, table.values, table.images, split, table.layout),
+        *(provenance(table, filled, kept), np.zeros((n, 2), dtype=bool), np.full((n, 2), NAN)),
+        Wishes(0.05, 0.2, None, (0,)),
+    )
+    assert tuple(out["budget"].columns) == budget.COLUMNS
+    assert [len(out[name]) for name in ("budget", "review")] == [0, 0]
+    assert tuple(out["review"].columns) == review.COLUMNS
+    assert set(out["suspects"]["called"]) <= {"no"}
+    shares = out["prevalence"]
+    assert (shares["share_low"] == shares["known_share_low"]).all()
+    assert (shares["share_high"] == shares["known_share_high"]).all()
+    lines = in_words(out, 0.05, 0.05, "guarantee", table.attributes)
+    assert lines[0].startswith(f"0 of {np.isnan(labels).sum()} unknown cells filled")
+    plot_budget(out["budget"], 0.05, tmp_path / "budget.png")
+    assert (tmp_path / "budget.png").is_file()
 
 
 def test_an_empty_table_says_nothing() -> None:
