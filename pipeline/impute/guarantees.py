@@ -107,7 +107,8 @@ def _review(
             "_inside": inside,
         }
     )
-    own = cells[cells["value"] != ""].assign(_number=lambda c: c["attribute"].map(number).astype(int))
+    own = cells[cells["value"] != ""]
+    own = own.assign(_number=own["attribute"].map(number).astype(int))
     own = own[~own["_number"].isin(guessed)]
     own = own.merge(ranked, on=["_number", "row"], how="left", validate="one_to_one")
     at = own["row"].to_numpy(), own["column"].to_numpy()

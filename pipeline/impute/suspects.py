@@ -13,7 +13,8 @@ from pipeline.impute import label_noise
 from pipeline.impute.fill import Filled
 
 LEAST = 0.5
-"""Probability from which a label is a suspect where nothing tells how many labels are wrong."""
+"""Probability from which a label is a suspect where nothing tells how many labels of its attribute
+are wrong, but some of another attribute are for certain."""
 COLUMNS = (
     *("image", "attribute", "correct_value", "label", "suggested", "split", "label_probability"),
     *("wrong_probability", "called", "reason"),
@@ -47,7 +48,8 @@ def find(
     labels : [N, A] of 1, 0, NaN; images, split : [N].
     looked_at : bool [N, A], cells that a person has looked at: no suspects.
     all_of_them : list every known label, and not only as many of an attribute as may be wrong (the
-        upper end of the interval), or those likelier wrong than right where nothing tells.
+        upper end of the interval), or, where nothing tells, those likelier wrong than right if some
+        of another attribute are wrong for certain.
     """
     joined = log_odds(scores, spans([one for one in attributes if one.values]))
     known = ~np.isnan(labels)
@@ -57,20 +59,27 @@ def find(
         for a in range(one.start, one.stop)
         if len(np.unique(labels[known[:, a], a])) == 2
     ]
+    # Of a categorical attribute each column speaks of the cells that have its value.
+    judged = {
+        a: np.flatnonzero(known[:, a] & ((labels[:, a] == 1) | (not one.values)) & ~looked_at[:, a])
+        for one, a in used
+    }
     logits = [joined[known[:, a], a] for _, a in used]
     given = [labels[known[:, a], a] for _, a in used]
     told = [a for one, a in used if filled.learnable[one.start : one.stop].any()]
     found = [label_noise.evidence(joined[known[:, a], a], labels[known[:, a], a]) for a in told]
-    evidence = dict(zip(told, zip(found, label_noise.weights(found), strict=True), strict=True))
+    counted = {
+        a: label_noise.doubted(joined[judged[a], a], labels[judged[a], a], own, weight)
+        for a, own, weight in zip(told, found, label_noise.weights(found), strict=True)
+    }
+    proven = any(int(one.low) for one in counted.values())
     parts, counts = [_nothing()], []
     for (one, a), doubt in zip(used, label_noise.doubts(logits, given), strict=True):
-        # Of a categorical attribute each column speaks of the cells that have its value.
-        judged = known[:, a] & ((labels[:, a] == 1) | (not one.values)) & ~looked_at[:, a]
-        row = np.flatnonzero(judged)
-        wrong = doubt[judged[known[:, a]]]
-        listed, called = wrong >= LEAST, np.zeros(len(row), dtype=bool)
-        if a in evidence:
-            own = label_noise.doubted(joined[row, a], labels[row, a], *evidence[a])
+        row = judged[a]
+        wrong = doubt[np.searchsorted(np.flatnonzero(known[:, a]), row)]
+        listed, called = (wrong >= LEAST) & proven, np.zeros(len(row), dtype=bool)
+        if a in counted:
+            own = counted[a]
             counts.append((one.name, own.number, own.low, own.high))
             place = np.empty(len(row), dtype=int)
             place[np.argsort(-wrong, kind="stable")] = np.arange(len(row))

@@ -105,6 +105,23 @@ def test_labels_of_attributes_that_nothing_tells_of_are_ranked_and_none_is_calle
     assert noise["wrong"].isna().all()
     # A 1 of a rare attribute is contradicted by more than a 0 of it.
     assert suspects["label"].head(20).tolist().count("1") > 15
+    # Where no label is wrong for certain, nothing speaks against those of a coin.
     part, _ = find(filled, logits, labels, images, ["train"] * 500, layout, nobody)
-    assert (part["wrong_probability"] >= LEAST).all()
-    assert len(part) == (suspects["wrong_probability"] >= LEAST).sum()
+    assert not len(part)
+    assert tuple(part.columns) == COLUMNS
+
+
+def test_wrong_labels_of_one_attribute_make_those_of_others_suspect() -> None:
+    rng = np.random.default_rng(3)
+    logits = rng.normal(size=(600, 2)) * [6, 0.3] - [0, 3]
+    truth = rng.random((600, 2)) < expit(logits)
+    labels = (truth ^ (rng.random((600, 2)) < 0.15)).astype(float)
+    told = np.array([True, False])
+    filled = fill_table(logits, labels, np.arange(600) % 5, told, "platt", ["prevalence"] * 2)
+    images, nobody = [str(i) for i in range(600)], np.zeros((600, 2), dtype=bool)
+    suspects, _ = find(filled, logits, labels, images, ["train"] * 600, [HAT, COIN], nobody)
+    own = suspects[suspects["attribute"] == "coin"]
+    assert set(own["called"]) == {"no"}
+    assert set(own["label"]) == {"1"}
+    assert (own["wrong_probability"] >= LEAST).all()
+    assert (suspects["called"] == "yes").any()
