@@ -175,6 +175,39 @@ def decisions() -> pd.DataFrame:
     return frame.assign(hidden=frame["hidden"].map("{:.0%}".format))
 
 
+def suspects() -> pd.DataFrame:
+    """Average precision of rankings of known labels, and how many wrong ones are counted."""
+    frame = pd.read_csv(RESULTS / "suspects.csv")
+    keys = ["data", "turned", "rate"]
+    rows = []
+    for (data, turned, rate), part in frame[frame["rate"] > 0].groupby(keys, sort=False):
+        own = part.set_index("method")
+        ours = own.loc["ours"]
+        rows.append(
+            {
+                **{"data": data, "turned": turned, "share": f"{rate:.0%}"},
+                **{"draws": f"{ours['draws']:.0f}"},
+                **own["average precision"].map("{:.3f}".format),
+                "wrong": f"{ours['wrong']:.0f}",
+                "counted (95 %)": f"{ours['counted']:.0f} ({ours['counted low']:.0f} to "
+                f"{ours['counted high']:.0f})",
+                "called, right": f"{ours['called']:.0f}, {ours['called right']:.0%}",
+            }
+        )
+    return pd.DataFrame(rows)
+
+
+def prevalence() -> pd.DataFrame:
+    """Shares with intervals beside those of ppi-python."""
+    frame = pd.read_csv(RESULTS / "prevalence.csv")
+    for name, digits in {
+        **{"off at our lambda": 3, "off at its lambda": 3, "error by its": 3},
+        **{"covered": 3, "covered by its": 3, "width by its": 2},
+    }.items():
+        frame[name] = frame[name].map(f"{{:.{digits}f}}".format)
+    return frame.assign(slope=frame["slope"].map("{:g}".format))
+
+
 def review_rounds() -> pd.DataFrame:
     """What is expected of the cells that are left before and after a review, and the truth."""
     frame = pd.concat([pd.read_csv(path) for path in sorted(RESULTS.glob("review_rounds_*.csv"))])
@@ -526,6 +559,8 @@ OF_THE_PROJECT: Parts = {
     "missing": lambda: table(missing()),
     "guarantees": lambda: table(guarantees()),
     "decisions": lambda: table(decisions()),
+    "suspects": lambda: table(suspects()),
+    "prevalence": lambda: table(prevalence()),
     "review rounds": lambda: table(review_rounds()),
     "promises": lambda: table(promises()),
     "classifiers": classifiers,
