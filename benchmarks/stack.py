@@ -28,7 +28,7 @@ from pipeline.data import categories, splits
 from pipeline.errors import run
 from pipeline.features.matrices import Grid, MeanOfViews
 from pipeline.features.store import FeatureStore
-from pipeline.impute import calibration, image_classifier, soft_regressions
+from pipeline.impute import calibration, image_classifier, soft_regressions, stacking
 from pipeline.impute.components import Matrix, project, projected
 from pipeline.impute.image_classifier import Completed, Fitted
 from pipeline.impute.imputer import Imputation, Imputer, Settings, Table
@@ -181,8 +181,11 @@ def draw(data: datasets.Dataset, fraction: float, seed: int) -> Draw:
     return Draw(data, labels, part, fold, store, rows, sets, filled, seed)
 
 
-def compare(one: Draw, kinds: Sequence[str], members: bool) -> list[dict[str, Any]]:
-    """Rows of method, scores and seconds: the heads of ``kinds``, and all else if ``members``."""
+def compare(
+    one: Draw, kinds: Sequence[str], beside: Sequence[str], members: bool
+) -> list[dict[str, Any]]:
+    """Rows of method, scores and seconds: the heads of ``kinds``, the stack with each head of
+    ``beside``, and all else if ``members``."""
     data, labels, inside = one.data, one.labels, one.inside
     test, validation = one.part == 2, one.part == 1
     judged = validation_cells(np.where(validation[:, None], labels, np.nan))
@@ -202,9 +205,11 @@ def compare(one: Draw, kinds: Sequence[str], members: bool) -> list[dict[str, An
         share = np.array([y[own].mean() for y, own in zip(labels.T, inside.T)])
         add("prevalence", np.tile(share, (len(labels), 1)), started, inside)
         add("imputer, image only", image_only(one), started, inside)
+    if members or beside:
         started = time.perf_counter()
         blocks = components(one)
         variants = stacks(one, blocks)
+    if members:
         for name, method in (
             (targets.IMPUTE, STACK),
             (targets.MASK, "stack, known labels"),
@@ -217,6 +222,9 @@ def compare(one: Draw, kinds: Sequence[str], members: bool) -> list[dict[str, An
             add("plain multinomial logistic", multinomial(one, blocks["pooled"]), started)
         else:
             add("plain logistic", plain_logistic(one, blocks["pooled"]), started)
+    for kind in beside:
+        started = time.perf_counter()
+        add(f"stack and head {kind}", expit(stack_and_head(kind, one, variants)), started, inside)
     for kind in kinds:
         started = time.perf_counter()
         logits = head(kind, one)
@@ -299,7 +307,48 @@ def validation_cells(held_out: np.ndarray) -> np.ndarray:
 
 def head(kind: str, one: Draw) -> np.ndarray:
     """Logits [N, A] of a head fitted epoch by epoch, as the train stage does."""
-    training, validation = one.part == 0, one.part == 1
+    target = targets.targets(
+        targets.IMPUTE,
+        one.labels,
+        one.filled.probability,
+        one.filled.values.astype(np.float64),
+        one.filled.weight,
+        True,
+        one.softmax,
+    )
+    return fitted_heads(kind, one, [one.part == 0], [target.values], target.weights)[0]
+
+
+def stack_and_head(kind: str, one: Draw, variants: dict[str, Fitted]) -> np.ndarray:
+    """Logits [N, A] of the stack and a head, weighted by training labels that neither has seen.
+
+    The head is fitted once more without each fold, to what the stack's refits learn.
+    """
+    filled, refits = one.filled, variants[targets.MASK].refits
+    values = image_classifier.refit_targets(
+        refits, one.labels, filled.probability, filled.image_scores
+    )
+    folds = len(refits) - 1
+    rows = [(one.fold >= 0) & (one.fold != k) for k in range(folds + 1)]
+    logits = fitted_heads(kind, one, rows, values, np.where(one.known, 1.0, filled.weight))
+    own = np.where(one.fold >= 0, one.fold, folds)
+    unseen = np.stack(
+        [variants[targets.IMPUTE].logits, logits[own, np.arange(len(own))].astype(np.float64)]
+    )
+    stacked = stacking.fit_stack(unseen, one.labels, one.inside)
+    return stacked(unseen)
+
+
+def fitted_heads(
+    kind: str,
+    one: Draw,
+    rows: Sequence[np.ndarray],
+    values: Sequence[np.ndarray] | np.ndarray,
+    weights: np.ndarray,
+) -> np.ndarray:
+    """Logits [n, N, A] of n heads, each with the training images bool [N] of ``rows`` and its
+    targets [N, A]; ``weights`` [N, A] are those of all."""
+    validation = one.part == 1
     config = heads.configure(kind, one.store, one.labels.shape[1], 0.3)
     settings = FitSettings(
         epochs=EPOCHS,
@@ -308,27 +357,22 @@ def head(kind: str, one: Draw) -> np.ndarray:
         patience=5,
         objective=Objective(softmax=one.softmax),
     )
-    moments = heads.moments(kind, one.store, one.rows[training])
-    bank = HeadBank(one.store, config, 1, settings, moments)
-    target = targets.targets(
-        targets.IMPUTE,
-        one.labels[training],
-        one.filled.probability[training],
-        one.filled.values[training].astype(np.float64),
-        one.filled.weight[training],
-        True,
-        one.softmax,
+    moments = heads.moments(kind, one.store, one.rows[one.part == 0])
+    bank = HeadBank(one.store, config, len(rows), settings, moments)
+    bank.fit(
+        [
+            Task(
+                rows=one.rows[own],
+                targets=target[own],
+                weights=weights[own],
+                val_rows=one.rows[validation],
+                val_targets=targets.of_learnable(one.labels[validation], one.filled.learnable),
+                seed=(one.seed, one.labels.shape[1]),
+            )
+            for own, target in zip(rows, values, strict=True)
+        ]
     )
-    task = Task(
-        rows=one.rows[training],
-        targets=target.values,
-        weights=target.weights,
-        val_rows=one.rows[validation],
-        val_targets=targets.of_learnable(one.labels[validation], one.filled.learnable),
-        seed=(one.seed, one.labels.shape[1]),
-    )
-    bank.fit([task])
-    return np.asarray(bank.predict([one.rows])[0], dtype=np.float64)
+    return np.stack(bank.logits([one.rows] * len(rows))).astype(np.float64)
 
 
 def arguments(argv: list[str] | None = None) -> argparse.Namespace:
@@ -349,9 +393,19 @@ def arguments(argv: list[str] | None = None) -> argparse.Namespace:
     parser.add_argument("--fractions", type=float, nargs="+", default=(0.3, 0.5, 0.8, 0.9))
     parser.add_argument("--seeds", type=int, nargs="+", default=(0, 1, 2))
     parser.add_argument("--heads", nargs="*", choices=EPOCH_HEADS, default=("conv",))
+    parser.add_argument(
+        "--beside",
+        nargs="*",
+        choices=EPOCH_HEADS,
+        default=(),
+        help="heads that the stack is tried with as a member, of binary attributes",
+    )
     parser.add_argument("--out", type=Path, required=True, help="path of the .csv")
     parser.add_argument("--cache", type=Path, default=datasets.CACHE)
-    return parser.parse_args(argv)
+    found = parser.parse_args(argv)
+    if found.categorical and found.beside:
+        parser.error("--beside: with --categorical there is no such member; leave one of them out")
+    return found
 
 
 def main() -> None:
@@ -375,9 +429,10 @@ def main() -> None:
             own = (there[KEYS] == [data.name, fraction, seed]).all(axis=1)
             done = set(there.loc[own, "method"])
             kinds = [kind for kind in args.heads if f"head {kind}" not in done]
-            if STACK in done and not kinds:
+            beside = [kind for kind in args.beside if f"stack and head {kind}" not in done]
+            if STACK in done and not kinds and not beside:
                 continue
-            rows = compare(draw(data, fraction, seed), kinds, STACK not in done)
+            rows = compare(draw(data, fraction, seed), kinds, beside, STACK not in done)
             found = pd.DataFrame(rows).round(4)
             for column, value in (("seed", seed), ("hidden", fraction), ("data", data.name)):
                 found.insert(0, column, value)

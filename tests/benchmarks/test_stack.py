@@ -80,9 +80,12 @@ def test_a_run_adds_the_methods_that_the_file_lacks(
 ) -> None:
     asked: list[tuple[object, ...]] = []
 
-    def compare(one: object, kinds: list[str], members: bool) -> list[dict[str, object]]:
-        asked.append((one, tuple(kinds), members))
+    def compare(
+        one: object, kinds: list[str], beside: list[str], members: bool
+    ) -> list[dict[str, object]]:
+        asked.append((one, tuple(kinds), tuple(beside), members))
         names = [*(["stack"] if members else []), *(f"head {kind}" for kind in kinds)]
+        names += [f"stack and head {kind}" for kind in beside]
         return [{"method": name, "map": 0.5} for name in names]
 
     data = drawn(np.random.default_rng(0)).data
@@ -99,11 +102,14 @@ def test_a_run_adds_the_methods_that_the_file_lacks(
         stack.main()
         return list(asked)
 
-    assert run("--seeds", "0", "--fractions", ".3", "--heads") == [((0.3, 0), (), True)]
+    assert run("--seeds", "0", "--fractions", ".3", "--heads") == [((0.3, 0), (), (), True)]
     first = out.read_bytes()
     assert run("--seeds", "0", "--fractions", ".3", ".5", "--heads", "conv") == [
-        ((0.3, 0), ("conv",), False),
-        ((0.5, 0), ("conv",), True),
+        ((0.3, 0), ("conv",), (), False),
+        ((0.5, 0), ("conv",), (), True),
     ]
     assert out.read_bytes().startswith(first)
-    assert run("--seeds", "0", "--fractions", ".3", ".5", "--heads", "conv") == []
+    both = ("--seeds", "0", "--fractions", ".3", ".5", "--heads", "conv")
+    assert run(*both) == []
+    assert run(*both, "--beside", "linear")[0] == ((0.3, 0), (), ("linear",), False)
+    assert run(*both, "--beside", "linear") == []
