@@ -362,7 +362,7 @@ def precision() -> str:
 
 
 def _with_machine(frame: pd.DataFrame, shown: pd.DataFrame) -> str:
-    where = f"Measured on {' and on '.join(frame['machine'].unique())}.\n\n"
+    where = f"Measured on {', and on '.join(frame['machine'].unique())}.\n\n"
     return where + table(shown.rename(columns=lambda c: c.replace("_", " ")))
 
 
