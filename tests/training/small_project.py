@@ -27,7 +27,12 @@ PARAMS: dict[str, Any] = {
     "data": {"labels": "labels.csv", "images": "images"},
     "categorical": {"columns": ["colour", "shade"], "min_count": 3},
     "image_size": [32, 32],
-    "backbone": {"name": "cnn-4-8", "weights": "random", "precision": "float32"},
+    "backbone": {
+        "name": "cnn-4-8",
+        "weights": "random",
+        "precision": "float32",
+        "runtime": "keras",
+    },
     "dense_units": 8,
     "epochs": 1,
     "batch_size": 16,
