@@ -9,7 +9,7 @@ PYTHON ?= $(shell for p in python3 python3.12 python3.11 python3.13 python; do \
 export PATH := $(BIN):$(PATH)
 export TF_CPP_MIN_LOG_LEVEL ?= 3
 
-.PHONY: help install repro test test-slow test-weak lint format hooks readme metrics experiments fuzz torture doctor clean
+.PHONY: help install repro test test-slow test-weak lint format hooks readme metrics experiments bench fuzz torture doctor clean
 .DEFAULT_GOAL := help
 
 help:  ## List the targets
@@ -65,6 +65,9 @@ experiments: $(VENV)/.runtime  ## Show the experiments: headline metrics, and wh
 metrics: $(VENV)/.runtime  ## Show the metrics and what changed since the last commit
 	dvc metrics show
 	dvc metrics diff
+
+bench: $(VENV)/.dev  ## Compare what the parts cost with plain counterparts and with the committed table; three minutes
+	OPENBLAS_NUM_THREADS=1 OMP_NUM_THREADS=1 python -m benchmarks.ratios
 
 MINUTES ?= 1
 fuzz: $(VENV)/.dev  ## Damaged input of every kind, for MINUTES=30 or as long as you like

@@ -576,8 +576,8 @@ OF_THE_PROJECT: Parts = {
     **{
         name: partial(measured, Path(f"benchmarks/{name}.csv"))
         for name in (
-            *("cost", "embed", "export", "grid", "predict_rate", "rates", "report", "review"),
-            *("scale", "speed", "unlike"),
+            *("cost", "embed", "export", "grid", "peers_speed", "predict_rate", "rates", "ratios"),
+            *("report", "review", "scale", "speed", "unlike"),
         )
     },
 }
