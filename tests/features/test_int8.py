@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib.util
 import shutil
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -10,13 +9,10 @@ from typing import Any
 
 import numpy as np
 import pytest
-import yaml
 
-from pipeline import params
 from pipeline.errors import PipelineError
 from pipeline.features import backbones, extract, int8, weights
 from pipeline.files import write_sums
-from pipeline.stages import check
 from tests.stages.test_embed import base, edit, index, passes, run, store
 
 __all__ = ["base"]  # a fixture
@@ -120,29 +116,6 @@ def test_the_sample_decides_over_the_network_and_its_order_counts() -> None:
     one, two = int8.circumstances(["a", "b"]), int8.circumstances(["b", "a"])
     assert one["sample"] != two["sample"]
     assert {"openvino", "nncf", "quantized"} <= set(one)
-
-
-def checked(tmp_path: Path, **changes: Any) -> params.Params:
-    content = yaml.safe_load(Path("params.yaml").read_text())
-    content["backbone"]["precision"] = "int8"
-    content["compute"] |= changes
-    (tmp_path / "params.yaml").write_text(yaml.safe_dump(content))
-    return params.load(tmp_path / "params.yaml")
-
-
-def test_without_the_extra_the_check_says_what_to_install(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    p = checked(tmp_path)
-    check.check_runtime(p)
-    monkeypatch.setattr(importlib.util, "find_spec", lambda name: None if name == "nncf" else name)
-    with pytest.raises(PipelineError, match=r"needs nncf; pip install .*\[int8\]"):
-        check.check_runtime(p)
-
-
-def test_int8_runs_on_one_machine(tmp_path: Path) -> None:
-    with pytest.raises(PipelineError, match=r"compute\.engine: got 'ray'.*expected local"):
-        check.check_runtime(checked(tmp_path, engine="ray"))
 
 
 @pytest.mark.slow

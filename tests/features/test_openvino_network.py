@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib.util
 import json
 import shutil
 from concurrent.futures import ThreadPoolExecutor
@@ -11,13 +10,10 @@ from typing import Any
 
 import numpy as np
 import pytest
-import yaml
 
-from pipeline import params, runtime
-from pipeline.errors import PipelineError
+from pipeline import runtime
 from pipeline.features import backbones, extract, openvino_network, weights
 from pipeline.features.openvino_network import chosen
-from pipeline.stages import check
 from tests.stages.test_embed import base, edit, index, passes, run, store
 
 __all__ = ["base"]  # a fixture
@@ -98,29 +94,6 @@ def test_auto_is_openvino_where_it_is_installed_and_faster(
     monkeypatch.setattr(runtime, "device", lambda: device)
     monkeypatch.setattr(openvino_network, "installed", lambda: there)
     assert chosen(requested, precision, gains, local) == expected
-
-
-def checked(tmp_path: Path, **changes: Any) -> params.Params:
-    content = yaml.safe_load(Path("params.yaml").read_text())
-    content["backbone"]["runtime"] = "openvino"
-    content["compute"] |= changes
-    (tmp_path / "params.yaml").write_text(yaml.safe_dump(content))
-    return params.load(tmp_path / "params.yaml")
-
-
-def test_without_the_extra_the_check_says_what_to_install(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    p = checked(tmp_path)
-    check.check_runtime(p)
-    monkeypatch.setattr(importlib.util, "find_spec", lambda name: None)
-    with pytest.raises(PipelineError, match=r"needs openvino; pip install .*\[openvino\]"):
-        check.check_runtime(p)
-
-
-def test_it_runs_on_one_machine(tmp_path: Path) -> None:
-    with pytest.raises(PipelineError, match=r"compute\.engine: got 'ray' with backbone\.runtime"):
-        check.check_runtime(checked(tmp_path, engine="ray"))
 
 
 def test_its_features_have_an_address_of_their_own(base: Path, tmp_path: Path) -> None:

@@ -1,11 +1,14 @@
 from __future__ import annotations
 
+import importlib.util
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
+import yaml
 
+from pipeline import params
 from pipeline.errors import PipelineError
 from pipeline.stages import check
 
@@ -75,3 +78,37 @@ def test_accepts_paths_that_exist(
         }
     )
     assert run_module("pipeline.stages.check").returncode == 0
+
+
+def checked(tmp_path: Path, param: str, value: str, **compute: str) -> params.Params:
+    content = yaml.safe_load(Path("params.yaml").read_text())
+    content["backbone"][param] = value
+    content["compute"] |= compute
+    (tmp_path / "params.yaml").write_text(yaml.safe_dump(content))
+    return params.load(tmp_path / "params.yaml")
+
+
+@pytest.mark.parametrize(
+    ("param", "value", "lacking"),
+    [("precision", "int8", "nncf"), ("runtime", "openvino", "openvino")],
+)
+def test_without_the_extra_the_check_says_what_to_install(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, param: str, value: str, lacking: str
+) -> None:
+    p = checked(tmp_path, param, value)
+    there = {"openvino", "nncf"}
+    monkeypatch.setattr(importlib.util, "find_spec", lambda name: name if name in there else None)
+    check.check_runtime(p)
+    there.remove(lacking)
+    with pytest.raises(PipelineError, match=rf"needs {lacking}; pip install .*\[{value}\]"):
+        check.check_runtime(p)
+
+
+@pytest.mark.parametrize(("param", "value"), [("precision", "int8"), ("runtime", "openvino")])
+def test_openvino_runs_on_one_machine(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, param: str, value: str
+) -> None:
+    monkeypatch.setattr(importlib.util, "find_spec", lambda name: name)
+    told = rf"compute\.engine: got 'ray' with backbone\.{param} {value}.*expected local"
+    with pytest.raises(PipelineError, match=told):
+        check.check_runtime(checked(tmp_path, param, value, engine="ray"))
