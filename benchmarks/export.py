@@ -27,7 +27,7 @@ from pipeline.errors import PipelineError, run
 from pipeline.export import graph, metadata, parity
 from pipeline.export.formats import FORMATS
 from pipeline.files import write_csv
-from pipeline.predict import load
+from pipeline.predict.pictures import load
 from pipeline.training.inference import Predictor
 
 RESULT = Path("benchmarks/export.csv")

@@ -14,7 +14,8 @@ import numpy as np
 
 from pipeline import runtime
 from pipeline.data import image_files
-from pipeline.predict import Predictor, predictions
+from pipeline.predict import Predictor
+from pipeline.predict.pictures import predictions
 
 TURNS = 5
 

@@ -28,7 +28,7 @@ from pipeline.data import image_files
 from pipeline.data.loading import ahead
 from pipeline.errors import run
 from pipeline.files import write_csv
-from pipeline.predict import load, predictions
+from pipeline.predict.pictures import load, predictions
 from pipeline.training.inference import Predictor
 
 RESULT = Path("benchmarks/predict_rate.csv")

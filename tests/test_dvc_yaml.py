@@ -23,7 +23,7 @@ WHOLE = {"check", "report"}
 """Stages that go by the whole of params.yaml."""
 COMMAND_LINES = {
     "pipeline/doctor.py",
-    "pipeline/predict.py",
+    "pipeline/predict/__main__.py",
     "pipeline/review/__main__.py",
     "pipeline/writers/__main__.py",
     "pipeline/explain/__main__.py",

@@ -116,8 +116,8 @@ def main() -> None:
     for used in sorted({*bits.values()}):
         same = sorted(name for name, own in bits.items() if own == used)
         log.info(
-            "%d pictures of 16 bits have no sample above %d and are scaled by these %d bits: %s",
-            *(len(same), (1 << used) - 1, used, _first(same)),
+            "pictures of 16 bits with samples up to %d are scaled by %d bits, %d of them: %s",
+            *((1 << used) - 1, used, len(same), _first(same)),
         )
     for line in alike:
         log.warning("%s", line)

@@ -346,8 +346,8 @@ def test_pictures_of_few_bits_are_counted(project: Path, caplog: pytest.LogCaptu
     Image.fromarray(values).save(project / "pictures/007.jpg", "PNG")
     stage.main()
     assert (
-        "1 pictures of 16 bits have no sample above 4095 and are scaled by these 12 bits: 007"
-        in (caplog.text)
+        "pictures of 16 bits with samples up to 4095 are scaled by 12 bits, 1 of them: 007"
+        in caplog.text
     )
 
 
