@@ -15,10 +15,10 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from pipeline import predict
 from pipeline.export import __main__ as command
 from pipeline.export import parity
-from pipeline.predict import Predictor
+from pipeline.predict import Predictor, predict_image
+from pipeline.predict.pictures import predictions
 from tests.export.small import write_model
 
 pytestmark = pytest.mark.skipif(
@@ -71,7 +71,7 @@ def test_the_example_says_what_predict_says_without_tensorflow(place: Path) -> N
     lines = [line.split("\t") for line in done.stdout.splitlines()]
     said = {(file, name): (value, float(p)) for file, name, value, p in lines}
     model = Predictor(place / "model")
-    rows = list(predict.predictions(model, [place / name for name in names]))
+    rows = list(predictions(model, [place / name for name in names]))
     assert len(said) == len(names) * len(model.attributes)
     for name, row in zip(names, rows, strict=True):
         for one in model.attributes:
@@ -100,7 +100,7 @@ def test_the_server_answers_a_picture(client: Any, place: Path) -> None:
     for name in ("large.jpg", "grey.webp"):
         answer = client.post("/", content=(place / name).read_bytes())
         assert answer.status_code == 200
-        expected, present = predict.predict_image(model, place / name)
+        expected, present = predict_image(model, place / name)
         found = answer.json()
         assert found["probabilities"] == pytest.approx(expected, abs=1e-4)
         assert [k for k, v in found["decisions"].items() if v] == present

@@ -19,11 +19,13 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
-from pipeline import params, predict, runtime
+from pipeline import params, runtime
 from pipeline.data import corrections, images, read_table
 from pipeline.data.categories import Attribute
 from pipeline.errors import PipelineError
 from pipeline.features import cache
+from pipeline.predict.pictures import predictions
+from pipeline.predict.rows import UNLIKE
 from pipeline.stages import train
 from pipeline.training import heads, saved_model
 from pipeline.training.inference import Predictor
@@ -258,7 +260,7 @@ def _predict(folder: Path) -> Target:
                 (damaged / one).unlink(missing_ok=True)
                 (damaged / one).write_bytes(sound[one])
         # An earlier version's has nothing to tell unlike pictures by, either.
-        optional = set() if hashed else {predict.UNLIKE}
+        optional = set() if hashed else {UNLIKE}
         if {*found[0]} | optional != {*expected[0]} | optional:
             raise SilentNonsenseError(f"{name}: other columns, {list(found[0])}")
         shares = [cell for row in found for cell in row.values() if isinstance(cell, float)]
@@ -274,7 +276,7 @@ def _predict(folder: Path) -> Target:
 
 
 def _predicted(folder: Path, pictures: list[Path]) -> list[dict[str, Any]]:
-    return list(predict.predictions(Predictor(folder), pictures))
+    return list(predictions(Predictor(folder), pictures))
 
 
 def _files(folder: Path) -> list[Path]:

@@ -19,12 +19,13 @@ from PIL import Image
 from sklearn.linear_model import LogisticRegression
 from sklearn.preprocessing import StandardScaler
 
-from pipeline import predict
 from pipeline.data import categories, imputed_arrays
 from pipeline.data.clean_table import read_clean
 from pipeline.errors import PipelineError
 from pipeline.features.store import FeatureStore
 from pipeline.predict import Predictor, predict_image
+from pipeline.predict import __main__ as command
+from pipeline.predict.rows import of_attribute
 from pipeline.stages import fine_tune, train
 from pipeline.training import heads, network, saved_model
 from tests.training import small_project
@@ -282,18 +283,18 @@ def test_a_model_s_folder_stands_on_its_own(
     use(name)
     shown = pictures()[:3]
     expected = Predictor().probabilities(shown)
-    assert predict.main(["images/00.png"]) == 0
+    assert command.main(["images/00.png"]) == 0
     row = capsys.readouterr().out.splitlines()[1].partition(",")[2]
     shutil.copytree(saved_model.current(), tmp_path / "mine")
     Image.fromarray(shown[0]).save(tmp_path / "one.png")
     monkeypatch.chdir(tmp_path)
     assert (Predictor("mine").probabilities(shown) == expected).all()
-    assert predict.main(["one.png", "--model", "mine"]) == 0
+    assert command.main(["one.png", "--model", "mine"]) == 0
     assert capsys.readouterr().out.splitlines()[1] == f"one.png,{row}"
     with pytest.raises(PipelineError, match=r"^gone/model\.json: no such file; .*--model FOLDER"):
-        predict.main(["one.png", "--model", "gone"])
+        command.main(["one.png", "--model", "gone"])
     with pytest.raises(PipelineError, match=r"^models/multilabel/model\.json: no such file"):
-        predict.main(["one.png"])
+        command.main(["one.png"])
 
 
 def test_the_backbone_is_in_the_model_s_folder_by_a_link(use: Callable[[str], Path]) -> None:
@@ -328,10 +329,10 @@ def test_predict_writes_values_of_categorical_attributes(
 ) -> None:
     use(name)
     Path("broken.png").write_bytes(b"no picture")
-    assert predict.main(["images", "broken.png"]) == 1
+    assert command.main(["images", "broken.png"]) == 1
     table = pd.read_csv(io.StringIO(capsys.readouterr().out), keep_default_na=False, dtype=str)
     names = ["colour", "bright", "shade"]
-    cells = [cell for one in names for cell in predict.of_attribute(one)]
+    cells = [cell for one in names for cell in of_attribute(one)]
     assert list(table.columns) == ["image", "error", "unlike_training", *cells]
     assert (table["error"] != "").tolist() == [False] * N + [True]
     assert (table.iloc[N][cells] == "").all()
