@@ -577,7 +577,7 @@ OF_THE_PROJECT: Parts = {
         name: partial(measured, Path(f"benchmarks/{name}.csv"))
         for name in (
             *("cost", "embed", "export", "grid", "peers_speed", "predict_rate", "rates", "ratios"),
-            *("report", "review", "scale", "speed", "unlike"),
+            *("report", "review", "scale", "speed", "unlike", "wide"),
         )
     },
 }
