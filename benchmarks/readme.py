@@ -37,6 +37,8 @@ OPENED = re.compile(r"^<!-- figures: ", re.MULTILINE)
 PLACE = re.compile(
     OPENED.pattern + r"([^>\n]+) -->\n(.*?)<!-- end of figures -->", re.M | re.DOTALL
 )
+DEFAULT_HEADS = ("linear", 2)
+"""Kind of the attribute heads and number of views by the project's own params.yaml."""
 START, END = "<!-- figures: {} -->\n", "<!-- end of figures -->"
 REFUSED = [None]
 """A value that no param can have."""
@@ -288,6 +290,28 @@ def classifier_differences() -> pd.DataFrame:
         }
         wins = f"{(ahead['map'] > 0).sum()} of {len(ahead)}"
         rows.append({"data": name, "against": method, **shown, "draws ahead in map": wins})
+    return pd.DataFrame(rows)
+
+
+def attribute_heads() -> pd.DataFrame:
+    """Of every data set, kind and number of views: how far its scores are above `DEFAULT_HEADS`
+    in the draws of both, mean and standard error, and the heads' processor seconds."""
+    found = pd.read_csv(RESULTS / "attribute_heads.csv")
+    better = ["map", "mcc", "brier", "classifier_map", "classifier_brier"]
+    keys = ["data", "hidden", "seed"]
+    of_default = (found["heads"] == DEFAULT_HEADS[0]) & (found["views"] == DEFAULT_HEADS[1])
+    default = found[of_default].set_index(keys)[better]
+    rows = []
+    for (name, kind, views), case in found.groupby(["data", "heads", "views"], sort=False):
+        own = case.set_index(keys)
+        more = (own[better] - default).dropna()
+        row = {"data": name, "hidden": ", ".join(f"{h:.0%}" for h in sorted({*case["hidden"]}))}
+        row |= {"heads": kind, "views": views, "draws": len(more)}
+        for score in better:
+            error = f" ± {more[score].sem():.4f}" if len(more) > 1 else ""
+            row[score.replace("_", " ")] = f"{more[score].mean():+.4f}{error}"
+        seconds = own["heads_cpu_seconds"].mean()
+        rows.append({**row, "processor seconds of heads": f"{seconds:.0f}"})
     return pd.DataFrame(rows)
 
 
@@ -567,6 +591,7 @@ OF_THE_PROJECT: Parts = {
     "promises": lambda: table(promises()),
     "classifiers": classifiers,
     "classifier differences": lambda: table(classifier_differences()),
+    "attribute heads": lambda: table(attribute_heads()),
     "partial labels": lambda: table(partial_labels()),
     "estimate": lambda: table(estimate(pd.read_csv("benchmarks/scale.csv"))),
     "precision": precision,

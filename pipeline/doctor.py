@@ -17,6 +17,8 @@ from importlib.metadata import PackageNotFoundError, requires, version
 from pathlib import Path
 
 from packaging.requirements import Requirement
+from ruamel.yaml import YAML
+from ruamel.yaml.error import YAMLError
 
 from pipeline import params
 from pipeline.errors import PipelineError, run
@@ -28,6 +30,8 @@ WRITTEN = (Path("data"), Path("models"), Path("reports"), Path(".cache/features"
 """Folders in which runs write."""
 LOCK = Path(".dvc/tmp/rwlock")
 """DVC's list of who reads and writes what, in JSON."""
+RECORD = Path("dvc.lock")
+"""DVC's record of what every stage read and wrote, in YAML."""
 SCARCE = 1_000_000_000
 """Free bytes below which a disk is said to be nearly full."""
 
@@ -44,7 +48,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """The command line; returns 1 where something is to be done, else 0."""
     parser = argparse.ArgumentParser(prog="python -m pipeline.doctor", description=__doc__)
     parser.parse_args(arguments)
-    found = [*versions(), *settings(), *locks(), *unfinished(), *space(), *damage()]
+    found = [*versions(), *settings(), *locks(), *record(), *unfinished(), *space(), *damage()]
     for one in found:
         print(f"PROBLEM  {one.seen}; {one.advice}" if one.advice else f"ok       {one.seen}")
     return int(any(one.advice for one in found))
@@ -111,6 +115,27 @@ def locks(file: Path = LOCK) -> Iterator[Finding]:
             yield Finding(f"DVC is at work: processes {alive}")
         else:
             yield Finding("no lock of DVC's is held")
+
+
+def record(file: Path = RECORD) -> Iterator[Finding]:
+    """DVC's record, which it writes in place: a kill at that moment cuts it off."""
+    from dvc.schema import COMPILED_LOCKFILE_SCHEMA
+    from voluptuous import Invalid
+
+    try:
+        COMPILED_LOCKFILE_SCHEMA(YAML(typ="safe", pure=True).load(file.read_text("utf-8")))
+    except FileNotFoundError:
+        yield Finding(f"no {file} yet")
+    except OSError as error:
+        yield Finding(f"{file} can't be read ({error.strerror})", "mend its rights with chmod")
+    except (ValueError, YAMLError, Invalid):
+        yield Finding(
+            f"{file} is damaged, as a kill leaves it while DVC writes it: DVC will not run",
+            f"run `rm {file}`, then `dvc repro`, which takes outputs from its cache; or bring back "
+            f"the committed one with `git checkout {file}`",
+        )
+    else:
+        yield Finding(f"{file} is valid")
 
 
 def unfinished() -> Iterator[Finding]:

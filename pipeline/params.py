@@ -242,13 +242,14 @@ class Params(_Section):
 
     @property
     def epoch_head(self) -> str:
-        """The kind of head that is fitted epoch by epoch where ``head`` names one that is not."""
+        """The kind of head of a fresh network, which is fitted epoch by epoch."""
         return "conv" if self.head == "stack" else self.head
 
     @property
     def attribute_head(self) -> str:
-        """The kind of the attribute heads."""
-        return "linear" if self.fine_tune.start == "fresh" else self.epoch_head
+        """The kind of the attribute heads: beside the regressions that ``stack`` names, others than
+        linear ones cost minutes and bring nothing (benchmarks/attribute_heads.py)."""
+        return "linear" if self.frozen_head == "stack" else self.frozen_head
 
 
 def load(path: str | Path = "params.yaml") -> Params:

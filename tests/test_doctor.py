@@ -47,6 +47,19 @@ def test_a_damaged_lock_of_dvcs_is_recognised(
     assert (project / ".dvc/tmp/rwlock").read_text() == content
 
 
+def test_a_record_that_was_cut_off_is_recognised(
+    project: Path, root: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    whole = (root / "dvc.lock").read_text(encoding="utf-8")
+    for cut in (whole.index("- path:") + len("- path:"), whole.index("md5:") + len("md5")):
+        (project / "dvc.lock").write_text(whole[:cut], encoding="utf-8")
+        assert doctor.main([]) == 1
+        assert "PROBLEM  dvc.lock is damaged" in capsys.readouterr().out
+    (project / "dvc.lock").write_text(whole, encoding="utf-8")
+    assert doctor.main([]) == 0
+    assert "ok       dvc.lock is valid" in capsys.readouterr().out
+
+
 def test_locks_of_processes_that_are_gone_and_that_live(
     project: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

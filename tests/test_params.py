@@ -261,7 +261,7 @@ def test_a_fresh_network_leaves_the_frozen_one_a_linear_head(
     p = params.load(write_params({**dense, "fine_tune.start": "fresh"}))
     assert (p.frozen_head, p.attribute_head, p.epoch_head) == ("linear", "linear", "dense")
     p = params.load(write_params({"head": "stack", "fine_tune.start": "head"}))
-    assert (p.frozen_head, p.attribute_head, p.epoch_head) == ("stack", "conv", "conv")
+    assert (p.frozen_head, p.attribute_head, p.epoch_head) == ("stack", "linear", "conv")
 
 
 def test_no_such_file_and_no_yaml(tmp_path: Path) -> None:

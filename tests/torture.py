@@ -2,7 +2,8 @@
 
 A small project is run by DVC. Then one stage after another, drawn at random, is run again and
 killed with all its processes at a moment drawn at random, or interrupted as by Ctrl-C; after each
-the pipeline is resumed, and every output must have the bytes that it had. `make torture` calls it.
+the pipeline is resumed, and every output must have the bytes that it had. Where the kill met DVC
+while it wrote dvc.lock, that is removed first, as `make doctor` says. `make torture` calls it.
 """
 
 from __future__ import annotations
@@ -21,6 +22,7 @@ from pathlib import Path
 
 import yaml
 
+from pipeline import doctor
 from pipeline.files import leftovers
 from tests.end_to_end import project
 
@@ -92,7 +94,10 @@ def trial(folder: Path, stage: str, sign: int, after: float, expected: dict[str,
     except subprocess.TimeoutExpired:
         os.killpg(process.pid, sign)
         printed, _ = process.communicate()
-    problems = []
+    problems, record = [], folder / doctor.RECORD
+    if any(one.advice for one in doctor.record(record)):
+        record.unlink()  # as the doctor advises
+        print("dvc.lock was cut off, and removed as the doctor says", flush=True)
     if "Traceback" in printed and "pipeline/" in printed:  # others are DVC's, as it starts
         problems.append("a traceback: " + printed[printed.index("Traceback") :][-300:])
     # By itself DVC would bring the outputs back from its cache.
