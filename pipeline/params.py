@@ -411,9 +411,8 @@ def _check_together(p: Params, path: str | Path) -> None:
             f"{path}: backbone.precision: got 'int8' with fine_tune.epochs {p.fine_tune.epochs}; "
             "whole numbers can't be trained; expected one of auto, float32, bfloat16"
         )
-    if p.backbone.runtime == "openvino" and p.backbone.precision not in ("auto", "float32"):
+    if p.backbone.runtime == "openvino" and p.backbone.precision == "int8":
         raise PipelineError(
-            f"{path}: backbone.runtime: got 'openvino' with backbone.precision "
-            f"{p.backbone.precision}; it computes in float32: expected auto or float32 there, or "
-            "backbone.runtime auto"
+            f"{path}: backbone.runtime: got 'openvino' with backbone.precision int8; expected "
+            "auto, float32 or bfloat16 there, or backbone.runtime auto"
         )

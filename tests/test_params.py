@@ -192,8 +192,8 @@ COLOUR = {"categorical.columns": ["colour", "shape"]}
             ],
         ),
         (
-            {"backbone.runtime": "openvino", "backbone.precision": "bfloat16"},
-            ["backbone.runtime: got 'openvino' with backbone.precision bfloat16", "float32"],
+            {"backbone.runtime": "openvino", "backbone.precision": "int8"},
+            ["backbone.runtime: got 'openvino' with backbone.precision int8", "bfloat16"],
         ),
     ],
 )
@@ -220,7 +220,7 @@ def test_values_that_do_not_go_together_are_named(
         {**TUNED, "fine_tune.start": "fresh", "fine_tune.network": "shared"},
         {**TUNED, "fine_tune.start": "fresh", "fine_tune.network": "independent"},
         {"features.grid": 4, "backbone.precision": "int8"},
-        {"backbone.runtime": "openvino", "backbone.precision": "float32"},
+        {"backbone.runtime": "openvino", "backbone.precision": "bfloat16"},
         {**TUNED, "features.grid": 1, "head": "linear"},
         {"schedule": "plateau", "fine_tune.patience": 2},
         {"split.fold": 4},

@@ -23,8 +23,8 @@ from pipeline.errors import require_extra
 from pipeline.features.extract import FEW, batch_size, padded
 
 PACKAGE = "openvino"
-FLOAT32 = {"INFERENCE_PRECISION_HINT": "f32"}
-"""Not what the processor is fastest in, which OpenVINO takes by itself."""
+HINTS = {"float32": "f32", "bfloat16": "bf16"}
+"""Precisions to compute in; by itself OpenVINO takes what the processor is fastest in."""
 
 
 def installed() -> bool:
@@ -50,14 +50,17 @@ def chosen(requested: str, precision: str, gains: bool, local: bool) -> bool:
     Parameters
     ----------
     requested : ``auto``, ``keras`` or ``openvino``.
-    precision : to compute in, see `runtime.precision`; OpenVINO is for float32.
+    precision : to compute in, see `runtime.precision`; OpenVINO is for float32 and, where the
+        processor has instructions for it, bfloat16.
     gains : whether the network is faster by it.
     local : whether this machine computes, and not a cluster.
     """
     if requested != "auto":
         return requested == PACKAGE
-    fitting = precision == "float32" and runtime.device() == "cpu"
-    return gains and fitting and local and installed()
+    computes = precision == "float32" or (
+        precision == "bfloat16" and runtime.processor_has_bfloat16()
+    )
+    return gains and computes and runtime.device() == "cpu" and local and installed()
 
 
 def circumstances() -> dict[str, str]:
@@ -98,10 +101,11 @@ def of_bytes(network: Any) -> Any:
     return prepared.build()
 
 
-def encoder(model: Any) -> Encoder:
-    """``model``, as of `converted`, in float32."""
+def encoder(model: Any, precision: str = "float32") -> Encoder:
+    """``model``, as of `converted`, computed in one of `HINTS`."""
     size = tuple(model.input_shape[1:3])
-    return Encoder(of_bytes(converted(model, batch_size(size))), settings=FLOAT32)
+    settings = {"INFERENCE_PRECISION_HINT": HINTS[precision]}
+    return Encoder(of_bytes(converted(model, batch_size(size))), settings=settings)
 
 
 class Encoder:

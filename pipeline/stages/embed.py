@@ -51,7 +51,9 @@ def main() -> None:
     logging.basicConfig(level="INFO", format="%(name)s: %(message)s")
     runtime.prepare(p.seed)
     backbone = weights.description(BACKBONE)
-    wanted = "float32" if p.backbone.runtime == "openvino" else p.backbone.precision
+    wanted = p.backbone.precision
+    if (p.backbone.runtime, wanted) == (openvino_network.PACKAGE, "auto"):
+        wanted = "float32"
     convolutions = backbones.find(backbone.name).bfloat16
     precision = runtime.precision(wanted, convolutions)
     by_openvino = openvino_network.chosen(
@@ -150,9 +152,10 @@ def _compute(
         if precision == int8.PRECISION:
             encoder = int8.encoder(folder / NETWORK)
         else:
-            model = weights.load(name, p.image_size, precision)
+            # OpenVINO converts the network in float32, whatever it is to compute in.
+            model = weights.load(name, p.image_size, "float32" if by_openvino else precision)
             encoder = (
-                openvino_network.encoder(model)
+                openvino_network.encoder(model, precision)
                 if by_openvino
                 else extract.Encoder(model, p.image_size)
             )
