@@ -84,9 +84,9 @@ def main() -> None:
         for kind, attributes, images, folder in runs:
             row = {"table": kind, "attributes": attributes, "images": images}
             measured = [measure(folder, stage) for stage in STAGES]
-            row |= {s: round(seconds, 1) for s, (seconds, _) in zip(STAGES, measured)}
-            row["both"] = round(sum(seconds for seconds, _ in measured), 1)
-            rows.append({**row, "peak_mb": round(max(megabytes for _, megabytes in measured))})
+            row |= {s: round(cost.seconds, 1) for s, cost in zip(STAGES, measured)}
+            row["both"] = round(sum(cost.seconds for cost in measured), 1)
+            rows.append({**row, "peak_mb": round(max(cost.megabytes for cost in measured))})
             print(rows[-1], flush=True)
     record(rows, RESULT)
 

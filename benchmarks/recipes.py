@@ -75,7 +75,7 @@ def run(folder: Path, images: Path, changes: dict[str, Any]) -> dict[str, float]
     params(folder, {**changes, "data.labels": "labels.csv", "data.images": str(images)})
     seconds, megabytes = {}, 0.0
     for stage in STAGES:
-        seconds[stage], peak = measure(folder, stage)
+        seconds[stage], peak, _ = measure(folder, stage)
         megabytes = max(megabytes, peak)
     return {
         "embed_seconds": seconds["embed"],

@@ -27,7 +27,7 @@ def main() -> None:
             folder = Path(name) / "run"
             names = [f"attribute_{i}" for i in range(attributes)]
             finished.write(folder, images, names, size=(480, 640))
-            seconds, megabytes = measure(folder, "report")
+            seconds, megabytes, _ = measure(folder, "report")
             cells = len(pd.read_csv(folder / "data/imputed/provenance.csv"))
             size = (folder / "reports/report.html").stat().st_size
             rows.append(

@@ -19,7 +19,7 @@ import numpy as np
 import pandas as pd
 from PIL import Image
 
-from benchmarks.workshop import measure, params, timed
+from benchmarks.workshop import Cost, measure, params, timed
 from pipeline.files import write_csv
 from pipeline.report.machine import machine
 
@@ -76,8 +76,8 @@ def generate(folder: Path, images: int) -> None:
     )
 
 
-def predict(folder: Path) -> tuple[float, float]:
-    """Seconds and peak megabytes of the command line on all images."""
+def predict(folder: Path) -> Cost:
+    """What the command line costs on all images."""
     command = [sys.executable, "-m", "pipeline.predict", "images", "--out", "predicted.csv"]
     return timed(command, folder)
 
@@ -93,8 +93,11 @@ def main() -> None:
             generate(folder, images)
             for stage in (*STAGES, "evaluate", "predict"):
                 run = predict(folder) if stage == "predict" else measure(folder, stage)
-                row = {"images": images, "stage": stage, "seconds": round(run[0], 1)}
-                row |= {"ms_per_image": round(run[0] / images * 1e3, 2), "peak_mb": round(run[1])}
+                row = {"images": images, "stage": stage, "seconds": round(run.seconds, 1)}
+                row |= {
+                    "ms_per_image": round(run.seconds / images * 1e3, 2),
+                    "peak_mb": round(run.megabytes),
+                }
                 rows.append(row)
                 print(row, flush=True)
             store = sum(file.stat().st_size for file in (folder / "data/features").iterdir())

@@ -13,46 +13,28 @@ benchmarks/speed_laptop.csv with a machine that says so.
 from __future__ import annotations
 
 import argparse
-import os
 import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pandas as pd
 
+from benchmarks import weaker
 from benchmarks.workshop import measure, params
 from pipeline.data.clean_table import read_clean
 from pipeline.data.labels import LabelTable
 from pipeline.features import backbones, weights
 from pipeline.files import write_csv
-from pipeline.report.machine import machine
 from pipeline.training import heads
 
 RESULT = Path("benchmarks/speed.csv")
 ATTRIBUTES = ["has_long_trousers", "has_sleeves", "has_pattern", "has_hat"]
 BATCH = 32
 VIEWS = (1, 4, 8)
-# What keeps oneDNN and OpenBLAS to the instructions and threads of a weaker machine.
-EMULATED = {
-    "laptop": {
-        "ONEDNN_MAX_CPU_ISA": "AVX2",
-        "OPENBLAS_CORETYPE": "Haswell",
-        "OMP_NUM_THREADS": "2",
-        "OPENBLAS_NUM_THREADS": "2",
-        "TF_NUM_INTRAOP_THREADS": "2",
-        "TF_NUM_INTEROP_THREADS": "2",
-    }
-}
-
-
-def emulated(real: str, settings: Mapping[str, str]) -> str:
-    """The machine ``real`` in words, with the settings that make it pass for a weaker one."""
-    return f"{real}, emulated by {' '.join(f'{k}={v}' for k, v in settings.items())}"
 
 
 def images_of(table: LabelTable, epochs: int) -> tuple[int, int]:
@@ -121,15 +103,9 @@ def main() -> None:
     parser.add_argument("--image-size", type=int, nargs=2, default=(450, 350))
     parser.add_argument("--epochs", type=int, default=40)
     parser.add_argument("--steps", type=int, default=4, help="timed steps of the other way")
-    parser.add_argument("--as", dest="weaker", choices=sorted(EMULATED), help="a weaker machine")
+    weaker.add_option(parser)
     a = parser.parse_args()
-    settings = EMULATED.get(a.weaker, {})
-    if not settings.items() <= os.environ.items():
-        # The libraries read them once, when they are loaded: before this line in this process.
-        command = [sys.executable, "-m", "benchmarks.speed", *sys.argv[1:]]
-        raise SystemExit(subprocess.run(command, env={**os.environ, **settings}).returncode)
-    result = RESULT.with_stem(f"{RESULT.stem}_{a.weaker}") if settings else RESULT
-    here = emulated(machine(), settings) if settings else machine()
+    here = weaker.become(a.weaker, "benchmarks.speed")
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         params(
@@ -147,7 +123,7 @@ def main() -> None:
         )
         for stage in ("check", "demo", "clean", "backbone"):
             measure(folder, stage)
-        seconds = {s: measure(folder, s)[0] for s in ("embed", "classify", "impute", "train")}
+        seconds = {s: measure(folder, s).seconds for s in ("embed", "classify", "impute", "train")}
         table = read_clean(folder / "data/clean/labels.csv")
         # In a process of its own, so that neither side has the other's memory or settings.
         command = [sys.executable, "-c", OTHER, str(folder), *map(str, a.image_size), str(a.steps)]
@@ -176,7 +152,7 @@ def main() -> None:
     for stage, value in seconds.items():
         frame[f"{stage}_seconds_at_1_view"] = round(value, 1)
     frame["timed_steps"], frame["machine"] = a.steps, here
-    write_csv(frame, result)
+    write_csv(frame, weaker.result(RESULT, a.weaker))
     print(frame.T.to_string(header=False))
 
 

@@ -8,7 +8,7 @@ import sys
 import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import pandas as pd
 import yaml
@@ -29,9 +29,16 @@ def params(folder: Path, changes: Mapping[str, Any]) -> None:
     (folder / "params.yaml").write_text(yaml.safe_dump(content), encoding="utf-8")
 
 
-def timed(command: list[str], folder: Path) -> tuple[float, float]:
-    """Seconds of a command of this project run in ``folder``, and peak resident megabytes of its
-    largest process.
+class Cost(NamedTuple):
+    """Of a command: seconds, peak resident megabytes of its largest process, processor seconds."""
+
+    seconds: float
+    megabytes: float
+    processor: float
+
+
+def timed(command: list[str], folder: Path) -> Cost:
+    """What a command of this project costs that is run in ``folder``.
 
     Raises
     ------
@@ -44,7 +51,8 @@ def timed(command: list[str], folder: Path) -> tuple[float, float]:
     _, status, usage = os.wait4(process.pid, 0)
     if status:
         raise SystemExit(f"error: {' '.join(command)} failed")
-    return time.perf_counter() - started, usage.ru_maxrss / 1024
+    seconds, processor = time.perf_counter() - started, usage.ru_utime + usage.ru_stime
+    return Cost(seconds, usage.ru_maxrss / 1024, processor)
 
 
 def run_in(folder: Path, module: str, *arguments: str) -> str:
@@ -68,11 +76,12 @@ def run_in(folder: Path, module: str, *arguments: str) -> str:
     return done.stdout
 
 
-def measure(folder: Path, stage: str) -> tuple[float, float]:
+def measure(folder: Path, stage: str) -> Cost:
     """`timed` for a stage."""
     return timed([sys.executable, "-m", f"pipeline.stages.{stage}"], folder)
 
 
-def record(rows: Sequence[Mapping[str, Any]], path: Path) -> None:
-    """Write measured rows with the machine as their last column."""
-    write_csv(pd.DataFrame(rows).assign(machine=machine()), path)
+def record(rows: Sequence[Mapping[str, Any]], path: Path, where: str | None = None) -> None:
+    """Write measured rows with the machine (this one, unless ``where`` says otherwise) as their
+    last column."""
+    write_csv(pd.DataFrame(rows).assign(machine=where or machine()), path)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import io
-import subprocess
 from pathlib import Path
 
 import numpy as np
@@ -28,32 +27,6 @@ def test_every_pass_of_the_other_way_is_counted() -> None:
     assert trained == 10 * (6 + 2 + 4)
     # Validation cells each epoch, the unknown cells once, the last model's validation image.
     assert scored == 10 * (1 + 1) + (1 + 2) + 10
-
-
-def test_a_weaker_machine_is_emulated_in_a_process_that_has_its_settings_from_the_start(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    started = []
-
-    def run(command: list[str], env: dict[str, str]) -> subprocess.CompletedProcess[str]:
-        started.append((command, env))
-        return subprocess.CompletedProcess(command, 3)
-
-    monkeypatch.setattr("sys.argv", ["speed", "--as", "laptop", "--rows", "7"])
-    monkeypatch.setenv("ONEDNN_MAX_CPU_ISA", "AVX512_CORE_AMX")
-    monkeypatch.setattr(subprocess, "run", run)
-    with pytest.raises(SystemExit) as stopped:
-        speed.main()
-    [(command, environment)] = started
-    assert command[-4:] == ["--as", "laptop", "--rows", "7"]
-    assert environment["ONEDNN_MAX_CPU_ISA"] == "AVX2"
-    assert environment["OMP_NUM_THREADS"] == "2"
-    assert stopped.value.code == 3
-
-
-def test_figures_of_an_emulated_machine_say_so() -> None:
-    said = speed.emulated("4 cores", speed.EMULATED["laptop"])
-    assert said.startswith("4 cores, emulated by ONEDNN_MAX_CPU_ISA=AVX2 ")
 
 
 @pytest.mark.parametrize("column", range(4))
