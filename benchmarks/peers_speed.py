@@ -49,7 +49,7 @@ def turns(outputs, package):
 
     outputs : an iterator of pictures -> an iterator of what comes out.
     '''
-    list(outputs(iter([pictures] * 2)))
+    list(outputs(iter([pictures])))
     print(json.dumps(f"{package} {importlib.metadata.version(package)}"), flush=True)
     for line in sys.stdin:
         wall, cpu = time.perf_counter(), time.process_time()
