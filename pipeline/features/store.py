@@ -9,7 +9,7 @@ read whole, only the rows asked for.
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
@@ -259,8 +259,12 @@ class FeatureStore:
         self, rows: np.ndarray, batch: int = 4096
     ) -> tuple[npt.NDArray[np.float32], npt.NDArray[np.float32]]:
         """Mean and variance of each pooled channel over ``rows`` of view 0, float32 [C]."""
-        parts = [self.pooled(rows[start : start + batch]) for start in range(0, len(rows), batch)]
-        count = sum(len(part) for part in parts)
-        mean = sum(part.sum(axis=0, dtype=np.float64) for part in parts) / count
-        variance = sum(np.square(part - mean).sum(axis=0) for part in parts) / count
+        starts = range(0, len(rows), batch)
+
+        def parts() -> Iterator[np.ndarray]:
+            # Read twice: all of a large table's would not fit into memory.
+            return (self.pooled(rows[start : start + batch]) for start in starts)
+
+        mean = sum(part.sum(axis=0, dtype=np.float64) for part in parts()) / len(rows)
+        variance = sum(np.square(part - mean).sum(axis=0) for part in parts()) / len(rows)
         return np.asarray(mean, np.float32), np.asarray(variance, np.float32)

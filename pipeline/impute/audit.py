@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import numpy as np
 import pandas as pd
+from scipy.stats import norm
 
 from pipeline.impute.fill import Filled
 from pipeline.impute.learnable import lacking
@@ -17,6 +18,8 @@ from pipeline.metrics.scores import auc, auc_interval, mcc
 DRAWS = 2000
 MOST_DRAWN = 2_000_000
 """Cells drawn at a time, in all draws together."""
+MOST_RESAMPLED = 20_000
+"""Cells of which a mean is as good as normal, and nothing is drawn."""
 LEVEL = 0.95
 COLUMNS = (
     *("attribute", "audited", "filled"),
@@ -39,9 +42,9 @@ def table(
     The intervals are of the figures that the *filled* cells will show, so that they are wide where
     few labels were audited and also where few cells are filled: accuracy and MCC from the
     Dirichlet-multinomial predictive distribution of the confusion matrix with Jeffreys's prior,
-    Brier score from the bootstrap, AUC by Newcombe's method, the last two at the sample size
-    1 / (1 / audited + 1 / filled). With too few labels to test an attribute nothing is promised:
-    its figures are undefined.
+    Brier score from the bootstrap, of many cells from their deviation, AUC by Newcombe's method,
+    the last two at the sample size 1 / (1 / audited + 1 / filled). With too few labels to test an
+    attribute nothing is promised: its figures are undefined.
 
     Parameters
     ----------
@@ -105,14 +108,8 @@ def expected(
     correlation = _ends(mcc(*drawn.T))
     size = max(1, round(1 / (1 / n + 1 / new)))
     error = np.square(probability - y)
-    together = max(1, MOST_DRAWN // size)
-    means = [
-        error[rng.choice(len(y), size=(min(together, DRAWS - done), size), p=weight / n)].mean(
-            axis=1
-        )
-        for done in range(0, DRAWS, together)
-    ]
-    brier = _ends(np.concatenate(means))
+    mean = float(weight @ error / n)
+    brier = _mean_ends(error, mean, weight / n, size, rng)
     area, share = auc(y, ranking), float((y == 1).mean())
     positive = round(share * size)
     low, high = auc_interval(area, max(1, positive), max(1, size - positive), LEVEL)
@@ -126,10 +123,23 @@ def expected(
         "mcc": float(mcc(*confusion)),
         "mcc_low": correlation[0],
         "mcc_high": correlation[1],
-        "brier": float(weight @ error / n),
+        "brier": mean,
         "brier_low": brier[0],
         "brier_high": brier[1],
     }
+
+
+def _mean_ends(
+    values: np.ndarray, mean: float, chance: np.ndarray, size: int, rng: np.random.Generator
+) -> tuple[float, float]:
+    """The interval of the mean of ``size`` of ``values`` [n], drawn with ``chance`` [n]."""
+    if size > MOST_RESAMPLED:
+        half = norm.ppf((1 + LEVEL) / 2) * np.sqrt(chance @ np.square(values - mean) / size)
+        return float(mean - half), float(mean + half)
+    together = max(1, MOST_DRAWN // size)
+    shapes = [(min(together, DRAWS - done), size) for done in range(0, DRAWS, together)]
+    draws = [values[rng.choice(len(values), shape, p=chance)].mean(axis=1) for shape in shapes]
+    return _ends(np.concatenate(draws))
 
 
 def _ends(draws: np.ndarray) -> tuple[float, float]:

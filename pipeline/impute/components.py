@@ -47,7 +47,9 @@ class OnDisk:
         return len(self._file)
 
     def __getitem__(self, index: Any, /) -> np.ndarray:
-        return self._file.take(np.arange(len(self))[index])
+        if isinstance(index, slice) or np.asarray(index).dtype == bool:
+            index = np.arange(len(self))[index]
+        return self._file.take(index)
 
     def __reduce__(self) -> tuple[type[OnDisk], tuple[Path]]:
         return OnDisk, (self._path,)

@@ -24,7 +24,7 @@ from scipy.special import expit
 
 from pipeline.data.categories import binary_columns, truth
 from pipeline.impute import calibration
-from pipeline.impute.components import Matrix, Projection, in_blocks
+from pipeline.impute.components import BLOCK, Matrix, Projection, in_blocks
 from pipeline.impute.cross_fitting import MOST_FITTED, fold_count, logit
 from pipeline.impute.image_scores import choose_penalties
 from pipeline.impute.linear_models import PENALTIES
@@ -390,13 +390,19 @@ def _combine(
 ) -> Fitted:
     folds, images = fold_count(fold), np.arange(len(labels))
     known = ~np.isnan(labels) & (fold >= 0)[:, None]
-    refits = np.stack([member.refits for member in members])
+    refits = np.empty((len(members), *members[0].refits.shape), dtype=np.float32)
+    for number, member in enumerate(members):
+        refits[number] = member.refits
+        members[number] = replace(member, refits=refits[number])  # its own are large, and go
     own = np.where(fold >= 0, fold, folds)
     stacked, weight, offsets = _weighted(refits, labels, fold, SHRINKAGE, TOWARDS_EQUAL)
     # Where pictures hardly tell, the weights are noise, and the mean of the logistic ones is safer.
     share = np.array([member.model == "logistic" for member in members], dtype=np.float64)
     share /= share.sum()
-    mean = np.tensordot(share, refits, axes=1)[None]
+    # In blocks, since all at once is copied in double precision.
+    starts = range(0, len(labels), BLOCK)
+    parts = [np.tensordot(share, refits[:, :, start : start + BLOCK], axes=1) for start in starts]
+    mean = np.concatenate(parts, axis=1)[None]
     plain, slopes, shifts = _weighted(mean, labels, fold, ONE_SLOPE, TOWARDS_EQUAL)
     if not worth_it(stacked[own, images], plain[own, images], labels, fold):
         stacked, weight, offsets = plain, slopes * share, shifts

@@ -42,7 +42,7 @@ class Scores:
     """Logits [K + 1, N, A] in every refit; of a model with a penalty, the one chosen for each
     attribute, [A], and its held-out log-loss."""
 
-    logits: Floats
+    logits: npt.NDArray[np.floating]
     penalties: Sequence[float] = ()
     losses: Sequence[float] = ()
 
@@ -67,12 +67,12 @@ def ridge(inputs: Inputs) -> Scores:
 
 def votes(inputs: Inputs) -> Scores:
     """The share of positives among the most similar images."""
-    return _in_every_refit(inputs, inputs.neighbours.neighbours)
+    return Scores(inputs.neighbours.neighbours(inputs.labels, inputs.fold))
 
 
 def spreading(inputs: Inputs) -> Scores:
     """Labels spread over the graph of neighbours."""
-    return _in_every_refit(inputs, inputs.neighbours.spread)
+    return Scores(inputs.neighbours.spread(inputs.labels, inputs.fold))
 
 
 IMAGE_MODELS: dict[str, ImageModel] = {
@@ -106,7 +106,7 @@ def score(
     best = [_best(candidates, list(sets), a) for a in range(labels.shape[1])]
     # The best logistic regression of each attribute, alone.
     chosen = [candidates[name or first, ALONE].logits for name, _ in best]
-    by_itself = np.stack([logits[..., a] for a, logits in enumerate(chosen)], axis=-1)
+    by_itself = np.stack([logits[..., a] for a, logits in enumerate(chosen)], axis=-1).astype(float)
     folds = fold_count(fold)
     out = np.empty((folds + 1, *labels.shape))
     for k in reversed(range(folds + 1)):
@@ -135,14 +135,6 @@ def _best(
         if scores.losses[a] < least:
             best, least = (name, scores.penalties[a]), scores.losses[a]
     return best
-
-
-def _in_every_refit(
-    inputs: Inputs, method: Callable[[np.ndarray, np.ndarray], np.ndarray]
-) -> Scores:
-    refits = range(fold_count(inputs.fold) + 1)
-    found = [method(inputs.labels, without_fold(inputs.fold, k)) for k in refits]
-    return Scores(np.stack(found))
 
 
 def _linear(model: str, inputs: Inputs) -> Scores:

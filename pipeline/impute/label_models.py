@@ -20,7 +20,7 @@ from pipeline.data.categories import Attribute
 from pipeline.impute import categorical, latent_classes, masking, related
 from pipeline.impute.components import Matrix, in_blocks
 from pipeline.impute.cross_fitting import cross_fit, fold_count, log_odds, logit, without_fold
-from pipeline.impute.neighbours import unit
+from pipeline.impute.neighbours import compared, smallest, unit
 from pipeline.impute.parallel import each
 
 Logits = npt.NDArray[np.float64]
@@ -120,17 +120,22 @@ def neighbours(inputs: Inputs, context: np.ndarray, target: int, k: int = 15) ->
     Troyanskaya et al. 2001 (Bioinformatics 17:520), on features and labels.
     """
 
+    width = compared(int((inputs.fold >= 0).sum()))
+
     def fit_and_score(refit: int, fitted: np.ndarray, scored: np.ndarray) -> np.ndarray:
         others = _others(inputs, refit, context, target) / 2
 
         def x(rows: np.ndarray) -> np.ndarray:
-            return np.hstack([unit(inputs.components[rows]), others[rows]]).astype(np.float32)
+            like = unit(inputs.components[rows][:, :width])
+            return np.hstack([like, others[rows]]).astype(np.float32)
 
         known, y = x(fitted), inputs.labels[fitted, target]
         size, out = np.square(known).sum(axis=1), np.empty(len(scored))
         for start in range(0, len(scored), 2048):
-            far = size - 2 * x(scored[start : start + 2048]) @ known.T
-            votes = y[np.argpartition(far, min(k, len(fitted) - 1), axis=1)[:, :k]]
+            far = x(scored[start : start + 2048]) @ known.T
+            far *= -2  # in place: a large table's distances are slow to copy
+            far += size
+            votes = y[smallest(far, k)]
             share = (votes.sum(axis=1) + 2 * expit(log_odds(y))) / (votes.shape[1] + 2)
             out[start : start + 2048] = logit(share)
         return out

@@ -17,6 +17,8 @@ FEW_REACHING = 10
 """Permutations below which the share that reach an AUC is too coarse for the many tests of a wide
 table, and the normal tail takes its place (Knijnenburg et al. 2009, Bioinformatics 25:i161, of such
 tails): as many draws as there are levels would take time in the square of the attributes."""
+MOST_PERMUTED = 20_000
+"""Labels beyond which the rank sum is as good as normal, and nothing is permuted."""
 MOST_DRAWN = 2_000_000
 """Cells permuted at a time, in all permutations together."""
 DEPENDENCE = 2
@@ -130,12 +132,13 @@ def _permutation_p(
 ) -> float:
     """Share of permutations whose rank sum of positives reaches the observed one, itself counted,
     their spread widened by `DEPENDENCE`; where a p-value may be as fine as ``finest`` and few
-    permutations reach it, that of a normal distribution with the permutations' exact moments.
+    permutations reach it, and of more than `MOST_PERMUTED` labels, that of a normal distribution
+    with the permutations' exact moments.
 
     Permuted within folds, since scores of different folds come from different models.
     """
     rng = np.random.default_rng([*seed, len(labels)])
-    draws = PERMUTATIONS
+    draws = PERMUTATIONS if len(labels) <= MOST_PERMUTED else 0
     total, mean, variance, drawn = 0.0, 0.0, 0.0, np.zeros(draws)
     rank = rankdata(logits)
     for k in np.unique(fold):
@@ -156,8 +159,11 @@ def _permutation_p(
             elif count:
                 chosen = np.argpartition(keys, count, axis=1)[:, :count]
                 drawn[part] += own[chosen].sum(axis=1)
+    deviation = np.sqrt(DEPENDENCE * variance)
+    if not draws:
+        return max(finest, float(norm.sf((total - mean) / deviation))) if variance else 1.0
     drawn = drawn.mean() + np.sqrt(DEPENDENCE) * (drawn - drawn.mean())
     reaching = int((drawn >= total - 1e-9).sum())
     if reaching >= FEW_REACHING or finest >= 1 / draws or not variance:
         return (1 + reaching) / (draws + 1)
-    return max(finest, float(norm.sf((total - mean) / np.sqrt(DEPENDENCE * variance))))
+    return max(finest, float(norm.sf((total - mean) / deviation)))

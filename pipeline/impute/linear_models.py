@@ -48,7 +48,7 @@ def refits(
     fold: np.ndarray,
     penalty: float,
     without_one: np.ndarray,
-) -> Logits:
+) -> npt.NDArray[np.float32]:
     """Logits [K + 1, N] of one attribute in every refit.
 
     Refit k has no label of fold k: known training cells are scored by the fit that also lacks their
@@ -61,7 +61,7 @@ def refits(
     """
     folds = fold_count(fold)
     known = ~np.isnan(labels) & (fold >= 0)
-    out = np.array(without_one, dtype=np.float64)
+    out = np.array(without_one, dtype=np.float32)
     for j in range(folds):
         own = known & (fold == j)
         out[folds, own] = without_one[j, own]

@@ -15,6 +15,10 @@ import numpy.typing as npt
 from scipy.optimize import minimize
 from scipy.special import expit
 
+from pipeline.impute.cross_fitting import log_odds, some
+
+MOST_CELLS = 20_000
+"""Cells of an attribute at most that its weights are learned from: they are a dozen numbers."""
 SHRINKAGE = 5.0
 """Penalty on an attribute's distance from the shared weights, in units of log-likelihood."""
 TOWARDS_EQUAL = 20.0
@@ -72,16 +76,31 @@ def fit_stack(
     labels : [N, A]; known where ``scored``, bool [N, A], holds.
     shrinkage, towards_equal, offset : see `SHRINKAGE`, `TOWARDS_EQUAL` and `OFFSET`.
     """
-    z = np.clip(candidates, -BOUND, BOUND)
-    count, attributes = z.shape[0], z.shape[2]
+    count, _, attributes = candidates.shape
     start = np.r_[np.full(count, 1 / count), 0.0]
-    shared = _fit(z[:, scored], labels[scored], start, towards_equal, OFFSET)
+    learned, shift = _some(scored, labels)
+    shifts = np.broadcast_to(shift, labels.shape)[learned]
+    shared = _fit(candidates[:, learned], labels[learned], shifts, start, towards_equal, OFFSET)
     weights, offsets = np.empty((attributes, count)), np.empty(attributes)
     for a in range(attributes):
-        rows = scored[:, a]
-        own = _fit(z[:, rows, a], labels[rows, a], shared, shrinkage, offset)
+        rows = learned[:, a]
+        z, y = candidates[:, rows, a], labels[rows, a]
+        own = _fit(z, y, np.full(len(y), shift[a]), shared, shrinkage, offset)
         weights[a], offsets[a] = own[:-1], own[-1]
     return Stack(weights, offsets, shared)
+
+
+def _some(scored: np.ndarray, labels: np.ndarray) -> tuple[npt.NDArray[np.bool_], Floats]:
+    """bool [N, A], at most `MOST_CELLS` of each column's cells ``scored``, see
+    `pipeline.impute.cross_fitting.some`; and by how much the log-odds of these, [A], are higher."""
+    learned, shift = np.array(scored), np.zeros(scored.shape[1])
+    for a in np.flatnonzero(scored.sum(axis=0) > MOST_CELLS):
+        rows = np.flatnonzero(scored[:, a])
+        chosen = some(rows, labels[rows, a], MOST_CELLS)
+        learned[:, a] = False
+        learned[chosen, a] = True
+        shift[a] = log_odds(labels[chosen, a]) - log_odds(labels[rows, a])
+    return learned, shift
 
 
 def cross_stack(
@@ -133,13 +152,26 @@ def worth_it(stacked: np.ndarray, simple: np.ndarray, labels: np.ndarray, fold: 
     )
 
 
-def _fit(z: np.ndarray, y: np.ndarray, centre: np.ndarray, penalty: float, offset: float) -> Floats:
+def _fit(
+    candidates: np.ndarray,
+    y: np.ndarray,
+    shift: np.ndarray,
+    centre: np.ndarray,
+    penalty: float,
+    offset: float,
+) -> Floats:
     """Weights [M] and offset minimising the log-loss plus half ``penalty`` times the squared
-    distance of the weights from ``centre``, and half ``offset`` times that of the offset."""
+    distance of the weights from ``centre``, and half ``offset`` times that of the offset.
+
+    Parameters
+    ----------
+    candidates, y, shift : [M, n], [n] and [n], what is added to a cell's score.
+    """
+    z = np.clip(candidates, -BOUND, BOUND)
     strength = np.r_[np.full(len(z), penalty), offset]
 
     def loss(theta: np.ndarray) -> tuple[float, np.ndarray]:
-        score = theta[:-1] @ z + theta[-1]
+        score = theta[:-1] @ z + theta[-1] + shift
         residual = expit(score) - y
         away = theta - centre
         value = np.sum(np.logaddexp(0, score) - y * score) + 0.5 * np.sum(strength * away**2)

@@ -31,7 +31,7 @@ from pipeline.impute.cross_fitting import logit
 from pipeline.impute.decisions import Decisions
 from pipeline.impute.image_classifier import Completed, Fitted
 from pipeline.impute.label_completion import Completion
-from pipeline.impute.neighbours import Neighbours, unit
+from pipeline.impute.neighbours import Neighbours, compared, unit
 from pipeline.metrics.scores import log_loss, shown
 from pipeline.metrics.thresholds import choose_all
 from pipeline.training import familiarity, fitting, heads, losses, saved_model, stacked, targets
@@ -41,6 +41,8 @@ from pipeline.training.head_bank import HeadBank
 FEATURES = Path("data/features")
 INVERSE_PENALTY = 1e-3
 """C of the plain logistic regression, on standardised features."""
+MOST_REGRESSED = 20_000
+"""Training images at most that it is fitted to, a seeded draw of them."""
 MOST_VOTERS = 20_000
 """Training images at most among which a new picture's neighbours are sought: they lie in the model,
 at some 2 kB each."""
@@ -120,7 +122,7 @@ def main() -> None:
             save(inputs, name, one, folder / saved_model.VARIANTS / name)
         card = save(inputs, kept, found[kept], folder, strict=True)
         completion(inputs, found[kept], card).write(folder)
-        seen = store.pooled(inputs.rows[inputs.of("train")])
+        seen = MeanOfViews(store, inputs.rows[inputs.of("train")], 1)
         familiarity.write(familiarity.fit(seen, p.seed), folder)
         saved_model.seal(folder)
         curves = {name: fitting.curves(one.fit, clean.categories) for name, one in found.items()}
@@ -282,7 +284,8 @@ def stack(inputs: Inputs) -> dict[str, Trained]:
         neighbours = None
         if "pooled" in blocks:
             neighbours = Neighbours.of(blocks["pooled"], fold >= 0, most=MOST_VOTERS)
-            points = unit(blocks["pooled"][neighbours.pool])
+            width = compared(int((fold >= 0).sum()))
+            points = unit(blocks["pooled"][neighbours.pool][:, :width])
         variants, share = image_classifier.treatments(
             blocks,
             labels,
@@ -314,9 +317,10 @@ def _voters(fitted: Fitted, projection: Projection, points: np.ndarray) -> stack
     """Those of ``fitted``, with components ``points`` [P, d] of length 1."""
     axes, offset = projection.on_features(np.eye(projection.width))
     votes = list(fitted.votes.values())
+    compared_by = points.shape[1]
     return stacked.Voters(
-        axes,
-        offset,
+        axes[:, :compared_by],
+        offset[:compared_by],
         points,
         targets=np.hstack([one.targets for one in votes]),
         weights=np.hstack([one.weights for one in votes]),
@@ -347,11 +351,15 @@ def logistic(inputs: Inputs) -> Trained:
     head = heads.build(config)
     mean, variance = heads.moments(config.kind, store, inputs.rows[training])
     heads.reset(head, (0,), (mean, variance))
-    x = heads.read_features(config.kind, store, inputs.rows[training])
+    fitted = np.flatnonzero(training)
+    if len(fitted) > MOST_REGRESSED:
+        rng = np.random.default_rng([inputs.p.seed, len(fitted)])
+        fitted = np.sort(rng.choice(fitted, MOST_REGRESSED, replace=False))
+    x = heads.read_features(config.kind, store, inputs.rows[fitted])
     x = (x - mean) / np.sqrt(np.where(variance > heads.DEAD, variance, 1.0))
-    known = ~np.isnan(labels[training])
+    known = ~np.isnan(labels[fitted])
     found = soft_regressions.logistic(
-        x, np.nan_to_num(labels[training]), known.astype(np.float32), INVERSE_PENALTY
+        x, np.nan_to_num(labels[fitted]), known.astype(np.float32), INVERSE_PENALTY
     )
     layer = head.get_layer(heads.LOGITS)
     layer.kernel.assign(found[:-1])

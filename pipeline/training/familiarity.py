@@ -15,6 +15,7 @@ import numpy as np
 import numpy.typing as npt
 
 from pipeline.errors import fail
+from pipeline.features.matrices import MeanOfViews
 from pipeline.npy import DAMAGE
 from pipeline.training.heads import WAY_OUT
 
@@ -42,7 +43,7 @@ class Familiarity:
         return self.reference.astype(np.float32)  # once: it takes longer than the distances
 
 
-def fit(features: np.ndarray, seed: int) -> Familiarity:
+def fit(features: np.ndarray | MeanOfViews, seed: int) -> Familiarity:
     """From pooled features [n, C] of the training pictures, n at least 2."""
     rows = np.arange(len(features))
     if len(rows) > MOST:

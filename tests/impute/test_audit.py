@@ -112,6 +112,22 @@ def test_intervals_widen_with_fewer_cells_filled_or_audited() -> None:
     assert (width(50, 500) > 1.5 * width(500, 500)).all()
 
 
+def test_of_many_cells_the_brier_score_has_the_same_interval_undrawn(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    y, p, decided, z = cells(3000, np.random.default_rng(0))
+    importance = np.random.default_rng(1).uniform(0, 2, 3000)
+
+    def ends() -> tuple[float, float]:
+        out = expected(y, p, decided, z, importance, 1000, np.random.default_rng(2))
+        return out["brier_low"], out["brier_high"]
+
+    drawn = ends()
+    monkeypatch.setattr(audit, "MOST_RESAMPLED", 100)
+    assert ends() != drawn
+    assert ends() == pytest.approx(drawn, abs=1e-3)
+
+
 def test_nothing_to_fill_is_taken_for_as_many_cells_as_were_audited() -> None:
     y, p, decided, z = cells(80, np.random.default_rng(0))
     one = expected(y, p, decided, z, np.ones(80), 0, np.random.default_rng(5))

@@ -33,6 +33,17 @@ def test_a_clear_signal_is_found_next_to_noise() -> None:
     assert found[2].p_value == pytest.approx(1 / (learnable.PERMUTATIONS + 1))
 
 
+def test_many_labels_are_not_permuted_and_their_p_values_are_the_same(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    tables = [table(400, 3, seed, signal=0.1) for seed in range(4)]
+    drawn = [one.p_value for own in tables for one in assess(*own)]
+    monkeypatch.setattr(learnable, "MOST_PERMUTED", 399)
+    normal = [one.p_value for own in tables for one in assess(*own)]
+    assert normal != drawn
+    assert normal == pytest.approx(drawn, abs=0.03)
+
+
 def test_power() -> None:
     found = sum(
         one.learnable

@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+from pipeline.impute import neighbours
 from pipeline.impute.neighbours import Neighbours
 
 NAN = float("nan")
@@ -20,7 +21,7 @@ def pairs() -> tuple[Neighbours, np.ndarray, np.ndarray]:
 
 def test_neighbours_vote_by_hand() -> None:
     graph, labels, fold = pairs()
-    out = graph.neighbours(labels, fold)[:, 0]
+    out = graph.neighbours(labels, fold)[-1, :, 0]
     weights = graph.weights.toarray()
     assert weights.diagonal().tolist() == [0] * 12
     assert (weights[:, fold < 0] == 0).all(), "only training images are neighbours"
@@ -49,9 +50,10 @@ def test_labels_of_the_own_fold_and_outside_training_are_not_asked(method: str) 
         if k < 0:
             assert (before == after).all()
             continue
+        assert (before[k] == after[k]).all(), "a refit without a fold knows none of its labels"
         own = (fold == k)[:, None] & ~np.isnan(labels)
-        assert (before[own] == after[own]).all()
-        assert (before[~own] != after[~own]).any()
+        assert (before[-1][own] == after[-1][own]).all()
+        assert (before[-1][~own] != after[-1][~own]).any()
 
 
 def test_spread_reaches_further_than_the_neighbours() -> None:
@@ -61,9 +63,31 @@ def test_spread_reaches_further_than_the_neighbours() -> None:
     labels[0], labels[10] = 1, 0
     fold = np.arange(11) % 2
     graph = Neighbours.of(x, fold >= 0, neighbours=2)
-    spread = graph.spread(labels, fold)[1:10, 0]
-    votes = graph.neighbours(labels, fold)[1:10, 0]
+    spread = graph.spread(labels, fold)[-1, 1:10, 0]
+    votes = graph.neighbours(labels, fold)[-1, 1:10, 0]
     assert (np.diff(spread) < 0).all()
     # Most images have no known label beside them: all they have is the prevalence.
     assert (np.abs(votes[2:7]) < 1e-9).all()
     assert spread[2] > 0.01 > -0.01 > spread[6]
+
+
+@pytest.mark.parametrize("size", [300, neighbours.MANY, 5001])
+def test_the_smallest_of_few_and_of_many_are_found(size: int) -> None:
+    values = np.random.default_rng(0).normal(size=(20, size)).astype(np.float32)
+    values[0] = np.arange(size)  # all in one group's reach
+    values[1] = 7.0
+    found = neighbours.smallest(values, 15)
+    assert found.shape == (20, 15)
+    assert all(len({*row}) == 15 for row in found.tolist())
+    least = np.sort(values, axis=1)[:, :15]
+    assert (np.sort(np.take_along_axis(values, found, axis=1), axis=1) == least).all()
+
+
+def test_many_images_are_compared_by_few_components(monkeypatch: pytest.MonkeyPatch) -> None:
+    rng = np.random.default_rng(0)
+    x, training = rng.normal(size=(300, 6)), rng.random(300) < 0.8
+    by_three = Neighbours.of(x[:, :3], training).weights.toarray()
+    assert (Neighbours.of(x, training).weights.toarray() != by_three).any()
+    monkeypatch.setattr(neighbours, "FEW", 3)
+    monkeypatch.setattr(neighbours, "MANY", int(training.sum()))
+    assert (Neighbours.of(x, training).weights.toarray() == by_three).all()

@@ -8,6 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.special import expit
 
+from pipeline.impute import stacking
 from pipeline.impute.stacking import BOUND, Stack, alone, cross_stack, fit_stack, worth_it
 
 NAN = float("nan")
@@ -21,6 +22,23 @@ def table(
     z = rng.normal(0, 1.5, (len(slopes), n, attributes))
     y = rng.random((n, attributes)) < expit(np.tensordot(np.array(slopes), z, axes=1))
     return z, y.astype(float)
+
+
+def test_weights_of_a_large_table_are_learned_from_some_of_its_cells(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    z, y = table(6000, 2, slopes=(1.0, 0.3))
+    y[:, 1] = np.random.default_rng(1).random(6000) < expit(z[0, :, 1] - 4)
+    every = np.ones(y.shape, dtype=bool)
+    whole = fit_stack(z, y, every)
+    monkeypatch.setattr(stacking, "MOST_CELLS", 6000)
+    assert (fit_stack(z, y, every).weights == whole.weights).all()
+    monkeypatch.setattr(stacking, "MOST_CELLS", 3000)
+    part = fit_stack(z, y, every)
+    assert (part.weights != whole.weights).any()
+    # Half of the rare ones' cells are positive, but the offset is that of the table.
+    assert part.weights == pytest.approx(whole.weights, abs=0.15)
+    assert part.offsets == pytest.approx(whole.offsets, abs=0.2)
 
 
 def named(candidates: np.ndarray) -> dict[str, np.ndarray]:

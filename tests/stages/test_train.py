@@ -9,11 +9,13 @@ from typing import Any
 
 import numpy as np
 import pytest
+from scipy.special import expit
 
 from pipeline import params
 from pipeline.data import splits
 from pipeline.data.imputed_arrays import ImputedArrays
 from pipeline.data.labels import LabelTable
+from pipeline.impute import neighbours
 from pipeline.stages import train
 
 COUNT = 160
@@ -64,6 +66,31 @@ def test_labels_of_test_images_choose_nothing(inputs: train.Inputs) -> None:
         for folder, of in ((Path("one"), inputs), (Path("two"), replace(inputs, clean=clean))):
             train.save(of, name, one, folder)
         assert (Path("one/model.json")).read_bytes() == Path("two/model.json").read_bytes()
+
+
+def test_the_head_of_a_large_table_compares_by_as_few_components(
+    inputs: train.Inputs, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(neighbours, "MANY", 100)
+    monkeypatch.setattr(neighbours, "FEW", 3)
+    validation = inputs.of("val")
+    maps = inputs.store.maps(inputs.rows[validation]).astype(np.float32)
+    for one in train.stack(inputs).values():
+        assert one.config.components == 3
+        found = expit(one.head(maps, training=False).numpy())
+        np.testing.assert_allclose(found, one.held_out[validation], atol=1e-5)
+
+
+def test_the_plain_regression_of_a_large_table_is_fitted_on_some_of_it(
+    inputs: train.Inputs, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    whole = train.logistic(inputs).held_out[inputs.of("val")]
+    monkeypatch.setattr(train, "MOST_REGRESSED", 100)
+    assert (train.logistic(inputs).held_out[inputs.of("val")] == whole).all()
+    monkeypatch.setattr(train, "MOST_REGRESSED", 60)
+    part = train.logistic(inputs).held_out[inputs.of("val")]
+    assert (part != whole).all()
+    assert np.abs(part - whole).mean() < 0.1
 
 
 def test_a_completion_judges_by_cells_that_no_model_has_seen(inputs: train.Inputs) -> None:
