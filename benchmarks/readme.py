@@ -20,6 +20,7 @@ import yaml
 
 from benchmarks import recipe_list
 from benchmarks.peers_speed import OWN
+from benchmarks.scale import ATTRIBUTES
 from benchmarks.scoring import POOLED
 from pipeline import params
 from pipeline.errors import PipelineError, run
@@ -42,6 +43,8 @@ PLACE = re.compile(
 DEFAULT_HEADS = ("linear", 2)
 """Kind of the attribute heads and number of views by the project's own params.yaml."""
 START, END = "<!-- figures: {} -->\n", "<!-- end of figures -->"
+BY_ATTRIBUTE = ("classify", "impute", "train")
+"""Stages that have models of each attribute."""
 REFUSED = [None]
 """A value that no param can have."""
 Parts = Mapping[str, Callable[[], str]]
@@ -528,9 +531,12 @@ def allowed(key: str, text: str) -> str:
     raise PipelineError(f"{PARAMS}: {key}: {REFUSED} was not refused")
 
 
-def estimate(scale: pd.DataFrame, images: int = 10_000_000) -> pd.DataFrame:
+def estimate(
+    scale: pd.DataFrame, images: int = 10_000_000, celeba: tuple[int, int] = (202_599, 40)
+) -> pd.DataFrame:
     """What one more image costs every stage between the measured tables, and hours for ``images``
-    by its cost between the two largest."""
+    by its cost between the two largest; the same for CelebA's images and attributes, ten times as
+    many of which are taken to cost ten times as much in the stages that have models of each."""
     sizes = sorted(scale["images"].unique())
     seconds = scale.pivot_table("seconds", "stage", "images")
     order = scale.loc[scale["images"] == sizes[-1], "stage"]
@@ -543,6 +549,11 @@ def estimate(scale: pd.DataFrame, images: int = 10_000_000) -> pd.DataFrame:
     out["kB per image"] = (memory * 1e3).round(1).tolist()
     hours = (seconds[sizes[-1]] + each * (images - sizes[-1])) / 3600
     out[f"hours for {images:,} images"] = hours[order].round(1).tolist()
+    count, attributes = celeba
+    hours = (seconds[sizes[-1]] + each * (count - sizes[-1])) / 3600
+    hours *= np.where(hours.index.isin(BY_ATTRIBUTE), attributes / len(ATTRIBUTES), 1.0)
+    name = f"hours for {count:,} images x {attributes} attributes"
+    out[name] = hours[order].round(2).tolist()
     whole = out.drop(columns="stage").sum().round(2).to_dict()
     # Stages follow one another: their seconds add up, their memory does not.
     return pd.concat([out, pd.DataFrame([{"stage": "all", **whole, "kB per image": ""}])])
@@ -629,8 +640,8 @@ OF_THE_PROJECT: Parts = {
     **{
         name: partial(measured, Path(f"benchmarks/{name}.csv"))
         for name in (
-            *("cost", "embed", "export", "grid", "predict_rate", "rates", "ratios", "report"),
-            *("review", "scale", "speed", "unlike", "wide"),
+            *("cost", "dvc_hashing", "embed", "export", "grid", "predict_rate", "rates"),
+            *("ratios", "report", "review", "scale", "speed", "unlike", "wide"),
         )
     },
     "peers_speed": lambda: here_and_weaker("peers_speed", peers_speed),

@@ -7,10 +7,13 @@ import subprocess
 import sys
 import time
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from pathlib import Path
+from threading import Event, Thread
 from typing import Any, NamedTuple
 
 import pandas as pd
+import psutil
 import yaml
 
 from pipeline.files import write_csv
@@ -53,6 +56,49 @@ def timed(command: list[str], folder: Path) -> Cost:
         raise SystemExit(f"error: {' '.join(command)} failed")
     seconds, processor = time.perf_counter() - started, usage.ru_utime + usage.ru_stime
     return Cost(seconds, usage.ru_maxrss / 1024, processor)
+
+
+class CostOfAll(NamedTuple):
+    """Of a command: `Cost`, and peak resident megabytes of all of its processes together, memory
+    that they share counted once."""
+
+    seconds: float
+    cpu_seconds: float
+    peak_mb: float
+    all_processes_mb: float
+
+
+def costs(command: list[str], folder: Path) -> CostOfAll:
+    """`timed` with the memory of all processes, looked at twice a second."""
+    ended, most = Event(), [0.0]
+
+    def watch() -> None:
+        while not ended.wait(0.5):
+            most[0] = max(most[0], _together(os.getpid()))
+
+    watcher = Thread(target=watch)
+    watcher.start()
+    try:
+        found = timed(command, folder)
+    finally:
+        ended.set()
+        watcher.join()
+    together = max(most[0], found.megabytes)
+    return CostOfAll(found.seconds, found.processor, found.megabytes, together)
+
+
+def _together(process: int) -> float:
+    """Megabytes of the processes below one."""
+    total = 0
+    for one in psutil.Process(process).children(recursive=True):
+        with suppress(psutil.Error):  # it has ended meanwhile
+            total += one.memory_full_info().pss
+    return total / 2**20
+
+
+def stage(folder: Path, name: str) -> CostOfAll:
+    """`costs` of a stage."""
+    return costs([sys.executable, "-m", f"pipeline.stages.{name}"], folder)
 
 
 def run_in(folder: Path, module: str, *arguments: str) -> str:
