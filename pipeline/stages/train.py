@@ -41,8 +41,9 @@ from pipeline.training.head_bank import HeadBank
 FEATURES = Path("data/features")
 INVERSE_PENALTY = 1e-3
 """C of the plain logistic regression, on standardised features."""
-MOST_REGRESSED = 20_000
-"""Training images at most that it is fitted to, a seeded draw of them."""
+MOST_REGRESSED = 100_000
+"""Training images at most that it is fitted to, a seeded draw of them: what memory holds. It has a
+weight for every feature, and gains from each image."""
 MOST_VOTERS = 20_000
 """Training images at most among which a new picture's neighbours are sought: they lie in the model,
 at some 2 kB each."""
@@ -356,7 +357,8 @@ def logistic(inputs: Inputs) -> Trained:
         rng = np.random.default_rng([inputs.p.seed, len(fitted)])
         fitted = np.sort(rng.choice(fitted, MOST_REGRESSED, replace=False))
     x = heads.read_features(config.kind, store, inputs.rows[fitted])
-    x = (x - mean) / np.sqrt(np.where(variance > heads.DEAD, variance, 1.0))
+    x -= mean  # in place: a large table's are hundreds of megabytes
+    x /= np.sqrt(np.where(variance > heads.DEAD, variance, 1.0))
     known = ~np.isnan(labels[fitted])
     found = soft_regressions.logistic(
         x, np.nan_to_num(labels[fitted]), known.astype(np.float32), INVERSE_PENALTY
