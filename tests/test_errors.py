@@ -29,6 +29,7 @@ def _raise(error: BaseException) -> Callable[[], None]:
             2,
             "space left on the disk while writing x",
         ),
+        (OSError(errno.EDQUOT, "Disk quota exceeded", "x.npy"), 2, "space left on the disk"),
         (OSError("4096 requested and 17 written"), 2, "no space left on the disk"),
         (
             RuntimeError(
