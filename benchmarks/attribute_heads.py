@@ -107,21 +107,13 @@ def measure(
 
 def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m benchmarks.attribute_heads")
-    parser.add_argument("--labels", type=Path, required=True, help="binary or categorical table")
-    parser.add_argument("--images", type=Path, required=True, help="folder of its images")
-    parser.add_argument("--weights", required=True, help="imagenet, random or a weights file")
-    parser.add_argument("--backbone", default="mobilenet_v2")
-    parser.add_argument(
-        "--image-size", type=int, nargs=2, default=(224, 224), metavar=("HEIGHT", "WIDTH")
-    )
-    parser.add_argument("--at-least", type=int, default=100, help="rows for and against a value")
+    datasets.add_options(parser)
     parser.add_argument("--rows", type=int, help="the first so many of the table; all without it")
     parser.add_argument("--fractions", type=float, nargs="+", default=(0.3, 0.8))
     parser.add_argument("--seeds", type=int, nargs="+", default=(0, 1, 2))
     parser.add_argument("--heads", nargs="+", choices=KINDS, default=KINDS)
     parser.add_argument("--views", type=int, nargs="+", default=VIEWS)
     parser.add_argument("--out", type=Path, required=True, help="path of the .csv")
-    parser.add_argument("--cache", type=Path, default=datasets.CACHE)
     a = parser.parse_args()
     runtime.prepare(datasets.SEED, to_train=True)
     data = datasets.load(

@@ -6,6 +6,7 @@ a cache folder named by a hash of everything that they depend on.
 
 from __future__ import annotations
 
+import argparse
 import hashlib
 import json
 import logging
@@ -69,6 +70,19 @@ class Dataset:
     brightness: np.ndarray
     store: Path
     categories: tuple[Attribute, ...] = ()
+
+
+def add_options(parser: argparse.ArgumentParser) -> None:
+    """What names a table, its images and the network of their features, as `load` takes them."""
+    parser.add_argument("--labels", type=Path, required=True, help="binary or categorical table")
+    parser.add_argument("--images", type=Path, required=True, help="folder of its images")
+    parser.add_argument("--weights", required=True, help="imagenet, random or a weights file")
+    parser.add_argument("--backbone", default="mobilenet_v2")
+    parser.add_argument(
+        "--image-size", type=int, nargs=2, default=(224, 224), metavar=("HEIGHT", "WIDTH")
+    )
+    parser.add_argument("--at-least", type=int, default=100, help="rows for and against a value")
+    parser.add_argument("--cache", type=Path, default=CACHE)
 
 
 def load(

@@ -26,15 +26,8 @@ PERMUTED_FRACTION = 0.3
 def arguments(argv: list[str] | None = None) -> argparse.Namespace:
     """The command line."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks.imputation", description=__doc__)
-    parser.add_argument("--labels", type=Path, required=True, help="binary or categorical table")
-    parser.add_argument("--images", type=Path, required=True, help="folder of its images")
-    parser.add_argument("--weights", required=True, help="imagenet, random or a weights file")
-    parser.add_argument("--backbone", default="mobilenet_v2")
-    parser.add_argument(
-        "--image-size", type=int, nargs=2, default=(224, 224), metavar=("HEIGHT", "WIDTH")
-    )
+    datasets.add_options(parser)
     parser.add_argument("--precision", default="bfloat16", choices=("float32", "bfloat16", "int8"))
-    parser.add_argument("--at-least", type=int, default=100, help="rows for and against a value")
     parser.add_argument("--fractions", type=float, nargs="+", default=(0.1, 0.3, 0.5, 0.8, 0.9))
     parser.add_argument("--patterns", nargs="+", choices=masks.PATTERNS, default=("random",))
     parser.add_argument("--seeds", type=int, default=3, help="masks per pattern and fraction")
@@ -43,7 +36,6 @@ def arguments(argv: list[str] | None = None) -> argparse.Namespace:
     parser.add_argument("--permutations", type=int, default=0, metavar="K")
     parser.add_argument("--draws", type=int, default=significance.DRAWS, help="of the bootstrap")
     parser.add_argument("--out", type=Path, required=True, help="path without a suffix")
-    parser.add_argument("--cache", type=Path, default=datasets.CACHE)
     parser.add_argument("--resume", action="store_true", help="keep what an earlier run wrote")
     return parser.parse_args(argv)
 

@@ -378,15 +378,8 @@ def fitted_heads(
 def arguments(argv: list[str] | None = None) -> argparse.Namespace:
     """The command line."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks.stack", description=__doc__)
-    parser.add_argument("--labels", type=Path, required=True, help="binary or categorical table")
-    parser.add_argument("--images", type=Path, required=True, help="folder of its images")
-    parser.add_argument("--weights", required=True, help="imagenet, random or a weights file")
-    parser.add_argument("--backbone", default="mobilenet_v2")
-    parser.add_argument(
-        "--image-size", type=int, nargs=2, default=(224, 224), metavar=("HEIGHT", "WIDTH")
-    )
+    datasets.add_options(parser)
     parser.add_argument("--views", type=int, default=1)
-    parser.add_argument("--at-least", type=int, default=100, help="rows for and against a value")
     parser.add_argument(
         "--categorical", action="store_true", help="keep columns of several values as attributes"
     )
@@ -401,7 +394,6 @@ def arguments(argv: list[str] | None = None) -> argparse.Namespace:
         help="heads that the stack is tried with as a member, of binary attributes",
     )
     parser.add_argument("--out", type=Path, required=True, help="path of the .csv")
-    parser.add_argument("--cache", type=Path, default=datasets.CACHE)
     found = parser.parse_args(argv)
     if found.categorical and found.beside:
         parser.error("--beside: with --categorical there is no such member; leave one of them out")
