@@ -28,11 +28,12 @@ from pipeline.data import categories, splits
 from pipeline.errors import run
 from pipeline.features.matrices import Grid, MeanOfViews
 from pipeline.features.store import FeatureStore
-from pipeline.impute import calibration, image_classifier, soft_regressions, stacking
+from pipeline.impute import calibration, soft_regressions, stacking
 from pipeline.impute.components import Matrix, project, projected
-from pipeline.impute.image_classifier import Completed, Fitted
+from pipeline.impute.image_classifier import Fitted
 from pipeline.impute.imputer import Imputation, Imputer, Settings, Table
 from pipeline.impute.neighbours import Neighbours
+from pipeline.impute.treatments import Completed, fit_treatments, refit_targets
 from pipeline.metrics import scores, thresholds
 from pipeline.metrics.ranking import auc, average_precision
 from pipeline.training import heads, saved_model, targets
@@ -264,7 +265,7 @@ def stacks(one: Draw, blocks: dict[str, Matrix]) -> dict[str, Fitted]:
     completed = Completed(one.filled.probability, one.filled.image_scores, one.filled.weight)
     with threadpool_limits(1):
         near = Neighbours.of(blocks["pooled"], one.part == 0)
-        variants, _ = image_classifier.treatments(
+        variants, _ = fit_treatments(
             *(blocks, one.labels, one.fold, completed, one.part == 1),
             one.softmax,
             neighbours=near,
@@ -325,9 +326,7 @@ def stack_and_head(kind: str, one: Draw, variants: dict[str, Fitted]) -> np.ndar
     The head is fitted once more without each fold, to what the stack's refits learn.
     """
     filled, refits = one.filled, variants[targets.MASK].refits
-    values = image_classifier.refit_targets(
-        refits, one.labels, filled.probability, filled.image_scores
-    )
+    values = refit_targets(refits, one.labels, filled.probability, filled.image_scores)
     folds = len(refits) - 1
     rows = [(one.fold >= 0) & (one.fold != k) for k in range(folds + 1)]
     logits = fitted_heads(kind, one, rows, values, np.where(one.known, 1.0, filled.weight))

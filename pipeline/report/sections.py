@@ -95,7 +95,11 @@ def answer(content: Content) -> dict[str, Any]:
         "doubtful": (1 - right[right < LIKELY]).sum(),
         "guess": sum(one.trust.wrong for one in guessed),
     }
-    always = ("safe", "likely", "doubtful")
+    ranges = {
+        "safe": "at least 99 %",
+        "likely": "90 to 99 %",
+        "doubtful": "less than 90 %",
+    }
     return {
         "filled": filled,
         "filled_text": plural(filled, "unknown cell"),
@@ -111,9 +115,12 @@ def answer(content: Content) -> dict[str, Any]:
         "parts": list(number.items()),
         "all": max(sum(number.values()), 1),
         "tiles": [
-            {"name": name, "number": count(n), "wrong": about(wrong.get(name, 0))}
+            {
+                **{"name": name, "number": count(n), "wrong": about(wrong.get(name, 0))},
+                "none": "" if n else ranges[name],
+            }
             for name, n in number.items()
-            if n or (name in always and filled)
+            if n or (name in ranges and filled)
         ],
         "doubtful": number["doubtful"],
         "too_few": [one for one in attributes if one.verdict == TOO_FEW],

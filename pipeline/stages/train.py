@@ -29,9 +29,10 @@ from pipeline.impute import calibration, image_classifier, label_completion, sof
 from pipeline.impute.components import Matrix, Projection, project, projected
 from pipeline.impute.cross_fitting import logit
 from pipeline.impute.decisions import Decisions
-from pipeline.impute.image_classifier import Completed, Fitted
+from pipeline.impute.image_classifier import Fitted
 from pipeline.impute.label_completion import Completion
 from pipeline.impute.neighbours import Neighbours, compared, unit
+from pipeline.impute.treatments import Completed, fit_treatments
 from pipeline.metrics.scores import log_loss, shown
 from pipeline.metrics.thresholds import choose_all
 from pipeline.training import familiarity, fitting, heads, losses, saved_model, stacked, targets
@@ -264,7 +265,7 @@ def by_epochs(inputs: Inputs) -> dict[str, Trained]:
 
 def stack(inputs: Inputs) -> dict[str, Trained]:
     """An affine function of the map for each treatment of unknown cells, see
-    `pipeline.impute.image_classifier`; fitted and calibrated across folds."""
+    `pipeline.impute.treatments`; fitted and calibrated across folds."""
     p, store, labels, softmax = inputs.p, inputs.store, inputs.clean.values, inputs.softmax
     fold, learnable = splits.read_folds(), inputs.arrays.learnable
     # Of the plain view alone, which is what a new picture has.
@@ -287,7 +288,7 @@ def stack(inputs: Inputs) -> dict[str, Trained]:
             neighbours = Neighbours.of(blocks["pooled"], fold >= 0, most=MOST_VOTERS)
             width = compared(int((fold >= 0).sum()))
             points = unit(blocks["pooled"][neighbours.pool][:, :width])
-        variants, share = image_classifier.treatments(
+        variants, share = fit_treatments(
             blocks,
             labels,
             fold,

@@ -4,11 +4,10 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from scipy.special import expit, logit
+from scipy.special import expit
 
 from pipeline.impute import image_classifier
 from pipeline.impute.components import project, projected
-from pipeline.impute.image_classifier import Completed
 from pipeline.impute.neighbours import Neighbours
 from pipeline.metrics.ranking import auc
 from pipeline.metrics.scores import expected_calibration_error
@@ -73,38 +72,11 @@ def test_what_a_fit_learns_of_hidden_cells_is_taught_by_their_targets() -> None:
     assert areas[1] > areas[0] + 0.02
 
 
-def test_validation_labels_choose_between_known_and_completed() -> None:
-    x, truth, labels, fold = problem(n=600, hidden=0.9)
-    unseen = (fold < 0)[:, None]
-    mask = image_classifier.fit({"pooled": x}, labels, fold)
-    taught = image_classifier.fit({"pooled": x}, labels, fold, truth, np.ones(labels.shape))
-    wrong = image_classifier.fit({"pooled": x}, labels, fold, 1 - truth, np.ones(labels.shape))
-    known = np.where(unseen, truth, np.nan)
-    better, share = image_classifier.choose(mask, taught, known)
-    assert share == 1
-    np.testing.assert_array_equal(better.offsets, taught.offsets)
-    assert image_classifier.choose(mask, wrong, known)[1] == 0
-    mean, share = image_classifier.choose(mask, taught, np.full(labels.shape, np.nan))
-    assert share == 0.5
-    wanted = x @ mean.weights["pooled"] + mean.offsets
-    np.testing.assert_allclose(mean.logits[fold < 0], wanted[fold < 0], atol=1e-4)
-
-
 def test_targets_outside_0_to_1_are_refused_where_they_count() -> None:
     x, truth, labels, fold = problem(n=100)
     weights = np.ones(labels.shape)
     with pytest.raises(ValueError, match="expected 0 to 1"):
         image_classifier.fit({"pooled": x}, labels, fold, truth + 0.5, weights)
-
-
-def test_refit_targets_by_hand() -> None:
-    labels = np.array([[1.0, np.nan]])
-    refits = np.array([[[5.0, -1.0]], [[5.0, 2.0]]])
-    # The other labels of the row add 3 in log-odds to the picture's -2.
-    probability, image = np.array([[0.3, expit(1.0)]]), np.array([[0.0, -2.0]])
-    found = image_classifier.refit_targets(refits, labels, probability, image)
-    np.testing.assert_allclose(found[:, 0, 0], 1.0)
-    np.testing.assert_allclose(logit(found[:, 0, 1]), [2.0, 5.0], atol=1e-5)
 
 
 def test_collapsed_weights_on_the_features_themselves() -> None:
@@ -155,23 +127,6 @@ def test_values_of_a_categorical_attribute_are_one_calibrated_softmax() -> None:
     np.testing.assert_array_equal(found.logits[:, 3], fitted.logits[:, 3])
     wanted = x @ found.weights["pooled"] + found.offsets
     np.testing.assert_allclose(found.logits[unseen], wanted[unseen], atol=1e-4)
-
-
-def test_treatments_of_unknown_cells() -> None:
-    x, truth, labels, fold = categorical()
-    rng = np.random.default_rng(0)
-    validation = (fold < 0) & (rng.random(len(fold)) < 0.5)
-    completed = Completed(np.clip(truth, 0.02, 0.98), np.zeros(truth.shape), np.ones(truth.shape))
-    found, share = image_classifier.treatments(
-        {"pooled": x}, labels, fold, completed, validation, ((0, 3),)
-    )
-    assert list(found) == ["impute", "mask", "negative"] and 0 <= share <= 1
-    mask = image_classifier.joined(
-        image_classifier.fit({"pooled": x}, labels, fold), labels, fold, ((0, 3),)
-    )
-    np.testing.assert_allclose(found["mask"].logits, mask.logits)
-    # No column but the categorical ones has an unknown cell, and these stay out as unknown.
-    np.testing.assert_allclose(found["negative"].logits[:, 3], mask.logits[:, 3], atol=1e-6)
 
 
 @pytest.mark.parametrize("value", [0.0, 1.0, np.nan])
@@ -232,29 +187,3 @@ def test_no_vote_is_cast_on_a_fold_by_its_own_labels() -> None:
     assert before.refits is not None and after.refits is not None
     moved = np.abs(before.refits - after.refits)[:, image, 0]
     assert moved[1] < 0.3 * moved[-1]
-
-
-def test_treatments_have_votes_of_their_own_and_joined_or_guessed_ones() -> None:
-    x, truth, labels, fold = crossed(600)
-    near = Neighbours.of(x, fold >= 0)
-    completed = Completed(np.clip(truth, 0.02, 0.98), np.zeros(truth.shape), np.ones(truth.shape))
-    nobody = np.zeros(len(fold), dtype=bool)
-    found, share = image_classifier.treatments(
-        {"pooled": x}, labels, fold, completed, nobody, ((1, 3),), neighbours=near
-    )
-    assert share == 0.5  # nothing chooses
-    assert {name: list(one.votes) for name, one in found.items()} == {
-        "impute": ["known", "completed"],
-        "mask": ["known"],
-        "negative": ["unknown as 0"],
-    }
-    unseen = fold < 0
-    for one in found.values():
-        wanted = x @ one.weights["pooled"] + one.offsets
-        for votes in one.votes.values():
-            said = np.zeros((2, *labels.shape))
-            said[0, near.pool], said[1, near.pool] = votes.targets, votes.weights
-            wanted = wanted + near.votes(*said) * votes.slope
-        np.testing.assert_allclose(one.logits[unseen], wanted[unseen], atol=1e-3)
-    guess = image_classifier.guessing(found["mask"], labels, fold, np.array([True, False, False]))
-    assert guess.votes["known"].slope[0] == 0 and guess.votes["known"].slope[1] > 0

@@ -119,6 +119,18 @@ def test_cells_that_were_left_empty(run_folder: Path) -> None:
     assert next(tree.all("h1")).text.startswith(f"{len(cells) - left} unknown cells")
 
 
+def test_nothing_is_said_of_the_use_of_no_cell(run_folder: Path) -> None:
+    path = Path("data/imputed/provenance.csv")
+    cells = pd.read_csv(path, dtype=str)
+    cells.assign(expected_correctness="0.95").to_csv(path, index=False)
+    tiles = [one for one in parse(page()).all("li") if one.attributes.get("class") == "tile safe"]
+    assert [one.text for one in tiles[0].all("p")] == [
+        "0",
+        "safe",
+        "None is at least 99 % likely to be right.",
+    ]
+
+
 def test_too_few_labels_name_what_is_needed_and_the_likeliest_images(run_folder: Path) -> None:
     path = Path("reports/attributes.csv")
     table = pd.read_csv(path).set_index("attribute")
