@@ -1,10 +1,12 @@
 """python -m benchmarks.guarantees: are the guarantees kept, over many draws of hidden cells?
 
 Hides known cells, fills the table, and compares what is promised with what was hidden: bounded
-errors, budgets of looks, shares with intervals. ``cheap`` fills with one logistic regression per
-attribute on 60 components, so that hundreds of draws are affordable; ``whole`` runs the imputation.
-Every draw is a file below the cache, so that an interrupted run goes on where it was; OUT.csv and
-OUT.md have the means of all that are there.
+errors, budgets of looks, shares with intervals, expected accuracy. ``cheap`` fills with one
+logistic regression per attribute on 60 components, so that hundreds of draws are affordable;
+``whole`` runs the imputation. ``--turned`` turns a share of the labels that stay known: what is
+promised by wrong labels is compared with the true ones. Every draw is a file below the cache, so
+that an interrupted run goes on where it was; OUT.csv gets the means of all that are there, and
+keeps its rows of others.
 """
 
 from __future__ import annotations
@@ -18,20 +20,23 @@ import pandas as pd
 from sklearn.linear_model import LogisticRegression
 
 from benchmarks import datasets, draws, masks, ours
-from pipeline.data.categories import Attribute, attributes
+from pipeline.data.categories import Attribute, attributes, chosen
+from pipeline.data.categories import truth as value_of
 from pipeline.errors import run
 from pipeline.files import write_csv
-from pipeline.impute import budget, missingness, prevalence
+from pipeline.impute import audit, budget, categorical, missingness, prevalence
 from pipeline.impute.cross_fitting import cross_fit
 from pipeline.impute.fill import Filled, fill_table
 from pipeline.impute.learnable import assess
-from pipeline.impute.promises import Promises, promise
+from pipeline.impute.promises import Promises, groups, promise
 
 LEVELS = (0.02, 0.05, 0.1)
 TARGET = 0.05
 LEAST_DRAWS = 20
 """Draws without which nothing is said of a share that is to be kept in the mean."""
-KEYS = ["data", "procedure", "pattern", "hidden", "rows"]
+ACCURACY = ("accuracy", "accuracy_low", "accuracy_high")
+"""Of the audit."""
+KEYS = ["data", "procedure", "pattern", "turned", "hidden", "rows"]
 
 
 def cheap(
@@ -84,55 +89,75 @@ def filled_by(
     return fill_table(logits, shown, fold, learnable, "platt", rules, looked_at=looked_at)
 
 
+def right(filled: Filled, truth: np.ndarray, layout: list[Attribute]) -> np.ndarray:
+    """[N, attributes]: 1 where a cell has its true value, 0 where another, NaN where that is
+    unknown."""
+    columns = []
+    for one in layout:
+        values, true = (x[:, one.start : one.stop] for x in (filled.values, truth))
+        same = chosen(values) == value_of(true) if one.values else (values == true)[:, 0]
+        columns.append(np.where(np.isnan(true[:, 0]), np.nan, same))
+    return np.stack(columns, axis=1)
+
+
 def draw(
     data: datasets.Dataset, x: np.ndarray, args: argparse.Namespace, key: tuple
 ) -> pd.DataFrame:
     """What one draw of hidden cells shows: a row per attribute and figure."""
     pattern, fraction, rows, number = key
     rng = np.random.default_rng([number, 3])
-    chosen = np.arange(len(x)) if not rows else np.sort(rng.permutation(len(x))[:rows])
-    truth, x = data.labels[chosen], x[chosen]
-    hidden = masks.hide(truth, pattern, fraction, rng, data.brightness[chosen])
-    shown = np.where(hidden, np.nan, truth).astype(np.float32)
-    layout = attributes(data.attributes, [])
+    some = np.arange(len(x)) if not rows else np.sort(rng.permutation(len(x))[:rows])
+    truth, x = data.labels[some], x[some]
+    layout = attributes(data.attributes, data.categories)
+    hidden = masks.hide_attributes(truth, layout, pattern, fraction, rng, data.brightness[some])
+    wrong = masks.turned(truth, "even", args.turned, rng) if args.turned else False
+    shown = np.where(hidden, np.nan, np.where(wrong, 1 - truth, truth)).astype(np.float32)
     if args.procedure == "whole":
-        filled = ours.impute(data.features[chosen], shown, number)
-        fold, found = filled.fold, filled.promises
+        filled = ours.impute(data.features[some], shown, number, categories=data.categories)
+        fold, found, figures = filled.fold, filled.promises, filled.audit
     else:
         filled, fold, alike = cheap(x, shown, number)
+        filled = categorical.joined(filled, shown, fold, data.categories)
         tests = missingness.examine(x, shown, fold, data.attributes, (number,))
         withdrawn, weights = missingness.exchangeable(
             tests, x, alike, shown, fold, data.attributes, layout
         )
         found = promise(filled, shown, fold, layout, 0.05, withdrawn, weights)
+        figures = audit.table(data.attributes, shown, fold, filled, alike, (number,))
+    same = right(filled, truth, layout)
     return pd.DataFrame(
         [
-            *_promised(layout, filled, found, truth, hidden),
-            *_budgets(layout, filled, found, shown, fold, truth),
+            *_promised(layout, filled, found, shown, fold, same),
+            *_budgets(layout, filled, found, shown, fold, same),
             *_shares(layout, filled, found, shown, truth),
+            *_expected(layout, figures, np.where(np.isnan(shown[:, _first(layout)]), same, np.nan)),
         ],
         columns=["attribute", "figure", "value"],
     )
 
 
 def _promised(
-    layout: list[Attribute], filled: Filled, found: Promises, truth: np.ndarray, hidden: np.ndarray
+    layout: list[Attribute],
+    filled: Filled,
+    found: Promises,
+    shown: np.ndarray,
+    fold: np.ndarray,
+    same: np.ndarray,
 ) -> list[tuple]:
-    out = []
-    for one in layout:
-        a = one.start
-        out.append((one.name, "withdrawn", float(one.name in found.withdrawn)))
-        for value in (1, 0):
-            cells = hidden[:, a] & (filled.values[:, a] == value)
-            if np.isnan(found.q_value[cells, a]).all():
-                continue
-            for level in LEVELS:
-                kept = cells & (found.q_value[:, a] <= level)
-                wrong = (truth[kept, a] != value).mean() if kept.any() else 0.0
-                out.append((f"{one.name}: {value}", f"wrong at {level:g}", wrong))
-                out.append(
-                    (f"{one.name}: {value}", f"filled at {level:g}", kept.sum() / cells.sum())
-                )
+    out = [(one.name, "withdrawn", float(one.name in found.withdrawn)) for one in layout]
+    place = {one.name: i for i, one in enumerate(layout)}
+    for group in groups(filled, shown, fold, layout):
+        known = same[group.unknown, place[group.attribute.name]]
+        cells, known = group.unknown[~np.isnan(known)], known[~np.isnan(known)]
+        q_value = found.q_value[cells, group.attribute.start]
+        if np.isnan(q_value).all():
+            continue
+        for level in LEVELS:
+            kept = q_value <= level
+            wrong = 1 - known[kept].mean() if kept.any() else 0.0
+            name = f"{group.attribute.name}: {group.value}"
+            out.append((name, f"wrong at {level:g}", wrong))
+            out.append((name, f"filled at {level:g}", kept.mean()))
     return out
 
 
@@ -142,13 +167,12 @@ def _budgets(
     found: Promises,
     shown: np.ndarray,
     fold: np.ndarray,
-    truth: np.ndarray,
+    same: np.ndarray,
 ) -> list[tuple]:
     every = np.ones(shown.shape, dtype=bool)
     doubts, row = budget.doubts(filled, shown, fold, every, layout)
     bounded = [i for i, one in enumerate(layout) if one.name not in found.withdrawn]
-    wrong = filled.values[row, doubts.attribute] != truth[row, doubts.attribute]
-    wrong &= ~np.isnan(truth[row, doubts.attribute])
+    wrong = same[row, doubts.attribute] == 0
     out = []
     for name, numbers in [("", bounded), *((layout[i].name, [i]) for i in bounded)]:
         own = np.isin(doubts.attribute, numbers)
@@ -172,29 +196,50 @@ def _shares(
 ) -> list[tuple]:
     out = []
     for one in layout:
-        a = one.start
-        cells = ~np.isnan(truth[:, a])
-        known = ~np.isnan(shown[:, a])
-        rest = cells & ~known
-        share, p = truth[cells, a].mean(), filled.probability[:, a]
-        if one.name in found.withdrawn or not rest.any():
+        learnable = float(filled.learnable[one.start : one.stop].any())
+        for a, value in enumerate(one.values or ("1",), start=one.start):
+            cells = ~np.isnan(truth[:, a])
+            known = ~np.isnan(shown[:, a])
+            rest = cells & ~known
+            if one.name in found.withdrawn or not rest.any():
+                continue
+            name, p = f"{one.name}: {value}", filled.probability[:, a]
+            share = truth[cells, a].mean()
+            best = prevalence.share(shown[known, a], p[known], p[rest], learnable)
+            alone = prevalence.share(shown[known, a], p[known], p[rest], 0.0)
+            for way, got in (("ppi", best), ("known", alone)):
+                inside = got.low - 1e-9 <= share <= got.high + 1e-9
+                out.append((name, f"share by {way}: covered", float(inside)))
+                out.append((name, f"share by {way}: width", got.high - got.low))
+            # The half width is 1.96 standard errors.
+            error = (alone.high - alone.low) / 3.92
+            for way, mean in (
+                ("count", (filled.values[cells, a] == 1).mean()),
+                ("sum", p[rest].sum() / cells.sum() + shown[known, a].sum() / cells.sum()),
+                ("ppi", best.estimate),
+                ("known", alone.estimate),
+            ):
+                out.append((name, f"share by {way}: off", abs(mean - share) / max(error, 1e-9)))
+    return out
+
+
+def _first(layout: list[Attribute]) -> list[int]:
+    return [one.start for one in layout]
+
+
+def _expected(layout: list[Attribute], figures: pd.DataFrame, same: np.ndarray) -> list[tuple]:
+    """Of binary attributes: the audit has a row for each column."""
+    out = []
+    for i, one in enumerate(layout):
+        of_cells = same[~np.isnan(same[:, i]), i]
+        expected, low, high = figures.loc[one.start, list(ACCURACY)].to_numpy(float)
+        if one.values or np.isnan(expected) or not len(of_cells):
             continue
-        learnable = float(filled.learnable[a])
-        best = prevalence.share(shown[known, a], p[known], p[rest], learnable)
-        alone = prevalence.share(shown[known, a], p[known], p[rest], 0.0)
-        for name, got in (("ppi", best), ("known", alone)):
-            inside = got.low - 1e-9 <= share <= got.high + 1e-9
-            out.append((one.name, f"share by {name}: covered", float(inside)))
-            out.append((one.name, f"share by {name}: width", got.high - got.low))
-        # The half width is 1.96 standard errors.
-        error = (alone.high - alone.low) / 3.92
-        for name, got in (
-            ("count", (filled.values[cells, a] == 1).mean()),
-            ("sum", p[rest].sum() / cells.sum() + shown[known, a].sum() / cells.sum()),
-            ("ppi", best.estimate),
-            ("known", alone.estimate),
+        inside = low <= of_cells.mean() <= high
+        for name, value in (
+            *(("expected", expected), ("true", of_cells.mean()), ("covered", float(inside))),
         ):
-            out.append((one.name, f"share by {name}: off", abs(got - share) / max(error, 1e-9)))
+            out.append((one.name, f"accuracy: {name}", value))
     return out
 
 
@@ -214,7 +259,9 @@ def summary(frame: pd.DataFrame) -> pd.DataFrame:
             row[f"worst at {level:g}"] = means.max()
             row[f"above {level:g}"] = f"{int((means > level + 2 * errors).sum())} of {len(means)}"
             row[f"filled at {level:g}"] = by_figure.get(f"filled at {level:g}", np.nan)
-        names = [f for f in by_figure.index if f.startswith(("budget", "share", "withdrawn"))]
+        names = [
+            f for f in by_figure.index if f.startswith(("accuracy", "budget", "share", "withdrawn"))
+        ]
         row |= {name: by_figure[name] for name in names}
         if "share by ppi: width" in by_figure:
             row["width, ppi / known"] = (
@@ -231,8 +278,12 @@ def arguments() -> argparse.Namespace:
     parser.add_argument("--images", type=Path, required=True, help="folder of its images")
     parser.add_argument("--weights", required=True, help="imagenet, random or a weights file")
     parser.add_argument("--at-least", type=int, default=100, help="rows for and against a value")
+    parser.add_argument(
+        "--categorical", action="store_true", help="keep columns of several values as attributes"
+    )
     parser.add_argument("--procedure", choices=("cheap", "whole"), default="cheap")
     parser.add_argument("--patterns", nargs="+", choices=masks.PATTERNS, default=("random",))
+    parser.add_argument("--turned", type=float, default=0.0, help="share of known labels")
     parser.add_argument("--fractions", type=float, nargs="+", default=(0.3, 0.5, 0.8))
     parser.add_argument("--rows", type=int, nargs="+", default=(0,), help="of the table; 0 = all")
     parser.add_argument("--draws", type=int, default=20)
@@ -245,8 +296,14 @@ def main() -> None:
     args = arguments()
     logging.basicConfig(level="INFO", format="%(name)s: %(message)s")
     data = datasets.load(
-        args.labels, args.images, weights=args.weights, at_least=args.at_least, cache=args.cache
+        args.labels,
+        args.images,
+        weights=args.weights,
+        at_least=args.at_least,
+        categorical=args.categorical,
+        cache=args.cache,
     )
+    name = f"{data.name}, categorical" if data.categories else data.name
     x = draws.components(data.features)
     folder = args.cache / "guarantees"
     keys = [
@@ -257,17 +314,24 @@ def main() -> None:
         for rows in args.rows
     ]
     for pattern, fraction, rows, number in keys:
-        path = folder / f"{data.name}-{args.procedure}-{pattern}-{fraction:g}-{rows}-{number}.csv"
+        parts = [name, args.procedure, pattern, f"{fraction:g}", rows, number]
+        parts += ["turned", f"{args.turned:g}"] if args.turned else []
+        path = folder / f"{'-'.join(map(str, parts))}.csv"
         about = {
-            "data": data.name, "procedure": args.procedure, "pattern": pattern, "hidden": fraction,
-            "rows": rows or len(data.images), "draw": number,
+            "data": name, "procedure": args.procedure, "pattern": pattern, "turned": args.turned,
+            "hidden": fraction, "rows": rows or len(data.images), "draw": number,
         }  # fmt: skip
         key = (pattern, fraction, rows, number)
         draws.kept(path, lambda key=key, about=about: draw(data, x, args, key).assign(**about))
     every = pd.concat([pd.read_csv(path) for path in sorted(folder.glob("*.csv"))])
-    found = summary(every).sort_values(KEYS).round(4)
+    found = summary(every).round(4)
     found = found[found["draws"] >= LEAST_DRAWS]
-    write_csv(found, args.out.with_suffix(".csv"))
+    out = args.out.with_suffix(".csv")
+    if out.exists():
+        before = pd.read_csv(out)
+        there = pd.MultiIndex.from_frame(found[KEYS])
+        found = pd.concat([before[~pd.MultiIndex.from_frame(before[KEYS]).isin(there)], found])
+    write_csv(found.sort_values(KEYS), out)
 
 
 if __name__ == "__main__":

@@ -1,17 +1,25 @@
-"""Which known cells a benchmark hides: five ways in which labels come to be missing."""
+"""Which known cells a benchmark hides: five ways in which labels come to be missing; and which it
+turns, as if they had been labelled wrongly."""
 
 from __future__ import annotations
+
+from collections.abc import Sequence
 
 import numpy as np
 import numpy.typing as npt
 from scipy.optimize import brentq
 from scipy.special import expit, logit
 
+from pipeline.data.categories import Attribute
+
 PATTERNS = ("random", "label", "brightness", "itself", "block")
 KEEP = 5
 """Positives and negatives of every attribute that stay known, except under ``random``."""
 ODDS = 3.0
 """How many times higher the odds of being hidden are for the one kind of cell than the other."""
+
+KINDS = ("even", "ones")
+"""Of wrong labels: all alike, or 1s three times as often as 0s."""
 
 Bools = npt.NDArray[np.bool_]
 
@@ -65,6 +73,28 @@ def hide(
         chance = _chances(_driver(labels, pattern, a, brightness)[rows], fraction)
         hidden[rows, a] = draws[rows, a] < chance
     return _spare_cells(labels, hidden, rng)
+
+
+def hide_attributes(
+    labels: np.ndarray,
+    layout: Sequence[Attribute],
+    pattern: str,
+    fraction: float,
+    rng: np.random.Generator,
+    brightness: np.ndarray,
+) -> Bools:
+    """As `hide`, the columns of a categorical attribute together."""
+    cells = labels[:, [one.start for one in layout]]
+    hidden = hide(cells, pattern, fraction, rng, brightness)
+    return np.repeat(hidden, [one.stop - one.start for one in layout], axis=1)
+
+
+def turned(labels: np.ndarray, kind: str, rate: float, rng: np.random.Generator) -> np.ndarray:
+    """bool [N, A], cells to turn: a share ``rate`` of the known ones in the mean."""
+    known = ~np.isnan(labels)
+    weight = np.where(labels == 1, 3.0 if kind == "ones" else 1.0, 1.0)
+    chance = np.where(known, rate * weight / weight[known].mean(), 0)
+    return rng.random(labels.shape) < np.minimum(chance, 0.45)
 
 
 def _driver(labels: np.ndarray, pattern: str, a: int, brightness: np.ndarray) -> np.ndarray:

@@ -159,10 +159,7 @@ def draw(data: datasets.Dataset, fraction: float, seed: int) -> Draw:
     rows = store.rows(data.images)
     rng = np.random.default_rng(seed)
     layout = categories.attributes(data.attributes, data.categories)
-    # The columns of a categorical attribute are hidden together.
-    cells = data.labels[:, [one.start for one in layout]]
-    hidden = masks.hide(cells, "random", fraction, rng, data.brightness)
-    hidden = np.repeat(hidden, [one.stop - one.start for one in layout], axis=1)
+    hidden = masks.hide_attributes(data.labels, layout, "random", fraction, rng, data.brightness)
     labels = np.where(hidden, np.nan, data.labels).astype(np.float32)
     alone = np.arange(len(labels))
     rng = np.random.default_rng([seed, 1])

@@ -20,7 +20,7 @@ import pandas as pd
 from sklearn.metrics import average_precision_score
 from sklearn.neighbors import NearestNeighbors
 
-from benchmarks import datasets, draws, ours
+from benchmarks import datasets, draws, masks, ours
 from benchmarks.guarantees import by_pictures, filled_by
 from pipeline.data.categories import attributes
 from pipeline.errors import run
@@ -34,16 +34,7 @@ from pipeline.impute.stacking import cross_stack, worth_it
 NEIGHBOURS = 10
 READING = ("chain", "shrunk chain")
 """Models that read labels, of ``cheap``."""
-KINDS = ("even", "ones")
 ERRORS = ("average precision",)
-
-
-def turned(labels: np.ndarray, kind: str, rate: float, rng: np.random.Generator) -> np.ndarray:
-    """bool [N, A], cells to turn: a share ``rate`` of the known ones in the mean."""
-    known = ~np.isnan(labels)
-    weight = np.where(labels == 1, 3.0 if kind == "ones" else 1.0, 1.0)
-    chance = np.where(known, rate * weight / weight[known].mean(), 0)
-    return rng.random(labels.shape) < np.minimum(chance, 0.45)
 
 
 def cheap(x: np.ndarray, given: np.ndarray, seed: int) -> tuple[Filled, np.ndarray, Filled]:
@@ -74,7 +65,7 @@ def compare(
     rng = np.random.default_rng([number, 9])
     whole = ~np.isnan(data.labels).any(axis=1)
     truth, x = data.labels[whole], x[whole]
-    flipped = turned(truth, kind, rate, rng)
+    flipped = masks.turned(truth, kind, rate, rng)
     given = np.where(flipped, 1 - truth, truth).astype(np.float32)
     if procedure == "whole":
         filled = ours.impute(data.features[whole], given, number)
@@ -143,14 +134,14 @@ def figures(flipped: np.ndarray, doubt: np.ndarray, count: float) -> dict[str, f
 def main() -> None:
     parser = draws.parser("suspects", __doc__, 3)
     parser.add_argument("--rates", type=float, nargs="+", default=(0.0, 0.02, 0.05, 0.1, 0.2))
-    parser.add_argument("--kinds", nargs="+", choices=KINDS, default=KINDS)
+    parser.add_argument("--kinds", nargs="+", choices=masks.KINDS, default=masks.KINDS)
     parser.add_argument("--procedure", choices=("cheap", "whole"), default="cheap")
     args = parser.parse_args()
     logging.basicConfig(level="INFO", format="%(name)s: %(message)s")
     folder, rows = args.cache / "suspects", []
     for data, x in draws.tables(args):
         for number, kind, rate in product(range(args.draws), args.kinds, args.rates):
-            if kind != KINDS[0] and not rate:
+            if kind != masks.KINDS[0] and not rate:
                 continue
             key = {"data": data.name, "procedure": args.procedure, "turned": kind, "rate": rate}
             path = folder / f"{data.name}-{args.procedure}-{kind}-{rate:g}-{number}.csv"

@@ -106,3 +106,15 @@ def test_bad_arguments_are_refused(labels, brightness):
         masks.hide(labels, "odd", 0.5, rng, brightness)
     with pytest.raises(ValueError, match="fraction 1"):
         masks.hide(labels, "random", 1.0, rng, brightness)
+
+
+def test_so_many_labels_are_turned_and_no_unknown_one() -> None:
+    rng = np.random.default_rng(0)
+    labels = (rng.random((4000, 3)) < 0.3).astype(float)
+    labels[:, 2] = np.nan
+    for kind, ratio in (("even", 1), ("ones", 3)):
+        found = masks.turned(labels, kind, 0.1, rng)
+        assert not found[:, 2].any()
+        assert found[:, :2].mean() == pytest.approx(0.1, abs=0.01)
+        shares = [found[labels == value].mean() for value in (1, 0)]
+        assert shares[0] / shares[1] == pytest.approx(ratio, rel=0.2)
