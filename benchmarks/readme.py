@@ -150,6 +150,7 @@ def imputation() -> pd.DataFrame:
 def guarantees() -> pd.DataFrame:
     """Whether bounded errors, budgets and intervals of shares were kept, over draws."""
     frame = pd.read_csv(RESULTS / "guarantees.csv")
+    frame = frame[frame["turned"] == 0]
     budget, attribute = "budget of the table", "budget of an attribute"
     return pd.DataFrame(
         {
@@ -178,6 +179,40 @@ def guarantees() -> pd.DataFrame:
             "width": frame["width, ppi / known"].map("{:.2f}".format),
         }
     )
+
+
+def label_noise() -> pd.DataFrame:
+    """What a table with wrong labels promises, against the true ones."""
+    frame = pd.read_csv(RESULTS / "guarantees.csv")
+    frame = frame[frame["turned"] > 0].sort_values(["data", "turned"], kind="stable")
+    shown = {
+        "data": frame["data"],
+        "turned": frame["turned"].map("{:.0%}".format),
+        "draws": frame["draws"],
+        "accuracy expected": frame["accuracy: expected"],
+        "true": frame["accuracy: true"],
+        "interval covers": frame["accuracy: covered"],
+        "wrong at .05": frame["wrong at 0.05"],
+        "filled": frame["filled at 0.05"].map("{:.0%}".format),
+    }
+    for name in ("accuracy expected", "true", "interval covers", "wrong at .05"):
+        shown[name] = shown[name].map("{:.3f}".format)
+    return pd.DataFrame({**shown, "above": frame["above 0.05"]})
+
+
+def bought_labels() -> pd.DataFrame:
+    """What labels bring, bought in the order of the review list and in others."""
+    frame, rows = pd.read_csv(RESULTS / "bought_labels.csv"), []
+    for (data, bought), part in frame.groupby(["data", "bought"], sort=False):
+        own = part.set_index("order")
+        row = {"data": data, "draws": own["draws"].iloc[0], "labels": bought}
+        for figure, ahead in (("accuracy", "list ahead"), ("map", "list ahead in map")):
+            row[f"{figure}, list"] = f"{own.loc['list', figure]:.4f}"
+            for order in ("uncertainty", "chance"):
+                error = own.loc[order, f"{ahead} error"]
+                row[f"{figure}: ahead of {order}"] = f"{own.loc[order, ahead]:+.4f} ± {error:.4f}"
+        rows.append(row)
+    return pd.DataFrame(rows)
 
 
 def decisions() -> pd.DataFrame:
@@ -283,6 +318,18 @@ def classifiers() -> str:
         found[score] = found[score].map("{:.4f}".format)
     found["hidden"] = found["hidden"].map("{:.0%}".format)
     return _with_machine(frame, found)
+
+
+def categorical_classifiers() -> str:
+    """The final classifier of categorical attributes, means over draws."""
+    frame = pd.read_csv(RESULTS / "categorical_fashion.csv")
+    keys, scores = ["data", "hidden", "method"], ["log_loss", "accuracy", "brier", "ece"]
+    groups = frame.groupby(keys, sort=False)
+    found = groups[scores].mean().assign(draws=groups["seed"].nunique()).reset_index()
+    for score in scores:
+        found[score] = found[score].map("{:.4f}".format)
+    found["hidden"] = found["hidden"].map("{:.0%}".format)
+    return _with_machine(frame, found.rename(columns={"log_loss": "log-loss"}))
 
 
 def classifier_differences() -> pd.DataFrame:
@@ -623,12 +670,15 @@ OF_THE_PROJECT: Parts = {
     "imputation": lambda: table(imputation()),
     "missing": lambda: table(missing()),
     "guarantees": lambda: table(guarantees()),
+    "label noise": lambda: table(label_noise()),
+    "bought labels": lambda: table(bought_labels()),
     "decisions": lambda: table(decisions()),
     "suspects": lambda: table(suspects()),
     "prevalence": lambda: table(prevalence()),
     "review rounds": lambda: table(review_rounds()),
     "promises": lambda: table(promises()),
     "classifiers": classifiers,
+    "categorical classifiers": categorical_classifiers,
     "classifier differences": lambda: table(classifier_differences()),
     "attribute heads": lambda: table(attribute_heads()),
     "partial labels": lambda: table(partial_labels()),

@@ -7,7 +7,7 @@ Orders: that of reports/review.csv (``list``), plain uncertainty of the probabil
 Figures: share of right ones among all cells that were hidden, mean average precision on images
 outside training (``cheap`` alone: it is the classifier, too), how often the intervals of expected
 accuracy hold the accuracy of the cells that are left, and what is expected of the whole table
-against the truth. Every draw is a file below the cache, so that an interrupted run goes on where it
+against the truth; and how far the list is ahead of the other orders in the same draws. Every draw is a file below the cache, so that an interrupted run goes on where it
 was.
 """
 
@@ -32,7 +32,9 @@ from pipeline.impute.fill import Filled
 ORDERS = ("list", "uncertainty", "chance")
 PROCEDURES = ("cheap", "whole")
 KEYS = ("data", "procedure", "rows", "hidden", "order", "bought")
-ERRORS = ("accuracy", "map", "covered")
+AHEAD = {"accuracy": "list ahead", "map": "list ahead in map"}
+"""Figure -> its difference to the list's in the same draw, at as many labels."""
+ERRORS = ("accuracy", "map", "covered", *AHEAD.values())
 
 
 def in_order(
@@ -140,6 +142,14 @@ def rounds(
     return pd.DataFrame(found)
 
 
+def beside_list(frame: pd.DataFrame) -> pd.DataFrame:
+    """One draw's `rounds` with how far the list is ahead of each order."""
+    own = frame[frame["order"] == ORDERS[0]].set_index("bought")
+    return frame.assign(
+        **{name: frame["bought"].map(own[figure]) - frame[figure] for figure, name in AHEAD.items()}
+    )
+
+
 def main() -> None:
     parser = draws.parser("review_rounds", __doc__, 5)
     parser.add_argument("--procedure", choices=PROCEDURES, default=PROCEDURES[0])
@@ -158,7 +168,7 @@ def main() -> None:
             path = args.cache / "review_rounds" / f"{name}-{number}.csv"
             one = draws.kept(path, partial(rounds, data, x, *key, number))
             about = {"data": data.name, "procedure": args.procedure, "hidden": args.fraction}
-            parts.append(one.assign(**about, rows=args.rows or len(x)))
+            parts.append(beside_list(one).assign(**about, rows=args.rows or len(x)))
             write_csv(draws.means(pd.concat(parts), KEYS, ERRORS), args.out)
 
 
