@@ -6,9 +6,9 @@ it again. ``cheap`` fills as the guarantees' cheap procedure does, ``whole`` by 
 Orders: that of reports/review.csv (``list``), plain uncertainty of the probability, and chance.
 Figures: share of right ones among all cells that were hidden, mean average precision on images
 outside training (``cheap`` alone: it is the classifier, too), how often the intervals of expected
-accuracy hold the accuracy of the cells that are left, and what is expected of the whole table
-against the truth; and how far the list is ahead of the other orders in the same draws. Every draw is a file below the cache, so that an interrupted run goes on where it
-was.
+accuracy hold the accuracy of the cells that are left, what is expected of the whole table against
+the truth, and how far the list is ahead of the other orders in the same draws. Every draw is a file
+below the cache, so that an interrupted run goes on where it was.
 """
 
 from __future__ import annotations
