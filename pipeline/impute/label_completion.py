@@ -173,7 +173,7 @@ def fit(
     tasks = [
         (image, labels, contexts, (fold >= 0) & (fold != k), spans, seed) for k in range(folds + 1)
     ]
-    models = each(_models, tasks, 5000.0 * labels.size)
+    models = each(_models, tasks, 5000.0 * labels.size, "what other labels tell", "refit")
     found = np.zeros((len(CLASSES) + 2, DRAWS, *labels.shape))
     for k in range(folds):
         rows = np.flatnonzero(fold == k)

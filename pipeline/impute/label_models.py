@@ -165,7 +165,7 @@ class ClassModels:
             evidence = self._evidence(inputs, refit, inputs.labels)[rows]
             tasks.append((evidence, prevalence, classes, (*inputs.seed, classes, refit)))
         work = 50.0 * inputs.labels.size * classes
-        self._models = each(latent_classes.fit, tasks, work, f"{classes} latent classes")
+        self._models = each(latent_classes.fit, tasks, work, f"{classes} latent classes", "refit")
         self._folds = folds
         self._context_of_all: Logits | None = None
         if inputs.related is None:

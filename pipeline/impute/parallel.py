@@ -1,4 +1,4 @@
-"""The attributes of a table side by side on all processors."""
+"""The attributes or the refits of a table side by side on all processors."""
 
 from __future__ import annotations
 
@@ -23,24 +23,25 @@ def each(
     arguments: Iterable[tuple[Any, ...]],
     work: float,
     name: str = "models",
+    unit: str = "attribute",
 ) -> list[T]:
     """``function(*a)`` for each of ``arguments``, in order.
 
     The matrices are small: linear algebra on several threads is slower here than on one, so that
-    processes share the attributes out instead. The result does not depend on their number.
+    processes share the calls out instead. The result does not depend on their number.
 
     Parameters
     ----------
     work : roughly how many numbers all calls together read.
-    name : of what is computed, see `pipeline.progress`.
+    name, unit : of what is computed, and what a call is for, see `pipeline.progress`.
     """
     calls = list(arguments)
     processors = min(len(os.sched_getaffinity(0)), len(calls))
     if work < SMALL or processors < 2:
-        return [_alone(function, one) for one in progress.track(calls, name, "attribute")]
+        return [_alone(function, one) for one in progress.track(calls, name, unit)]
     with Parallel(n_jobs=processors, backend="loky", return_as="generator") as pool:
         results = pool(delayed(_alone)(function, one) for one in calls)
-        return list(progress.track(results, name, "attribute", len(calls)))
+        return list(progress.track(results, name, unit, len(calls)))
 
 
 def _alone(function: Callable[..., T], arguments: tuple[Any, ...]) -> T:
