@@ -173,7 +173,7 @@ def main() -> None:
     ):
         log.warning("%s", line)
     shown = ", ".join(f"{name} {scores[name]:.4g}" for name in HEADLINE["test"] if name in scores)
-    log.info("final classifier, test cells of learnable attributes: %s", shown)
+    log.info("final classifier, test cells of %s: %s", targets.compared(learnable), shown)
 
 
 def _imputation_scores(heads_table: pd.DataFrame, learnable: np.ndarray) -> dict[str, Any]:

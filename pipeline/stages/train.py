@@ -132,11 +132,11 @@ def main() -> None:
         write_csv(fitting.steps(found[kept].fit), folder / fitting.STEPS)
         every = pd.concat(curves, names=["missing"]).reset_index(level=0)
         write_csv(every, folder / saved_model.VARIANTS / fitting.CURVES)
+    judged_by = targets.compared(inputs.arrays.learnable)
     for name, one in found.items():
         log.info(
-            "missing=%s: best epoch %d of %d, validation labels of learnable attributes: AUC %s, "
-            "log-loss %.4f%s",
-            *(name, one.fit.best_epoch + 1, len(one.fit.history)),
+            "missing=%s: best epoch %d of %d, validation labels of %s: AUC %s, log-loss %.4f%s",
+            *(name, one.fit.best_epoch + 1, len(one.fit.history), judged_by),
             *(shown(one.fit.best_auc), losses_of[name].mean()),
             " (kept)" if name == kept else "",
         )

@@ -81,6 +81,11 @@ def of_learnable(known: np.ndarray, learnable: np.ndarray) -> npt.NDArray[np.flo
     return np.where(learnable, known, np.nan)
 
 
+def compared(learnable: np.ndarray) -> str:
+    """Whose labels `of_learnable` keeps, in words."""
+    return "learnable attributes" if learnable.any() else "all attributes, none learnable"
+
+
 def keep(asked: str, losses: dict[str, np.ndarray]) -> str:
     """The variant to keep: the one asked for, but masking where imputing brings nothing.
 

@@ -5,7 +5,16 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from pipeline.training.targets import IMPUTE, MASK, NEGATIVE, VARIANTS, keep, of_learnable, targets
+from pipeline.training.targets import (
+    IMPUTE,
+    MASK,
+    NEGATIVE,
+    VARIANTS,
+    compared,
+    keep,
+    of_learnable,
+    targets,
+)
 
 NAN = float("nan")
 KNOWN = np.array([[1, NAN, 0], [NAN, NAN, NAN]])
@@ -72,6 +81,7 @@ def test_models_are_compared_on_learnable_attributes() -> None:
         of_learnable(known, np.array([True, False, True])), [[1, NAN, NAN], [0, NAN, 1]]
     )
     np.testing.assert_array_equal(of_learnable(known, np.zeros(3, dtype=bool)), known)
+    assert compared(np.zeros(3, dtype=bool)) == "all attributes, none learnable"
 
 
 def test_taking_unknown_cells_for_zero_leaves_categorical_ones_out() -> None:
