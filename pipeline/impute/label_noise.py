@@ -8,7 +8,9 @@ off is noise; what bends is honest doubt, which says nothing against a label.
 
 The shares are not estimated once but weighed, each pair of a grid by its likelihood and by how
 common such shares are in the other attributes of the table (empirical Bayes): a weak attribute
-borrows from those that tell.
+borrows from those that tell. Intervals borrow nothing: they reach over all pairs that the
+attribute's own labels do not refute (profile likelihood, Venzon and Moolgavkar 1988, Appl. Stat.
+37:87), since what is common among attributes is a guess about any one of them.
 """
 
 from __future__ import annotations
@@ -19,7 +21,7 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 from scipy.special import expit
-from scipy.stats import norm
+from scipy.stats import chi2, norm
 
 from pipeline.impute.learnable import DEPENDENCE
 
@@ -33,23 +35,30 @@ USUAL = 0.1
 """Mean of the prior share where there is noise, exponential: small shares are usual."""
 CLEAN = 0.5
 """Prior probability that no label of a class is wrong."""
-OWN = 0.3
-"""How far an attribute's prior is this one, and not what the table's attributes have in common."""
+USUAL_ATTRIBUTES = 2.0
+"""As how many attributes of the table this prior counts, beside what these have in common."""
+MOST_STEPS, SETTLED = 500, 1e-5
+"""Of EM over the table's attributes: at most so many, until no pair's share moves by more."""
 BINS = 150
 """Of scores, in which a curve is fitted."""
 STEPS = 60
 CLOSE = 0.01
 """A step below which a curve is taken to fit best: of slope and offset in log-odds."""
 LEVEL = 0.95
+FINE = 12
+"""Shares of either class by which the plausible ones are looked at more closely."""
 
 
 @dataclass(frozen=True)
 class Evidence:
     """What the labels of one attribute say of every pair of shares; G pairs.
 
+    one, zero : [G] shares of 0s that are called 1, and of 1s that are called 0.
     likelihood : [G] logarithms; slope, offset : [G] of the curve that fits best with the pair.
     """
 
+    one: Floats
+    zero: Floats
     likelihood: Floats
     slope: Floats
     offset: Floats
@@ -65,10 +74,12 @@ class Doubted:
     high: float
 
 
-def pairs() -> tuple[Floats, Floats]:
-    """The grid [G]: shares of 0s that are called 1, and of 1s that are called 0."""
-    one, zero = np.meshgrid(SHARES, SHARES, indexing="ij")
-    return one.ravel(), zero.ravel()
+def pairs(
+    one: Sequence[float] | Floats = SHARES, zero: Sequence[float] | Floats = SHARES
+) -> tuple[Floats, Floats]:
+    """The grid [G] of the shares of either class."""
+    first, second = np.meshgrid(one, zero, indexing="ij")
+    return first.ravel(), second.ravel()
 
 
 def evidence(
@@ -82,7 +93,8 @@ def evidence(
     shares : [G] each, as `pairs`, which None stands for.
     """
     z, count, ones = _binned(np.asarray(scores, dtype=np.float64), np.asarray(labels))
-    low, high = (share[:, None] for share in shares or pairs())
+    one, zero = shares or pairs()
+    low, high = one[:, None], zero[:, None]
     scale = 1 - low - high
     theta = np.tile([1.0, 0.0], (len(low), 1))
     x = np.stack([z, np.ones(len(z))])
@@ -108,7 +120,26 @@ def evidence(
     true = expit(theta @ x)
     p = np.clip(low + scale * true, 1e-9, 1 - 1e-9)
     likelihood = (ones * np.log(p) + (count - ones) * np.log(1 - p)).sum(axis=1)
-    return Evidence(likelihood, theta[:, 0], theta[:, 1])
+    return Evidence(one, zero, likelihood, theta[:, 0], theta[:, 1])
+
+
+def plausible(scores: np.ndarray, labels: np.ndarray, found: Evidence) -> Evidence:
+    """The pairs that the labels do not refute at `LEVEL`, of a finer grid around those of the
+    coarse one in ``found``; held-out scores of the same table depend on each other, so that
+    likelihoods count as those of a `DEPENDENCE`-th as many labels."""
+    near = found.likelihood >= found.likelihood.max() - chi2.ppf(LEVEL, 1) / 2 * DEPENDENCE
+    axes = []
+    for share in (found.one[near], found.zero[near]):
+        first, last = np.searchsorted(SHARES, [share.min(), share.max()])
+        ends = SHARES[max(first - 1, 0)], SHARES[min(last + 1, len(SHARES) - 1)]
+        axes.append(np.linspace(*ends, FINE))
+    fine = evidence(scores, labels, pairs(*axes))
+    best = max(fine.likelihood.max(), found.likelihood.max())
+    parts = []
+    for own in (fine, found):
+        kept = own.likelihood >= best - chi2.ppf(LEVEL, 1) / 2 * DEPENDENCE
+        parts.append([array[kept] for array in vars(own).values()])
+    return Evidence(*(np.concatenate(both) for both in zip(*parts, strict=True)))
 
 
 def _solved(matrix: Floats, right: Floats) -> Floats:
@@ -133,8 +164,9 @@ def _binned(z: Floats, y: np.ndarray) -> tuple[Floats, Floats, Floats]:
 def weights(found: list[Evidence]) -> list[Floats]:
     """Of every attribute the probability of each pair [G].
 
-    The prior is in part the usual one, in part what the attributes of the table have in common, in
-    a few steps of EM. Held-out scores of the same table depend on each other, so that likelihoods
+    The prior is in part the usual one, as if of so many more attributes, in part what the
+    attributes of the table have in common, by EM (the mean of a Dirichlet process, Ferguson 1973,
+    Ann. Stat. 1:209). Held-out scores of the same table depend on each other, so that likelihoods
     count as those of a `DEPENDENCE`-th as many labels.
     """
     shares = np.array(SHARES)
@@ -146,10 +178,14 @@ def weights(found: list[Evidence]) -> list[Floats]:
     logs = [part.likelihood / DEPENDENCE for part in found]
     likelihoods = [np.exp(part - part.max()) for part in logs]
     prior = usual
-    posterior = []
-    for _ in range(20 if found else 0):
+    posterior: list[Floats] = []
+    for _ in range(MOST_STEPS if found else 0):
         posterior = [part * prior / (part * prior).sum() for part in likelihoods]
-        prior = OWN * usual + (1 - OWN) * np.mean(posterior, axis=0)
+        before = prior
+        prior = USUAL_ATTRIBUTES * usual + np.sum(posterior, axis=0)
+        prior = prior / prior.sum()
+        if np.abs(prior - before).max() < SETTLED:
+            break
     return posterior
 
 
@@ -171,18 +207,14 @@ def doubts(scores: Sequence[np.ndarray], labels: Sequence[np.ndarray]) -> list[F
     weight = np.exp(total - np.max(total)) * np.gradient(share)
     used = np.flatnonzero(weight > 1e-6 * weight.max())
     return [
-        np.asarray(
-            sum(weight[g] * _wrong(z, y, part, g, share[g], share[g]) for g in used)
-            / weight[used].sum()
-        )
+        np.asarray(sum(weight[g] * _wrong(z, y, part, g) for g in used) / weight[used].sum())
         for z, y, part in zip(scores, labels, found, strict=True)
     ]
 
 
-def _wrong(
-    scores: np.ndarray, labels: np.ndarray, found: Evidence, g: np.intp, one: float, zero: float
-) -> Floats:
+def _wrong(scores: np.ndarray, labels: np.ndarray, found: Evidence, g: int | np.intp) -> Floats:
     """Probability [n] that a label is wrong, by Bayes's rule and the curve of pair ``g``."""
+    one, zero = found.one[g], found.zero[g]
     true = expit(found.slope[g] * np.asarray(scores, dtype=np.float64) + found.offset[g])
     given = labels == 1
     wrong = np.where(given, one * (1 - true), zero * true)
@@ -190,26 +222,35 @@ def _wrong(
     return np.asarray(wrong / np.maximum(wrong + right, 1e-12))
 
 
-def doubted(scores: np.ndarray, labels: np.ndarray, found: Evidence, weight: Floats) -> Doubted:
-    """The labels of one attribute [n], by its own evidence and the weights of the pairs [G]."""
-    one, zero = pairs()
+def doubted(
+    scores: np.ndarray, labels: np.ndarray, found: Evidence, weight: Floats, fine: Evidence
+) -> Doubted:
+    """Labels of one attribute [n], by its evidence, the weights of the pairs [G] and, for the
+    interval, its `plausible` pairs."""
     used = np.flatnonzero(weight > 1e-6 * weight.max())
-    used_weight = weight[used] / weight[used].sum()
-    wrong, means, deviations = np.zeros(len(labels)), [], []
-    for g, share in zip(used, used_weight, strict=True):
-        of_pair = _wrong(scores, labels, found, g, one[g], zero[g])
-        wrong += share * of_pair
-        means.append(of_pair.sum())
-        deviations.append(np.sqrt((of_pair * (1 - of_pair)).sum()))
-    low, high = _ends(np.array(means), np.array(deviations), used_weight)
-    return Doubted(wrong, float(wrong.sum()), low, high)
+    share = weight[used] / weight[used].sum()
+    wrong = np.zeros(len(labels))
+    for g, part in zip(used, share, strict=True):
+        wrong += part * _wrong(scores, labels, found, g)
+    number = float(wrong.sum())
+    low, high = _ends(scores, labels, fine)
+    return Doubted(wrong, number, min(low, number), max(high, number))
 
 
-def _ends(means: Floats, deviations: Floats, share: Floats) -> tuple[float, float]:
-    """Ends of the interval of a mixture of normal distributions, not below 0."""
-    grid = np.linspace(0, (means + 5 * deviations).max() + 1, 2000)
-    below = (share[:, None] * norm.cdf(grid, means[:, None], deviations[:, None] + 1e-9)).sum(
-        axis=0
-    )
-    ends = np.interp([(1 - LEVEL) / 2, (1 + LEVEL) / 2], below, grid)
-    return float(ends[0]), float(ends[1])
+def _ends(scores: np.ndarray, labels: np.ndarray, fine: Evidence) -> tuple[float, float]:
+    """The smallest and the largest number of wrong labels under any of the pairs, each with the
+    chance that is left where a pair is certain."""
+    if not len(labels):
+        return 0.0, 0.0
+    z, count, ones = _binned(np.asarray(scores, dtype=np.float64), np.asarray(labels))
+    width = norm.ppf((1 + LEVEL) / 2)
+    ends = []
+    for g in range(len(fine.likelihood)):
+        of_one, of_zero = (_wrong(z, np.full(len(z), label), fine, g) for label in (1, 0))
+        zeros = count - ones
+        mean = (ones * of_one + zeros * of_zero).sum()
+        chance = ones * of_one * (1 - of_one) + zeros * of_zero * (1 - of_zero)
+        half = width * np.sqrt(chance.sum())
+        ends.append((mean - half, mean + half))
+    low, high = np.array(ends).T
+    return max(float(low.min()), 0.0), float(high.max())

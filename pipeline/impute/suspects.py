@@ -67,10 +67,14 @@ def find(
     logits = [joined[known[:, a], a] for _, a in used]
     given = [labels[known[:, a], a] for _, a in used]
     told = [a for one, a in used if filled.learnable[one.start : one.stop].any()]
-    found = [label_noise.evidence(joined[known[:, a], a], labels[known[:, a], a]) for a in told]
+    whole = [(joined[known[:, a], a], labels[known[:, a], a]) for a in told]
+    found = [label_noise.evidence(*both) for both in whole]
     counted = {
-        a: label_noise.doubted(joined[judged[a], a], labels[judged[a], a], own, weight)
-        for a, own, weight in zip(told, found, label_noise.weights(found), strict=True)
+        a: label_noise.doubted(
+            *(joined[judged[a], a], labels[judged[a], a], own, weight),
+            label_noise.plausible(*both, own),
+        )
+        for a, both, own, weight in zip(told, whole, found, label_noise.weights(found), strict=True)
     }
     proven = any(int(one.low) for one in counted.values())
     parts, counts = [_nothing()], []

@@ -10,6 +10,8 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from pipeline.errors import PipelineError
 from pipeline.features import cache
@@ -228,3 +230,13 @@ def test_without_locks_it_works_and_sweeps_nothing(
     with cache.alone(folder) as locked:
         assert locked
     assert not (folder / ".staging").exists()
+
+
+@given(st.lists(st.integers(0, 20), max_size=12), st.lists(st.integers(0, 20), max_size=12))
+def test_keys_are_found_among_ordered_ones(asked: list[int], there: list[int]) -> None:
+    wanted, ordered = (
+        np.array([f"{n:02d}" for n in part], dtype=cache.KEY) for part in (asked, there)
+    )
+    np.testing.assert_array_equal(
+        cache._among(wanted, np.unique(ordered)), np.isin(wanted, ordered)
+    )

@@ -7,7 +7,15 @@ import pytest
 from scipy.special import expit
 from sklearn.metrics import average_precision_score
 
-from pipeline.impute.label_noise import Doubted, doubted, doubts, evidence, pairs, weights
+from pipeline.impute.label_noise import (
+    Doubted,
+    doubted,
+    doubts,
+    evidence,
+    pairs,
+    plausible,
+    weights,
+)
 
 
 def judged(
@@ -21,7 +29,8 @@ def judged(
     labels = (truth ^ wrong).astype(float)
     found = evidence(z, labels)
     chance = np.where(labels == 1, expit(z), expit(-z))
-    return doubted(z, labels, found, weights([found])[0]), wrong, chance
+    fine = plausible(z, labels, found)
+    return doubted(z, labels, found, weights([found])[0], fine), wrong, chance
 
 
 @pytest.mark.parametrize(("false_one", "false_zero"), [(0.05, 0.05), (0.0, 0.15), (0.1, 0.02)])
@@ -50,7 +59,7 @@ def test_probabilities_are_those_of_bayes_where_the_noise_is_certain() -> None:
     pair = int(np.flatnonzero((one == 0.02) & (zero == 0.17))[0])
     certain = np.zeros(len(one))
     certain[pair] = 1.0
-    out = doubted(z, labels, found, certain)
+    out = doubted(z, labels, found, certain, found)
     true = expit(found.slope[pair] * z + found.offset[pair])
     by_hand = [
         0.02 * (1 - true[0]) / (0.02 * (1 - true[0]) + 0.83 * true[0]),
@@ -102,6 +111,6 @@ def test_labels_of_a_table_are_ranked_as_well_as_their_noise_is_known() -> None:
     )
     assert ideal - 0.02 < ours
     own = [evidence(z, y) for z, y in zip(scores, labels, strict=True)]
-    parts = zip(scores, labels, own, weights(own), strict=True)
+    parts = zip(scores, labels, own, weights(own), own, strict=True)
     apart = np.concatenate([doubted(*part).wrong for part in parts])
     assert ours > average_precision_score(np.concatenate(wrong), apart)
