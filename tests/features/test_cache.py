@@ -232,11 +232,11 @@ def test_without_locks_it_works_and_sweeps_nothing(
     assert not (folder / ".staging").exists()
 
 
-@given(st.lists(st.integers(0, 20), max_size=12), st.lists(st.integers(0, 20), max_size=12))
+NUMBERS = st.lists(st.integers(0, 20), max_size=12)
+
+
+@given(NUMBERS, NUMBERS)
 def test_keys_are_found_among_ordered_ones(asked: list[int], there: list[int]) -> None:
-    wanted, ordered = (
-        np.array([f"{n:02d}" for n in part], dtype=cache.KEY) for part in (asked, there)
-    )
-    np.testing.assert_array_equal(
-        cache._among(wanted, np.unique(ordered)), np.isin(wanted, ordered)
-    )
+    wanted, known = (np.array(list(map(str, part)), cache.KEY) for part in (asked, there))
+    found = cache._among(wanted, np.unique(known))
+    np.testing.assert_array_equal(found, np.isin(wanted, known))
