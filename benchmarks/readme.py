@@ -239,6 +239,7 @@ def suspects() -> pd.DataFrame:
                 "wrong": f"{ours['wrong']:.0f}",
                 "counted (95 %)": f"{ours['counted']:.0f} ({ours['counted low']:.0f} to "
                 f"{ours['counted high']:.0f})",
+                "intervals hold": f"{ours['attributes inside']:.0%}",
                 "called, right": f"{ours['called']:.0f}, {ours['called right']:.0%}"
                 if ours["called"]
                 else "0",
