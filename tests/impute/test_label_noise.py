@@ -70,6 +70,23 @@ def test_probabilities_are_those_of_bayes_where_the_noise_is_certain() -> None:
     assert out.number == pytest.approx(sum(by_hand))
 
 
+@pytest.mark.parametrize(("slope", "noise"), [(1.0, 0.2), (6.0, 0.1)])
+def test_intervals_hold_the_number_of_wrong_labels(slope: float, noise: float) -> None:
+    rng = np.random.default_rng(1)
+    inside = []
+    for _ in range(20):
+        table = []
+        for _ in range(3):
+            z = slope * rng.normal(size=500)
+            wrong = rng.random(500) < noise
+            table.append((z, ((rng.random(500) < expit(z)) ^ wrong).astype(float), wrong.sum()))
+        found = [evidence(z, y) for z, y, _ in table]
+        for (z, y, wrong), own, weight in zip(table, found, weights(found), strict=True):
+            said = doubted(z, y, own, weight, plausible(z, y, own))
+            inside.append(said.low <= wrong <= said.high)
+    assert np.mean(inside) >= 0.95
+
+
 def test_weak_attributes_borrow_from_those_that_tell() -> None:
     rng = np.random.default_rng(0)
 
