@@ -93,6 +93,8 @@ def stored_shape(map_shape: Sequence[int], grid: int | None) -> tuple[int, int, 
 def block_means(maps: np.ndarray, most: int) -> np.ndarray:
     """Means of maps [n, h, w, C] over blocks of positions, at most ``most`` by ``most`` of them."""
     for axis in (1, 2):
+        if maps.shape[axis] <= most:
+            continue
         edges = block_edges(maps.shape[axis], most)
         counts = np.diff(np.append(edges, maps.shape[axis]))
         shape = [1, 1, 1, 1]
