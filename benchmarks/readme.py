@@ -692,7 +692,7 @@ OF_THE_PROJECT: Parts = {
         name: partial(measured, Path(f"benchmarks/{name}.csv"))
         for name in (
             *("cost", "dvc_hashing", "embed", "export", "grid", "predict_rate", "rates"),
-            *("ratios", "report", "review", "scale", "speed", "unlike", "wide"),
+            *("ratios", "report", "review", "scale", "scale_add", "speed", "unlike", "wide"),
         )
     },
     "peers_speed": lambda: here_and_weaker("peers_speed", peers_speed),

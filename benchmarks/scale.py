@@ -157,7 +157,8 @@ def whole(folder: Path, images: int) -> pd.DataFrame:
     everything = partial(predict, "images", "--out", "predicted.csv", folder=folder)
     frame = measured(folder / "measured.csv", [*steps, ("predict", everything)])
     frame.insert(0, "images", images)
-    frame.insert(3, "ms_per_image", (frame["seconds"] / images * 1e3).round(2))
+    for place, (of, name) in enumerate((("", "ms_per_image"), ("cpu_", "cpu_ms_per_image")), 4):
+        frame.insert(place, name, (frame[f"{of}seconds"] / images * 1e3).round(2))
     store = sum(file.stat().st_size for file in (folder / "data/features").iterdir())
     return frame.assign(feature_bytes_per_image=round(store / images))
 
