@@ -208,10 +208,11 @@ def held_out(table: LabelTable, filled: Imputation, looked_at: np.ndarray) -> pd
     """The known training cells with the probability and the value made without their label; but for
     those that people looked at, which are harder than others."""
     row, column = np.nonzero(~np.isnan(filled.held_out) & ~looked_at)
+    names = table.attributes
     return pd.DataFrame(
         {
             "image": [table.images[i] for i in row],
-            "attribute": [table.attributes[a] for a in column],
+            "attribute": [names[a] for a in column],
             "label": table.values[row, column].astype(int),
             "probability": filled.held_out[row, column].round(6),
             "value": filled.decided[row, column].astype(int),
