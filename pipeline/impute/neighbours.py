@@ -108,7 +108,8 @@ class Neighbours:
             weight[rows] = np.exp(-SHARPNESS * distance**2)
             others[rows] = pool[index]
         weight[others == np.arange(size)[:, None]] = 0.0
-        ends = np.arange(0, size * k + 1, k)
+        # As narrow as the numbers of images: of both SciPy takes the wider type.
+        ends = np.arange(0, size * k + 1, k, dtype=np.int32 if size * k < 2**31 else np.int64)
         weights = sparse.csr_array((weight.ravel(), others.ravel(), ends), (size, size))
         return cls(weights.sorted_indices(), pool)
 
