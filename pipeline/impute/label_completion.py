@@ -37,6 +37,8 @@ CLASSES = (12, 24, 48)
 """Several: where one falls into a poor optimum, others stand in for it."""
 DRAWS = 2
 """How often labels are hidden from each row anew."""
+MOST_IMAGES = 100_000
+"""That a model is fitted to: its numbers are few, and what it works through takes gigabytes."""
 INVERSE_PENALTY = 0.3
 NAME = "completion.npz"
 """Of the file in a model's folder."""
@@ -138,6 +140,13 @@ def _of_prefix(prefix: str, arrays: Mapping[str, Any]) -> dict[str, Any]:
         for name, array in arrays.items()
         if name.startswith(f"{prefix} ")
     }
+
+
+def some_images(count: int, seed: int) -> npt.NDArray[np.intp]:
+    """Rows to `fit` to, of so many: all, or a draw of `MOST_IMAGES`."""
+    if count <= MOST_IMAGES:
+        return np.arange(count)
+    return np.sort(np.random.default_rng([seed, count]).choice(count, MOST_IMAGES, replace=False))
 
 
 def fit(

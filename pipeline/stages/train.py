@@ -188,8 +188,10 @@ def completion(inputs: Inputs, one: Trained, card: saved_model.Card) -> Completi
     if len(inputs.clean.layout) < 2:
         return Completion(None, by_picture, None)
     image = np.where(np.isnan(one.held_out), expit(inputs.arrays.image_scores), one.held_out)
+    rows = label_completion.some_images(len(labels), p.seed)
+    image, labels = image[rows], labels[rows]
     model, logits = label_completion.fit(
-        *(logit(image), labels, splits.read_folds(), (p.seed,)),
+        *(logit(image), labels, splits.read_folds()[rows], (p.seed,)),
         categories=inputs.clean.categories,
         learnable=inputs.arrays.learnable,
     )

@@ -21,6 +21,7 @@ from pipeline.impute.label_completion import (
     fit,
     helps,
     read,
+    some_images,
 )
 from pipeline.metrics.scores import auc, log_loss
 
@@ -217,3 +218,12 @@ def test_in_a_wide_table_what_is_not_related_has_no_coefficient(
     monkeypatch.setattr(related, "MOST_READ", width - 1)
     whole, _ = fit(image, labels, fold, (0,))
     assert ((whole.linear[:, width : 2 * width] != 0).sum(axis=1) == width - 1).all()
+
+
+def test_at_most_so_many_images_are_learned_from(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(label_completion, "MOST_IMAGES", 50)
+    assert some_images(50, 0).tolist() == list(range(50))
+    few = some_images(400, 0)
+    assert len(set(few.tolist())) == 50 and few.max() < 400
+    np.testing.assert_array_equal(few, some_images(400, 0))
+    assert few.tolist() != some_images(400, 1).tolist()
