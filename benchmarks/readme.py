@@ -602,7 +602,9 @@ def estimate(
     hours *= np.where(hours.index.isin(BY_ATTRIBUTE), attributes / len(ATTRIBUTES), 1.0)
     name = f"hours for {count:,} images x {attributes} attributes"
     out[name] = hours[order].round(2).tolist()
-    whole = out.drop(columns="stage").sum().round(2).to_dict()
+    figures = out.drop(columns="stage")
+    out[figures.columns] = figures + 0.0  # no -0.0
+    whole = figures.sum().round(2).to_dict()
     # Stages follow one another: their seconds add up, their memory does not.
     return pd.concat([out, pd.DataFrame([{"stage": "all", **whole, "kB per image": ""}])])
 
