@@ -16,6 +16,7 @@ import numpy as np
 import pandas as pd
 
 from benchmarks.workshop import measure, record
+from pipeline.data import corrections
 from pipeline.data.clean_table import write_clean
 from pipeline.data.labels import SPLITS, LabelTable
 from pipeline.features.store import FeatureWriter, stored
@@ -46,6 +47,8 @@ def project(folder: Path, images: int, attributes: int, seed: int = 0) -> None:
     write_clean(table, folder / "data/clean/labels.csv")
     index = pd.DataFrame({"image": names, "sha256": names, "group": range(images)})
     write_csv(index, folder / "data/clean/images.csv")
+    account = pd.DataFrame(columns=list(corrections.ACCOUNT))
+    write_csv(account, folder / "data/clean" / corrections.CORRECTED)
     weights = rng.normal(size=(SIGNALS, int(np.prod(MAP)))).astype(np.float32)
     with FeatureWriter(folder / "data/features", images, 1, MAP) as writer:
         for start in range(0, images, 500):
