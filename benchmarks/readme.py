@@ -585,6 +585,9 @@ def estimate(
     """What one more image costs every stage between the measured tables, and hours for ``images``
     by its cost between the two largest; the same for CelebA's images and attributes, ten times as
     many of which are taken to cost ten times as much in the stages that have models of each."""
+    # Of a size whose run was not finished the sum would lack stages.
+    stages = scale.groupby("images")["stage"].transform("nunique")
+    scale = scale[stages == stages.max()]
     sizes = sorted(scale["images"].unique())
     seconds = scale.pivot_table("seconds", "stage", "images")
     order = scale.loc[scale["images"] == sizes[-1], "stage"]
