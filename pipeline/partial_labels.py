@@ -19,8 +19,8 @@ from pipeline.data.verdicts import LEARNABLE
 from pipeline.errors import fail, listed
 from pipeline.files import replace_file, write_csv
 from pipeline.impute import label_completion
+from pipeline.impute.completion import Completion
 from pipeline.impute.fill import LABELS, PICTURE, PRIOR
-from pipeline.impute.label_completion import Completion
 
 Floats = npt.NDArray[np.float64]
 

@@ -15,8 +15,8 @@ from pipeline.data.categories import Attribute
 from pipeline.data.labels import LabelTable
 from pipeline.errors import PipelineError
 from pipeline.impute import label_completion
+from pipeline.impute.completion import Completion
 from pipeline.impute.decisions import Decisions
-from pipeline.impute.label_completion import Completion
 
 ATTRIBUTES = [Attribute("hat", (), 0), Attribute("colour", ("red", "blue"), 1)]
 VERDICTS = ["yes"] * 3

@@ -64,6 +64,8 @@ def joined(
     labels : [N, A] of 1, 0, NaN; fold : [N], -1 outside training.
     looked_at : bool [N, A], known cells that were unknown until a person looked; None = none.
     """
+    if not categorical:
+        return filled
     if looked_at is None:
         looked_at = np.zeros(labels.shape, dtype=bool)
     filled = Filled(**{name: np.array(array) for name, array in vars(filled).items()})

@@ -96,7 +96,7 @@ class Filled:
     values: npt.NDArray[np.int8]
     correctness: Floats
     weight: Floats
-    evidence: npt.NDArray[np.str_]
+    evidence: npt.NDArray[np.object_]
     held_out: Floats
     decided: Floats
     held_out_correctness: Floats
@@ -152,7 +152,7 @@ class Column:
             "values": known,
             "correctness": np.ones(size),
             "weight": np.ones(size),
-            "evidence": np.full(size, "", dtype="<U14"),
+            "evidence": np.full(size, "", dtype=object),
         }
         of_cells: dict[str, Any] = {
             "held_out": np.full(size, np.nan),
@@ -209,7 +209,8 @@ def fill_table(
         prior = None if priors is None else priors[a]
         column = Column(labels[:, a], fold, rules[a], prior, looked_at[:, a])
         others = np.delete(known, a, axis=1).any(axis=1)
-        evidence = np.where(reads_labels & others, LABELS, PICTURE)
+        # References to two strings, not copies: a large table's would be the most that there is.
+        evidence = np.array([PICTURE, LABELS], dtype=object)[(reads_labels & others).astype(int)]
         try:
             if not learnable[a] or len(np.unique(column.labels[column.cells])) < 2:
                 columns.append(_from_prevalence(column, scores[:, a]))

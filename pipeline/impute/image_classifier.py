@@ -82,12 +82,11 @@ class Votes:
 
 @dataclass(frozen=True)
 class _Member:
-    """One model of every attribute: logits [K + 1, N, A]; of a regression weights [d, A] on a
-    block's components and offsets [A], of votes a weight of 1 on themselves."""
+    """One model of every attribute: of a regression weights [d, A] on a block's components and
+    offsets [A], of votes a weight of 1 on themselves."""
 
     block: str
     model: str
-    refits: npt.NDArray[np.float32]
     weights: Floats
     offsets: Floats
 
@@ -125,15 +124,18 @@ def fit(
     if not np.all(((targets >= 0) & (targets <= 1)) | (weights == 0)):
         raise ValueError("targets: expected 0 to 1 wherever their weight is above 0")
     targets = np.where(weights > 0, targets, 0.0)
+    wanted = [(name, model) for name in blocks for model in PENALTIES]
+    # Of all members in one array: a large table's are most of what memory holds.
+    shape = (len(wanted) + (neighbours is not None), fold_count(fold) + 1, *labels.shape)
+    refits = np.empty(shape, dtype=np.float32)
     members = [
-        _member(name, model, block, labels, fold, targets, weights)
-        for name, block in blocks.items()
-        for model in PENALTIES
+        _regression(name, model, blocks[name], labels, fold, targets, weights, refits[number])
+        for number, (name, model) in enumerate(wanted)
     ]
     if neighbours is None:
-        return _combine(members, labels, fold, keep_refits)
-    members.append(_votes(by, neighbours, fold, targets, weights))
-    fitted = _combine(members, labels, fold, keep_refits)
+        return _combine(members, refits, labels, fold, keep_refits)
+    members.append(_votes(by, neighbours, fold, targets, weights, refits[-1]))
+    fitted = _combine(members, refits, labels, fold, keep_refits)
     slopes = {name: own for name, own in fitted.weights.items() if name != by}
     last = targets[-1] if targets.ndim == 3 else targets
     training = np.where((fold >= 0)[:, None], weights, 0.0)
@@ -220,7 +222,7 @@ def joined(
     return replace(fitted, logits=logits, offsets=offsets, weights=weights, votes=votes)
 
 
-def _member(
+def _regression(
     name: str,
     model: str,
     block: Matrix,
@@ -228,9 +230,11 @@ def _member(
     fold: np.ndarray,
     targets: np.ndarray,
     weights: np.ndarray,
+    refits: np.ndarray,
 ) -> _Member:
-    folds, shape = fold_count(fold), (len(PENALTIES[model]), *labels.shape)
-    found, paths = [], np.empty((folds + 1, *shape), dtype=np.float32)
+    """One regression, its logits [K + 1, N, A] written to ``refits``."""
+    folds, penalties = fold_count(fold), np.array(PENALTIES[model])
+    found = []
     for refit in range(folds + 1):
         rows = np.flatnonzero((fold >= 0) & (fold != refit))
         if len(rows) > 2 * MOST_FITTED:
@@ -239,47 +243,60 @@ def _member(
         x = block[rows]
         y, w = (targets[refit] if targets.ndim == 3 else targets)[rows], weights[rows]
         if model == "ridge":
-            theta = ridge(x, y, w, np.array(PENALTIES[model]))
-        else:
-            path: list[Floats] = []
-            for penalty in PENALTIES[model]:
-                path.append(logistic(x, y, w, penalty, path[-1] if path else None))
-            theta = np.stack(path)
-        flat = theta[:, :-1].transpose(1, 0, 2).reshape(theta.shape[1] - 1, -1).astype(np.float32)
-        scores = in_blocks(flat.__rmatmul__, block)
-        scores = scores.reshape(len(labels), shape[0], -1).transpose(1, 0, 2)
-        paths[refit] = scores + theta[:, -1][:, None]
-        found.append(theta)
-    own = np.where(fold >= 0, fold, folds)
-    out_of_fold = np.clip(paths[own, :, np.arange(len(labels))].transpose(1, 0, 2), -BOUND, BOUND)
+            found.append(ridge(x, y, w, penalties))
+            continue
+        path: list[Floats] = []
+        for penalty in penalties:
+            path.append(logistic(x, y, w, penalty, path[-1] if path else None))
+        found.append(np.stack(path))
+    # At every penalty the scores that choose, and of the chosen one alone those of all refits.
+    out_of_fold = np.empty((len(penalties), *labels.shape), dtype=np.float32)
+    for refit, theta in enumerate(found):
+        rows = np.flatnonzero(np.where(fold >= 0, fold, folds) == refit)
+        out_of_fold[:, rows] = np.clip(_scores(theta, block, rows), -BOUND, BOUND)
     chosen, _ = choose_penalties(out_of_fold, labels, fold, scaled=model != "logistic")
     each = np.arange(labels.shape[1])
-    best = found[-1][chosen, :, each].T
-    in_refits = np.stack([paths[:, c, :, a] for a, c in enumerate(chosen)], axis=-1)
-    return _Member(name, model, in_refits, best[:-1], best[-1])
+    best = np.stack([theta[chosen, :, each].T for theta in found])
+    refits[:] = _scores(best, block)
+    return _Member(name, model, best[-1, :-1], best[-1, -1])
+
+
+def _scores(theta: Floats, block: Matrix, rows: np.ndarray | None = None) -> np.ndarray:
+    """Logits float32 [M, n, A] of a block's ``rows``, None for all, by models [M, d + 1, A]."""
+    models, width, outputs = theta.shape
+    flat = theta[:, :-1].transpose(1, 0, 2).reshape(width - 1, -1).astype(np.float32)
+    offsets = theta[:, -1].ravel().astype(np.float32)
+    scores = in_blocks(lambda part: part @ flat + offsets, block, rows)
+    return scores.reshape(-1, models, outputs).transpose(1, 0, 2)
 
 
 def _votes(
-    by: str, neighbours: Neighbours, fold: np.ndarray, targets: np.ndarray, weights: np.ndarray
+    by: str,
+    neighbours: Neighbours,
+    fold: np.ndarray,
+    targets: np.ndarray,
+    weights: np.ndarray,
+    refits: np.ndarray,
 ) -> _Member:
-    folds, width = fold_count(fold), weights.shape[1]
-    logits = np.empty((folds + 1, *weights.shape), dtype=np.float32)
-    for refit in range(folds + 1):
+    """The neighbours' votes, their logits [K + 1, N, A] written to ``refits``."""
+    width = weights.shape[1]
+    for refit in range(len(refits)):
         asked = ((fold >= 0) & (fold != refit))[:, None]
         said = targets[refit] if targets.ndim == 3 else targets
-        logits[refit] = neighbours.votes(said, np.where(asked, weights, 0.0))
-    return _Member(by, "votes", logits, np.ones((1, width)), np.zeros(width))
+        refits[refit] = neighbours.votes(said, np.where(asked, weights, 0.0))
+    return _Member(by, "votes", np.ones((1, width)), np.zeros(width))
 
 
 def _combine(
-    members: list[_Member], labels: np.ndarray, fold: np.ndarray, keep_refits: bool
+    members: list[_Member],
+    refits: np.ndarray,
+    labels: np.ndarray,
+    fold: np.ndarray,
+    keep_refits: bool,
 ) -> Fitted:
+    """The members, their logits ``refits`` [M, K + 1, N, A], weighted and calibrated."""
     folds, images = fold_count(fold), np.arange(len(labels))
     known = ~np.isnan(labels) & (fold >= 0)[:, None]
-    refits = np.empty((len(members), *members[0].refits.shape), dtype=np.float32)
-    for number, member in enumerate(members):
-        refits[number] = member.refits
-        members[number] = replace(member, refits=refits[number])  # its own are large, and go
     own = np.where(fold >= 0, fold, folds)
     stacked, weight, offsets = _weighted(refits, labels, fold, SHRINKAGE, TOWARDS_EQUAL)
     # Where pictures hardly tell, the weights are noise, and the mean of the logistic ones is safer.
@@ -287,8 +304,10 @@ def _combine(
     share /= share.sum()
     # In blocks, since all at once is copied in double precision.
     starts = range(0, len(labels), BLOCK)
-    parts = [np.tensordot(share, refits[:, :, start : start + BLOCK], axes=1) for start in starts]
-    mean = np.concatenate(parts, axis=1)[None]
+    mean = np.empty((1, *refits.shape[1:]), dtype=np.float32)
+    for start in starts:
+        part = slice(start, start + BLOCK)
+        mean[0, :, part] = np.tensordot(share, refits[:, :, part], axes=1)
     plain, slopes, shifts = _weighted(mean, labels, fold, ONE_SLOPE, TOWARDS_EQUAL)
     if not worth_it(stacked[own, images], plain[own, images], labels, fold):
         stacked, weight, offsets = plain, slopes * share, shifts
@@ -316,7 +335,7 @@ def _combine(
         logits=out,
         weights=combined,
         offsets=(offsets * slope) + shift,
-        refits=stacked.astype(np.float32) if keep_refits else None,
+        refits=stacked if keep_refits else None,
         calibration=method,
         loss=np.concatenate(losses) if losses else np.zeros(0),
     )
@@ -324,13 +343,13 @@ def _combine(
 
 def _weighted(
     refits: np.ndarray, labels: np.ndarray, fold: np.ndarray, shrinkage: float, equal: float
-) -> tuple[Floats, Floats, Floats]:
-    """Weighted sums [K + 1, N, A] of candidates [M, K + 1, N, A], the weights of refit k learned
-    without the labels of fold k; weights [A, M] and offsets [A] of the last."""
+) -> tuple[npt.NDArray[np.float32], Floats, Floats]:
+    """Weighted sums float32 [K + 1, N, A] of candidates [M, K + 1, N, A], the weights of refit k
+    learned without the labels of fold k; weights [A, M] and offsets [A] of the last."""
     folds = fold_count(fold)
     known = ~np.isnan(labels) & (fold >= 0)[:, None]
     unseen = refits[:, np.where(fold >= 0, fold, folds), np.arange(len(labels))]
-    out = np.empty(refits.shape[1:])
+    out = np.empty(refits.shape[1:], dtype=np.float32)
     for refit in range(folds + 1):
         cells = known & (fold != refit)[:, None]
         stack = fit_stack(unseen, labels, cells, shrinkage, equal, OFFSET)

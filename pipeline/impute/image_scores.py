@@ -148,10 +148,12 @@ def _linear(model: str, inputs: Inputs) -> Scores:
     out_of_fold = np.stack([_out_of_fold(path, fold) for path in paths], axis=2)
     chosen, losses = choose_penalties(out_of_fold, labels, fold, scaled=model != ALONE)
     penalties = [linear_models.PENALTIES[model][c] for c in chosen]
+    # Copies, so that the others, most of a large table's scores, can go.
     best = [
-        (model, components, labels[:, a], fold, penalties[a], paths[a][c])
+        (model, components, labels[:, a], fold, penalties[a], paths[a][c].copy())
         for a, c in enumerate(chosen)
     ]
+    del paths, out_of_fold
     logits = np.stack(each(linear_models.refits, best, work, f"{model}, refits"), axis=2)
     return Scores(logits, penalties, losses)
 
@@ -240,7 +242,7 @@ def _self_train(
     duplicate_known: np.ndarray | None,
 ) -> History:
     if block is None:
-        return History([], "no_rounds")
+        return History(np.zeros(0), 0, "no_rounds")
     fit_folds = partial(linear_models.logistic_by_fold, block, labels, fold, penalty)
     first = fit_folds(np.full((fold_count(fold), len(labels)), np.nan))
     return self_train(labels, fold, first, fit_folds, rounds, confidence, duplicate_known)

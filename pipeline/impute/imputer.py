@@ -222,8 +222,8 @@ class Imputer:
         candidates = {"pictures": refits[-1]}
         if table.heads is not None:
             candidates["heads"] = np.asarray(table.heads, dtype=np.float64).T
-        if any(len(history.logits) > 1 for history in histories):
-            candidates[SELF_TRAINED] = self_training.last_logits(histories, fold, refits[-1])
+        if any(history.scorings > 1 for history in histories):
+            candidates[SELF_TRAINED] = self_training.last_logits(histories, refits[-1])
         return _ImageScores(sets["pooled"], refits, histories, candidates)
 
     def _score_labels(self, known: _Known, images: _ImageScores) -> dict[str, Floats]:
@@ -308,7 +308,8 @@ class Imputer:
             learnability=learnability,
             audit=audit.table(known.attributes, labels, fold, filled, stacked.logits, seed, kept),
             scores=stacked.logits,
-            image_scores=images.candidates["pictures"],
+            # A copy, since it is a part of all refits.
+            image_scores=images.candidates["pictures"].copy(),
             missingness=missing,
             verdicts=_verdicts(attributes, learnability),
             warnings=_warnings(attributes, missing, self.settings.threshold),

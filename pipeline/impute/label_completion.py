@@ -11,10 +11,8 @@ one, so that any part serves; weights and calibration are learned on labels that
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from pathlib import Path
-from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -22,16 +20,12 @@ from scipy.special import expit
 from sklearn.linear_model import LogisticRegression
 
 from pipeline.data.categories import Attribute, Spans
-from pipeline.errors import fail
 from pipeline.impute import latent_classes, related
 from pipeline.impute.cross_fitting import MOST_FITTED, fold_count, log_odds, logit, some
-from pipeline.impute.decisions import Decisions
-from pipeline.impute.fill import LABELS, PICTURE
 from pipeline.impute.label_models import TEMPER
 from pipeline.impute.latent_classes import LatentClasses
 from pipeline.impute.parallel import each
 from pipeline.impute.stacking import BOUND, Stack, fit_stack, worth_it
-from pipeline.npy import DAMAGE
 
 CLASSES = (12, 24, 48)
 """Several: where one falls into a poor optimum, others stand in for it."""
@@ -40,8 +34,6 @@ DRAWS = 2
 MOST_IMAGES = 100_000
 """That a model is fitted to: its numbers are few, and what it works through takes gigabytes."""
 INVERSE_PENALTY = 0.3
-NAME = "completion.npz"
-"""Of the file in a model's folder."""
 Floats = npt.NDArray[np.float64]
 
 
@@ -76,70 +68,6 @@ class LabelCompletion:
         image = np.clip(np.asarray(image_logits, dtype=np.float64), -BOUND, BOUND)
         found = self.stack(_candidates(self.prior, self.classes, self.linear, image, labels))
         return np.where(_others_known(labels) & self.learnable, found, image_logits)
-
-
-@dataclass(frozen=True)
-class Completion:
-    """What stands beside a classifier to complete rows: the model, None where other labels were
-    found to say nothing, and the decisions by the picture alone and by picture and labels."""
-
-    model: LabelCompletion | None
-    by_picture: Decisions
-    by_labels: Decisions | None
-
-    def write(self, folder: Path) -> None:
-        """Write `NAME` into ``folder``; the same arrays give the same bytes."""
-        arrays: dict[str, Any] = _prefixed(PICTURE, vars(self.by_picture))
-        if self.model is not None and self.by_labels is not None:
-            arrays |= _prefixed(LABELS, vars(self.by_labels)) | _prefixed(
-                "stack", vars(self.model.stack)
-            )
-            arrays |= {name: getattr(self.model, name) for name in ("prior", "linear", "learnable")}
-            for number, one in enumerate(self.model.classes):
-                arrays |= _prefixed(f"classes {number}", vars(one))
-        np.savez(folder / NAME, **arrays)
-
-
-def read(folder: Path) -> Completion:
-    """The one in a model's ``folder``.
-
-    Raises
-    ------
-    PipelineError
-        If there is none, or it can't be read.
-    """
-    path = folder / NAME
-    try:
-        with np.load(path, allow_pickle=False) as file:
-            arrays = {name: file[name] for name in file.files}
-        by_picture = Decisions(**_of_prefix(PICTURE, arrays))
-        if "prior" not in arrays:
-            return Completion(None, by_picture, None)
-        classes = [_of_prefix(f"classes {i}", arrays) for i in range(len(CLASSES))]
-        model = LabelCompletion(
-            arrays["prior"],
-            tuple(LatentClasses(**one) for one in classes if one),
-            arrays["linear"],
-            Stack(**_of_prefix("stack", arrays)),
-            arrays["learnable"],
-        )
-        return Completion(model, by_picture, Decisions(**_of_prefix(LABELS, arrays)))
-    except FileNotFoundError:
-        fail(path, "no such file; train the classifier again with `dvc repro`")
-    except DAMAGE as error:
-        fail(path, f"can't be read ({type(error).__name__}); train again with `dvc repro`")
-
-
-def _prefixed(prefix: str, arrays: Mapping[str, Any]) -> dict[str, Any]:
-    return {f"{prefix} {name}": array for name, array in arrays.items()}
-
-
-def _of_prefix(prefix: str, arrays: Mapping[str, Any]) -> dict[str, Any]:
-    return {
-        name.removeprefix(f"{prefix} "): array
-        for name, array in arrays.items()
-        if name.startswith(f"{prefix} ")
-    }
 
 
 def some_images(count: int, seed: int) -> npt.NDArray[np.intp]:

@@ -31,7 +31,7 @@ FEW = 128
 of its four attributes better than by all 400, in a half of the time."""
 SPREAD = 0.5
 """How much of a label's weight goes on to its neighbours, alpha of Zhou et al. 2004."""
-Logits = npt.NDArray[np.float64]
+Logits = npt.NDArray[np.floating]
 
 
 def unit(rows: np.ndarray) -> np.ndarray:
@@ -67,7 +67,8 @@ def smallest(values: np.ndarray, k: int) -> npt.NDArray[np.intp]:
 class Neighbours:
     """The nearest training images of each image, by the cosine of their components.
 
-    weights : [N, N], row i those of image i's neighbours, 1 for one that looks exactly alike.
+    weights : float32 [N, N], row i those of image i's neighbours, 1 for one that looks exactly
+        alike.
     pool : rows of the images that can be neighbours.
     """
 
@@ -100,7 +101,9 @@ class Neighbours:
         near = NearestNeighbors(n_neighbors=k, algorithm="brute")
         near.fit(in_blocks(lambda rows: unit(rows[:, :width]), components, pool))
         size = len(components)
-        weight, others = np.empty((size, k)), np.empty((size, k), dtype=np.int32)
+        # In single precision: a large table's graph is the largest thing that there is.
+        weight = np.empty((size, k), dtype=np.float32)
+        others = np.empty((size, k), dtype=np.int32)
         for start in range(0, size, BLOCK):
             rows = np.arange(start, min(start + BLOCK, size))
             distance, index = near.kneighbors(unit(components[rows][:, :width]))
@@ -114,16 +117,16 @@ class Neighbours:
         return cls(weights.sorted_indices(), pool)
 
     def neighbours(self, labels: np.ndarray, fold: np.ndarray) -> Logits:
-        """Logits [K + 1, N, A], in every refit, of the share of positives among an image's known
-        neighbours.
+        """Logits float32 [K + 1, N, A], in every refit, of the share of positives among an image's
+        known neighbours.
 
         Labels of an image's own fold are not asked.
         """
         return _in_every_refit(labels, fold, self._vote)
 
     def spread(self, labels: np.ndarray, fold: np.ndarray) -> Logits:
-        """Logits [K + 1, N, A], in every refit, after labels spread over the graph (Zhou et al.
-        2004, Learning with local and global consistency, NIPS), each cell without the labels of
+        """Logits float32 [K + 1, N, A], in every refit, after labels spread over the graph (Zhou et
+        al. 2004, Learning with local and global consistency, NIPS), each cell without the labels of
         its fold."""
         return _in_every_refit(labels, fold, self._propagate)
 
@@ -135,25 +138,27 @@ class Neighbours:
         targets, weights
             [N, A], both from 0 to 1: what a neighbour says, and how far it is to be believed.
         """
-        value = weights * targets
-        positive, mass = self.weights @ value, self.weights @ weights
+        value = np.asarray(weights * targets, dtype=np.float32)
+        positive = self.weights @ value
+        mass = self.weights @ np.asarray(weights, dtype=np.float32)
         return logit((positive + PRIOR * prior(value, weights)) / (mass + PRIOR))
 
     def _vote(self, labels: np.ndarray, known: np.ndarray) -> Logits:
-        return self.votes(np.nan_to_num(labels), known.astype(np.float64))
+        return self.votes(np.nan_to_num(labels), known)
 
     @cached_property
     def _graph(self) -> sparse.csr_array:
         """Links both ways, [N, N], scaled by the degrees of both images."""
         graph = self.weights + self.weights.T
-        scale = 1 / np.sqrt(np.maximum(np.asarray(graph.sum(axis=1)).ravel(), 1e-12))
+        degrees = np.asarray(graph.sum(axis=1)).ravel()
+        scale = (1 / np.sqrt(np.maximum(degrees, 1e-12))).astype(np.float32)
         # In place: a large table's graph is the largest thing that there is.
         graph.data *= np.repeat(scale, np.diff(graph.indptr))
         graph.data *= scale[graph.indices]
         return graph
 
     def _propagate(self, labels: np.ndarray, known: np.ndarray, rounds: int = 20) -> Logits:
-        value = np.where(known, np.nan_to_num(labels), 0.0)
+        value = np.where(known, np.nan_to_num(labels), 0.0).astype(np.float32)
         start = np.hstack([value, known - value])
         mass = start
         for _ in range(rounds):
@@ -166,16 +171,16 @@ class Neighbours:
 def _in_every_refit(
     labels: np.ndarray, fold: np.ndarray, method: Callable[[np.ndarray, np.ndarray], Logits]
 ) -> Logits:
-    """Logits [K + 1, N, A] of ``method``, of labels and which of them may be asked; known training
-    cells also without the labels of their own fold. What lacks folds j and k serves refits j and k.
-    """
+    """Logits float32 [K + 1, N, A] of ``method``, of labels and which of them may be asked; known
+    training cells also without the labels of their own fold. What lacks folds j and k serves refits
+    j and k."""
     known, folds = ~np.isnan(labels) & (fold >= 0)[:, None], fold_count(fold)
 
     def without(*left_out: int) -> Logits:
         return method(labels, known & ~np.isin(fold, left_out)[:, None])
 
     inside = [known & (fold == k)[:, None] for k in range(folds)]
-    out = np.empty((folds + 1, *labels.shape))
+    out = np.empty((folds + 1, *labels.shape), dtype=np.float32)
     for k in range(folds):
         out[k] = without(k)
     out[folds] = without()
@@ -187,7 +192,8 @@ def _in_every_refit(
     return out
 
 
-def prior(value: np.ndarray, weights: np.ndarray) -> Logits:
+def prior(value: np.ndarray, weights: np.ndarray) -> npt.NDArray[np.float64]:
     """Share [A] of positives among ``weights`` [n, A], of which ``value`` is positive; one added to
     each class."""
-    return np.asarray((value.sum(axis=0) + 1) / (weights.sum(axis=0) + 2), dtype=np.float64)
+    positive, mass = (np.sum(part, axis=0, dtype=np.float64) for part in (value, weights))
+    return np.asarray((positive + 1) / (mass + 2))

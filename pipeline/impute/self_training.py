@@ -29,8 +29,9 @@ MATTERS = 0.01
 class History:
     """How self-training of one attribute went.
 
-    logits : list of [K, N], the models' logits of each kept scoring; the first is without
-        pseudo-labels.
+    logits : [N], of the last scoring that was kept, see `pipeline.data.splits.out_of_fold`; empty
+        without any.
+    scorings : how many were kept; the first is without pseudo-labels.
     stop : ``no_rounds``, ``no_change`` (no further confident cells of both classes),
         ``no_gain`` (the round did not improve held-out known labels and was taken back),
         ``all_labelled`` or ``max_rounds``.
@@ -38,7 +39,8 @@ class History:
         log-loss with its standard error, and whether it was kept.
     """
 
-    logits: list[np.ndarray]
+    logits: np.ndarray
+    scorings: int
     stop: str
     log: list[dict[str, float | int | bool]] = field(default_factory=list)
 
@@ -80,7 +82,7 @@ def self_train(
         scores = out_of_fold(current, fold)[held_out]
         return log_loss(cross_calibrate(scores, y, own_fold), y)
 
-    result = History([logits], "no_rounds")
+    result = History(out_of_fold(logits, fold), 1, "no_rounds")
     folds = logits.shape[0]
     # Cells that model k may give itself: unknown ones of training images outside its fold.
     candidates = np.isnan(labels) & (fold >= 0) & (fold != np.arange(folds)[:, None])
@@ -122,19 +124,17 @@ def self_train(
             result.stop = "no_gain"
             return result
         pseudo, logits, before = trial, trial_logits, after
-        result.logits.append(logits)
+        result.logits, result.scorings = out_of_fold(logits, fold), result.scorings + 1
         result.stop = "max_rounds"
     return result
 
 
-def last_logits(
-    histories: Sequence[History], fold: np.ndarray, otherwise: np.ndarray
-) -> npt.NDArray[np.float64]:
+def last_logits(histories: Sequence[History], otherwise: np.ndarray) -> npt.NDArray[np.float64]:
     """Out-of-fold logits [N, A] of the last round kept; ``otherwise`` where none was."""
     out = np.array(otherwise, dtype=np.float64)
     for a, history in enumerate(histories):
-        if len(history.logits) > 1:
-            out[:, a] = out_of_fold(history.logits[-1], fold)
+        if history.scorings > 1:
+            out[:, a] = history.logits
     return out
 
 
@@ -143,7 +143,7 @@ def rounds_behind(histories: Sequence[History], share: np.ndarray | None) -> npt
     None where it has none at all."""
     if share is None:
         return np.ones(len(histories), dtype=np.int64)
-    scorings = np.array([max(1, len(history.logits)) for history in histories], dtype=np.int64)
+    scorings = np.array([max(1, history.scorings) for history in histories], dtype=np.int64)
     return np.where(share > MATTERS, scorings, 1)
 
 

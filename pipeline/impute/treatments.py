@@ -69,10 +69,12 @@ def fit_treatments(
     mask = fit(blocks, labels, fold, keep_refits=True, neighbours=neighbours)
     assert mask.refits is not None
     target = refit_targets(mask.refits, labels, completed.probability, completed.image_scores)
+    mask = replace(mask, refits=None)  # a large table's are too many to be kept
     if not soft:
         target = np.where(known, target, target >= 0.5).astype(np.float32)
     believed = np.where(known, 1.0, completed.weight)
     filled = fit(blocks, labels, fold, target, believed, neighbours=neighbours, by=COMPLETED)
+    del target
     chosen, share = choose(mask, filled, np.where(validation[:, None], labels, np.nan))
     negative = np.zeros(labels.shape)
     negative[:, binary_columns(labels.shape[1], softmax)] = 1.0
@@ -96,8 +98,11 @@ def refit_targets(
     probability, image_scores : [N, A] of the imputation: of 1, and logits from the picture alone.
     """
     added = logit(probability) - np.clip(image_scores, -BOUND, BOUND)
-    soft = expit(np.clip(refits + added, -BOUND, BOUND))
-    return np.where(np.isnan(labels), soft, labels).astype(np.float32)
+    out = np.empty(refits.shape, dtype=np.float32)
+    for refit, scores in enumerate(refits):
+        soft = expit(np.clip(scores + added, -BOUND, BOUND))
+        out[refit] = np.where(np.isnan(labels), soft, labels)
+    return out
 
 
 def choose(mask: Fitted, filled: Fitted, labels: np.ndarray) -> tuple[Fitted, float]:

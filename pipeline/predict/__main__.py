@@ -15,7 +15,7 @@ from pipeline import partial_labels, progress, runtime
 from pipeline.data import image_files
 from pipeline.data.verdicts import IN_WORDS, LEARNABLE
 from pipeline.errors import PipelineError, run
-from pipeline.impute import label_completion
+from pipeline.impute.completion import read as read_completion
 from pipeline.predict.pictures import complete, completed_rows, outcomes, predictions, verdicts
 from pipeline.predict.rows import write
 from pipeline.training.inference import Predictor
@@ -93,7 +93,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         plain = track(predictions(predictor, files, scaled))
         failed = write(plain, names, options.out, options.escape_formulas)
     else:
-        completion = label_completion.read(predictor.folder)
+        completion = read_completion(predictor.folder)
         given = partial_labels.read(options.labels, options.paths, files, predictor.attributes)
         for line in given.notes:
             print(line, file=sys.stderr)

@@ -18,9 +18,10 @@ from pipeline.data.loading import ahead, read
 from pipeline.data.verdicts import LEARNABLE
 from pipeline.errors import PipelineError
 from pipeline.features.extract import STEPS
-from pipeline.impute import label_completion
+from pipeline.impute.completion import NAME as COMPLETION
+from pipeline.impute.completion import Completion
+from pipeline.impute.completion import read as read_completion
 from pipeline.impute.decisions import Decisions
-from pipeline.impute.label_completion import Completion
 from pipeline.partial_labels import Completed
 from pipeline.predict.rows import UNLIKE, of_attribute
 from pipeline.training.inference import Predictor
@@ -37,7 +38,7 @@ def predictions(
 
     Only one batch of pictures is in memory at a time.
     """
-    file = model.folder / label_completion.NAME
+    file = model.folder / COMPLETION
     judge = _judge(model.folder.absolute(), file.stat().st_mtime_ns) if file.is_file() else None
     found = outcomes(model, files, scaled)
     while batch := list(islice(found, model.batch)):
@@ -55,7 +56,7 @@ def predictions(
 @lru_cache(maxsize=1)
 def _judge(folder: Path, changed: int) -> Decisions:
     """Read once for many calls with few pictures; ``changed`` tells another file from it."""
-    return label_completion.read(folder).by_picture
+    return read_completion(folder).by_picture
 
 
 def _readable(model: Predictor, found: Sequence[Outcome]) -> tuple[list[int], np.ndarray]:

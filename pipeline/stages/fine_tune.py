@@ -17,7 +17,7 @@ from pipeline.errors import run
 from pipeline.features import weights
 from pipeline.features.store import FeatureStore
 from pipeline.files import replace_directory, write_csv, write_json
-from pipeline.impute import calibration, label_completion
+from pipeline.impute import calibration, completion
 from pipeline.impute.decisions import Decisions
 from pipeline.metrics.scores import shown
 from pipeline.metrics.thresholds import choose_all
@@ -127,7 +127,7 @@ def main() -> None:
         saved_model.keep_backbone(folder, trained=True)
         saved_model.write_card(card, folder)
         # What labels add is fitted to the frozen network's held-out probabilities of many images.
-        frozen = label_completion.read(saved_model.FOLDER)
+        frozen = completion.read(saved_model.FOLDER)
         judge = Decisions.judged_by(card.thresholds, probability, clean.values[validation])
         dataclasses.replace(frozen, by_picture=judge).write(folder)
         write_json({"epochs": p.fine_tune.epochs}, folder / "fine_tune.json")

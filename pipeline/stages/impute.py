@@ -238,7 +238,7 @@ def summary(table: LabelTable, filled: Imputation, kept: np.ndarray) -> dict[str
             "evidence": {str(n): int(c) for n, c in zip(names, counts, strict=True)},
             "missingness": dataclasses.asdict(filled.missingness[a]),
             "self_training": {
-                "rounds_kept": max(0, len(history.logits) - 1),
+                "rounds_kept": max(0, history.scorings - 1),
                 "stop": history.stop,
                 "rounds": history.log,
             },

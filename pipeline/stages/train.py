@@ -12,7 +12,6 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 import pandas as pd
-from scipy.special import expit
 from threadpoolctl import threadpool_limits
 
 from pipeline import params, progress, runtime
@@ -25,12 +24,9 @@ from pipeline.features import int8
 from pipeline.features.matrices import Grid, MeanOfViews
 from pipeline.features.store import FeatureStore
 from pipeline.files import replace_directory, write_csv
-from pipeline.impute import calibration, image_classifier, label_completion, soft_regressions
+from pipeline.impute import calibration, completion, image_classifier, soft_regressions
 from pipeline.impute.components import Matrix, Projection, project, projected
-from pipeline.impute.cross_fitting import logit
-from pipeline.impute.decisions import Decisions
 from pipeline.impute.image_classifier import Fitted
-from pipeline.impute.label_completion import Completion
 from pipeline.impute.neighbours import Neighbours, compared, unit
 from pipeline.impute.treatments import Completed, fit_treatments
 from pipeline.metrics.scores import log_loss, shown
@@ -123,7 +119,17 @@ def main() -> None:
         for name, one in {**found, saved_model.LOGISTIC: logistic(inputs)}.items():
             save(inputs, name, one, folder / saved_model.VARIANTS / name)
         card = save(inputs, kept, found[kept], folder, strict=True)
-        completion(inputs, found[kept], card).write(folder)
+        completion.beside(
+            found[kept].held_out,
+            inputs.arrays.image_scores,
+            clean.values,
+            splits.read_folds(),
+            clean.layout,
+            inputs.arrays.learnable,
+            thresholds=card.thresholds,
+            rule=p.impute.threshold,
+            seed=p.seed,
+        ).write(folder)
         seen = MeanOfViews(store, inputs.rows[inputs.of("train")], 1)
         familiarity.write(familiarity.fit(seen, p.seed), folder)
         saved_model.seal(folder)
@@ -178,30 +184,6 @@ def save(
     folder.mkdir(parents=True, exist_ok=True)
     saved_model.save(one.head, card, folder)
     return card
-
-
-def completion(inputs: Inputs, one: Trained, card: saved_model.Card) -> Completion:
-    """What completes a new row that has some labels, fitted to the head's held-out probabilities;
-    of cells without one, as the head has of validation images alone, to the imputation's."""
-    p, labels, softmax = inputs.p, inputs.clean.values, inputs.softmax
-    by_picture = Decisions.judged_by(card.thresholds, one.held_out, labels)
-    if len(inputs.clean.layout) < 2:
-        return Completion(None, by_picture, None)
-    image = np.where(np.isnan(one.held_out), expit(inputs.arrays.image_scores), one.held_out)
-    rows = label_completion.some_images(len(labels), p.seed)
-    image, labels = image[rows], labels[rows]
-    model, logits = label_completion.fit(
-        *(logit(image), labels, splits.read_folds()[rows], (p.seed,)),
-        categories=inputs.clean.categories,
-        learnable=inputs.arrays.learnable,
-    )
-    if not label_completion.helps(logits, logit(image), labels):
-        log.info("other labels of a picture say nothing beyond it: predict will not read them")
-        return Completion(None, by_picture, None)
-    held_out = label_completion.together(expit(logits), image, softmax)
-    judged = np.where(np.isnan(held_out), np.nan, labels)
-    thresholds = choose_all(p.impute.threshold, held_out, judged, inputs.clean.layout)
-    return Completion(model, by_picture, Decisions.judged_by(thresholds, held_out, judged))
 
 
 def by_epochs(inputs: Inputs) -> dict[str, Trained]:

@@ -311,7 +311,7 @@ def test_rounds_count_self_training_only_where_it_has_a_share() -> None:
     features, labels, _ = table(n=150)
     once = impute(features, labels, settings=Settings(folds=FOLDS, rounds=0))
     assert once.rounds.tolist() == [1, 1, 1]
-    histories = [self_training.History([np.zeros(0)] * n, "no_gain") for n in (3, 3, 1, 0)]
+    histories = [self_training.History(np.zeros(0), n, "no_gain") for n in (3, 3, 1, 0)]
     share = np.array([0.5, 0.0, 0.5, 0.5])
     assert self_training.rounds_behind(histories, share).tolist() == [3, 1, 1, 1]
     assert self_training.rounds_behind(histories, None).tolist() == [1] * 4

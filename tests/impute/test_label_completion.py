@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -11,16 +9,12 @@ from hypothesis import strategies as st
 from scipy.special import expit, logit
 
 from pipeline.data.categories import Attribute
-from pipeline.errors import PipelineError
 from pipeline.impute import label_completion, related
-from pipeline.impute.decisions import Decisions
 from pipeline.impute.label_completion import (
-    Completion,
     LabelCompletion,
     completed,
     fit,
     helps,
-    read,
     some_images,
 )
 from pipeline.metrics.scores import auc, log_loss
@@ -150,42 +144,6 @@ def test_columns_of_one_class_and_without_labels() -> None:
     model, held_out = fit(image, labels, fold, (0,))
     assert np.isfinite(model(image, labels)).all()
     assert np.isnan(held_out[:, 2]).all()
-
-
-def decisions(seed: int = 9) -> Decisions:
-    image, labels, _, _ = table(seed, n=50)
-    return Decisions(np.full(3, 0.5), expit(image).astype(np.float32), labels.astype(np.float32))
-
-
-@pytest.mark.parametrize("with_model", [True, False])
-def test_written_and_read_it_is_the_same(fitted: Fit, tmp_path: Path, with_model: bool) -> None:
-    image, labels, _, _ = table(9)
-    parts = (fitted[0], decisions(), decisions(10)) if with_model else (None, decisions(), None)
-    Completion(*parts).write(tmp_path)
-    first = (tmp_path / label_completion.NAME).read_bytes()
-    again = read(tmp_path)
-    probability = expit(image)
-    expected = completed(parts[0], probability, labels)
-    np.testing.assert_array_equal(completed(again.model, probability, labels), expected)
-    for one, other in ((parts[1], again.by_picture), (parts[2], again.by_labels)):
-        assert (one is None) == (other is None)
-        if one is not None:
-            np.testing.assert_equal(vars(other), vars(one))
-    again.write(tmp_path)
-    assert (tmp_path / label_completion.NAME).read_bytes() == first
-
-
-def test_no_file_and_a_damaged_one(fitted: Fit, tmp_path: Path) -> None:
-    with pytest.raises(PipelineError, match=r"completion.npz: no such file; train"):
-        read(tmp_path)
-    Completion(fitted[0], decisions(), decisions()).write(tmp_path)
-    whole = (tmp_path / label_completion.NAME).read_bytes()
-    np.savez(tmp_path / "other.npz", prior=np.zeros(3))
-    other = (tmp_path / "other.npz").read_bytes()
-    for content in (b"", b"none of ours", whole[: len(whole) // 2], other):
-        (tmp_path / label_completion.NAME).write_bytes(content)
-        with pytest.raises(PipelineError, match=r"completion.npz: can't be read"):
-            read(tmp_path)
 
 
 def test_what_is_not_learnable_keeps_the_pictures_score() -> None:

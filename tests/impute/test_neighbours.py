@@ -67,7 +67,7 @@ def test_spread_reaches_further_than_the_neighbours() -> None:
     votes = graph.neighbours(labels, fold)[-1, 1:10, 0]
     assert (np.diff(spread) < 0).all()
     # Most images have no known label beside them: all they have is the prevalence.
-    assert (np.abs(votes[2:7]) < 1e-9).all()
+    assert (np.abs(votes[2:7]) < 1e-7).all()
     assert spread[2] > 0.01 > -0.01 > spread[6]
 
 

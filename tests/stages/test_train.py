@@ -91,18 +91,3 @@ def test_the_plain_regression_of_a_large_table_is_fitted_on_some_of_it(
     part = train.logistic(inputs).held_out[inputs.of("val")]
     assert (part != whole).all()
     assert np.abs(part - whole).mean() < 0.1
-
-
-def test_a_completion_judges_by_cells_that_no_model_has_seen(inputs: train.Inputs) -> None:
-    one = train.stack(inputs)["mask"]
-    card = train.save(inputs, "mask", one, Path("model"))
-    found = train.completion(inputs, one, card)
-    assert found.by_picture.thresholds.tolist() == list(card.thresholds)
-    known = ~np.isnan(inputs.clean.values[~inputs.of("test")])
-    assert (~np.isnan(found.by_picture.labels)).sum() == known.sum()
-    # Two columns of their own tell nothing of each other.
-    assert found.model is None
-    alone = LabelTable.binary(
-        inputs.clean.images, ["a"], inputs.clean.values[:, :1], inputs.clean.split
-    )
-    assert train.completion(replace(inputs, clean=alone), one, card).by_labels is None
