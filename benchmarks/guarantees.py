@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import argparse
 import logging
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -124,32 +125,37 @@ def draw(
         )
         found = promise(filled, shown, fold, layout, 0.05, withdrawn, weights)
         figures = audit.table(data.attributes, shown, fold, filled, alike, (number,))
-    same = right(filled, truth, layout)
+    one = Drawn(layout, filled, found, shown, truth, fold, right(filled, truth, layout))
     return pd.DataFrame(
-        [
-            *_promised(layout, filled, found, shown, fold, same),
-            *_budgets(layout, filled, found, shown, fold, same),
-            *_shares(layout, filled, found, shown, truth),
-            *_expected(layout, figures, np.where(np.isnan(shown[:, _first(layout)]), same, np.nan)),
-        ],
+        [*_promised(one), *_budgets(one), *_shares(one), *_expected(one, figures)],
         columns=["attribute", "figure", "value"],
     )
 
 
-def _promised(
-    layout: list[Attribute],
-    filled: Filled,
-    found: Promises,
-    shown: np.ndarray,
-    fold: np.ndarray,
-    same: np.ndarray,
-) -> list[tuple]:
-    out = [(one.name, "withdrawn", float(one.name in found.withdrawn)) for one in layout]
-    place = {one.name: i for i, one in enumerate(layout)}
-    for group in groups(filled, shown, fold, layout):
-        known = same[group.unknown, place[group.attribute.name]]
+@dataclass(frozen=True)
+class Drawn:
+    """A filled table, what is promised of it, and the truth.
+
+    shown, truth : [N, A] of 1, 0, NaN; fold : [N]; same : [N, attributes], see `right`.
+    """
+
+    layout: list[Attribute]
+    filled: Filled
+    promises: Promises
+    shown: np.ndarray
+    truth: np.ndarray
+    fold: np.ndarray
+    same: np.ndarray
+
+
+def _promised(drawn: Drawn) -> list[tuple]:
+    withdrawn = drawn.promises.withdrawn
+    out = [(one.name, "withdrawn", float(one.name in withdrawn)) for one in drawn.layout]
+    place = {one.name: i for i, one in enumerate(drawn.layout)}
+    for group in groups(drawn.filled, drawn.shown, drawn.fold, drawn.layout):
+        known = drawn.same[group.unknown, place[group.attribute.name]]
         cells, known = group.unknown[~np.isnan(known)], known[~np.isnan(known)]
-        q_value = found.q_value[cells, group.attribute.start]
+        q_value = drawn.promises.q_value[cells, group.attribute.start]
         if np.isnan(q_value).all():
             continue
         for level in LEVELS:
@@ -161,18 +167,12 @@ def _promised(
     return out
 
 
-def _budgets(
-    layout: list[Attribute],
-    filled: Filled,
-    found: Promises,
-    shown: np.ndarray,
-    fold: np.ndarray,
-    same: np.ndarray,
-) -> list[tuple]:
-    every = np.ones(shown.shape, dtype=bool)
-    doubts, row = budget.doubts(filled, shown, fold, every, layout)
-    bounded = [i for i, one in enumerate(layout) if one.name not in found.withdrawn]
-    wrong = same[row, doubts.attribute] == 0
+def _budgets(drawn: Drawn) -> list[tuple]:
+    layout, withdrawn = drawn.layout, drawn.promises.withdrawn
+    every = np.ones(drawn.shown.shape, dtype=bool)
+    doubts, row = budget.doubts(drawn.filled, drawn.shown, drawn.fold, every, layout)
+    bounded = [i for i, one in enumerate(layout) if one.name not in withdrawn]
+    wrong = drawn.same[row, doubts.attribute] == 0
     out = []
     for name, numbers in [("", bounded), *((layout[i].name, [i]) for i in bounded)]:
         own = np.isin(doubts.attribute, numbers)
@@ -191,17 +191,16 @@ def _budgets(
     return out
 
 
-def _shares(
-    layout: list[Attribute], filled: Filled, found: Promises, shown: np.ndarray, truth: np.ndarray
-) -> list[tuple]:
+def _shares(drawn: Drawn) -> list[tuple]:
+    filled, shown, truth = drawn.filled, drawn.shown, drawn.truth
     out = []
-    for one in layout:
+    for one in drawn.layout:
         learnable = float(filled.learnable[one.start : one.stop].any())
         for a, value in enumerate(one.values or ("1",), start=one.start):
             cells = ~np.isnan(truth[:, a])
             known = ~np.isnan(shown[:, a])
             rest = cells & ~known
-            if one.name in found.withdrawn or not rest.any():
+            if one.name in drawn.promises.withdrawn or not rest.any():
                 continue
             name, p = f"{one.name}: {value}", filled.probability[:, a]
             share = truth[cells, a].mean()
@@ -223,15 +222,12 @@ def _shares(
     return out
 
 
-def _first(layout: list[Attribute]) -> list[int]:
-    return [one.start for one in layout]
-
-
-def _expected(layout: list[Attribute], figures: pd.DataFrame, same: np.ndarray) -> list[tuple]:
+def _expected(drawn: Drawn, figures: pd.DataFrame) -> list[tuple]:
     """Of binary attributes: the audit has a row for each column."""
     out = []
-    for i, one in enumerate(layout):
-        of_cells = same[~np.isnan(same[:, i]), i]
+    for i, one in enumerate(drawn.layout):
+        same = drawn.same[np.isnan(drawn.shown[:, one.start]), i]
+        of_cells = same[~np.isnan(same)]
         expected, low, high = figures.loc[one.start, list(ACCURACY)].to_numpy(float)
         if one.values or np.isnan(expected) or not len(of_cells):
             continue
