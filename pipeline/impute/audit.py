@@ -18,7 +18,7 @@ from pipeline.metrics.scores import auc, auc_interval, mcc
 DRAWS = 2000
 MOST_DRAWN = 2_000_000
 """Cells drawn at a time, in all draws together."""
-MOST_RESAMPLED = 20_000
+MOST_RESAMPLED = 5_000
 """Cells of which a mean is as good as normal, and nothing is drawn."""
 LEVEL = 0.95
 COLUMNS = (
