@@ -77,7 +77,10 @@ def share_of_guarantees(folder: Path) -> float:
         timed([sys.executable, *command], folder)
         stats = pstats.Stats(str(profile)).stats  # type: ignore[attr-defined]
     seconds = {(*Path(file).parts[-2:], name): own[3] for (file, _, name), own in stats.items()}
-    found = sum(seconds[("impute", *one)] for one in GUARANTEES)
+    missing = [one for one in GUARANTEES if ("impute", *one) not in seconds]
+    if missing:
+        raise SystemExit(f"error: impute did not call {missing}")
+    found = sum(seconds["impute", *one] for one in GUARANTEES)
     return float(found / seconds["stages", "impute.py", "main"])
 
 

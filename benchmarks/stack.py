@@ -206,7 +206,7 @@ def compare(
     if members or beside:
         started = time.perf_counter()
         blocks = components(one)
-        variants = stacks(one, blocks)
+        variants = stacks(one, blocks, keep_refits=bool(beside))
     if members:
         for name, method in (
             (targets.IMPUTE, STACK),
@@ -257,8 +257,8 @@ def components(one: Draw) -> dict[str, Matrix]:
     return {name: projected(one.sets[name], own) for name, own in found.items() if own}
 
 
-def stacks(one: Draw, blocks: dict[str, Matrix]) -> dict[str, Fitted]:
-    """The stack under each treatment of unknown cells."""
+def stacks(one: Draw, blocks: dict[str, Matrix], keep_refits: bool = False) -> dict[str, Fitted]:
+    """The stack under each treatment of unknown cells, with its refits for `stack_and_head`."""
     completed = Completed(one.filled.probability, one.filled.image_scores, one.filled.weight)
     with threadpool_limits(1):
         near = Neighbours.of(blocks["pooled"], one.part == 0)
@@ -266,6 +266,7 @@ def stacks(one: Draw, blocks: dict[str, Matrix]) -> dict[str, Fitted]:
             *(blocks, one.labels, one.fold, completed, one.part == 1),
             one.softmax,
             neighbours=near,
+            keep_refits=keep_refits,
         )
     return variants
 

@@ -18,7 +18,7 @@ from pipeline.metrics.scores import auc, auc_interval, mcc
 DRAWS = 2000
 MOST_DRAWN = 2_000_000
 """Cells drawn at a time, in all draws together."""
-MOST_RESAMPLED = 5_000
+MOST_RESAMPLED = 20_000
 """Cells of which a mean is as good as normal, and nothing is drawn."""
 LEVEL = 0.95
 COLUMNS = (
@@ -132,10 +132,11 @@ def expected(
 def _mean_ends(
     values: np.ndarray, mean: float, chance: np.ndarray, size: int, rng: np.random.Generator
 ) -> tuple[float, float]:
-    """The interval of the mean of ``size`` of ``values`` [n], drawn with ``chance`` [n]."""
+    """The interval of the mean of ``size`` of ``values`` [n], none below 0, drawn with ``chance``
+    [n]."""
     if size > MOST_RESAMPLED:
         half = norm.ppf((1 + LEVEL) / 2) * np.sqrt(chance @ np.square(values - mean) / size)
-        return float(mean - half), float(mean + half)
+        return float(max(0.0, mean - half)), float(mean + half)
     together = max(1, MOST_DRAWN // size)
     shapes = [(min(together, DRAWS - done), size) for done in range(0, DRAWS, together)]
     draws = [values[rng.choice(len(values), shape, p=chance)].mean(axis=1) for shape in shapes]

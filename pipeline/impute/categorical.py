@@ -57,7 +57,7 @@ def joined(
 
     Probabilities sum to less than 1 where there are values without a column; values and decisions
     have a single 1; expected correctness, weight and evidence are those of the cell, in all its
-    columns.
+    columns. Without any, ``filled`` itself.
 
     Parameters
     ----------

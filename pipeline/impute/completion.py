@@ -25,7 +25,7 @@ from pipeline.npy import DAMAGE
 
 NAME = "completion.npz"
 """Of the file in a model's folder."""
-log = logging.getLogger("train")
+log = logging.getLogger("train")  # the stage that it is a part of
 
 
 @dataclass(frozen=True)
@@ -50,7 +50,8 @@ class Completion:
         np.savez(folder / NAME, **arrays)
 
 
-def beside(
+def fit(
+    *,
     held_out: np.ndarray,
     image_scores: np.ndarray,
     labels: np.ndarray,
@@ -61,14 +62,16 @@ def beside(
     rule: Rule | Mapping[str, Rule],
     seed: int,
 ) -> Completion:
-    """The one of a classifier, fitted to its held-out probabilities; of cells without one, as a
-    head that is fitted epoch by epoch has of validation images alone, to the imputation's.
+    """What completes rows beside a classifier, fitted to its held-out probabilities and, in cells
+    that have none (heads fitted epoch by epoch have them of validation images alone), to the
+    imputation's.
 
     Parameters
     ----------
     held_out : [N, A], the classifier's of cells whose label it has not seen, NaN elsewhere.
     image_scores : [N, A] logits of the imputation, by pictures alone.
     labels, fold : [N, A] of 1, 0, NaN, and [N], -1 outside training.
+    layout : the attributes of the A columns.
     learnable : bool [A]; the others keep the picture's logits.
     thresholds : [A] of the classifier; rule : by which those of completed rows are chosen.
     """
@@ -85,10 +88,10 @@ def beside(
     if not label_completion.helps(logits, logit(image), labels):
         log.info("other labels of a picture say nothing beyond it: predict will not read them")
         return Completion(None, by_picture, None)
-    completed = label_completion.together(expit(logits), image, spans(categories))
-    judged = np.where(np.isnan(completed), np.nan, labels)
-    by_labels = choose_all(rule, completed, judged, layout)
-    return Completion(model, by_picture, Decisions.judged_by(by_labels, completed, judged))
+    unseen = label_completion.together(expit(logits), image, spans(categories))
+    judged = np.where(np.isnan(unseen), np.nan, labels)
+    by_labels = choose_all(rule, unseen, judged, layout)
+    return Completion(model, by_picture, Decisions.judged_by(by_labels, unseen, judged))
 
 
 def read(folder: Path) -> Completion:

@@ -209,7 +209,7 @@ def fill_table(
         prior = None if priors is None else priors[a]
         column = Column(labels[:, a], fold, rules[a], prior, looked_at[:, a])
         others = np.delete(known, a, axis=1).any(axis=1)
-        # References to two strings, not copies: a large table's would be the most that there is.
+        # References to two strings, not copies of them in every cell.
         evidence = np.array([PICTURE, LABELS], dtype=object)[(reads_labels & others).astype(int)]
         try:
             if not learnable[a] or len(np.unique(column.labels[column.cells])) < 2:

@@ -125,17 +125,17 @@ def fit(
         raise ValueError("targets: expected 0 to 1 wherever their weight is above 0")
     targets = np.where(weights > 0, targets, 0.0)
     wanted = [(name, model) for name in blocks for model in PENALTIES]
-    # Of all members in one array: a large table's are most of what memory holds.
+    # Of all members in one array, [M, K + 1, N, A]: a large table's are never held twice.
     shape = (len(wanted) + (neighbours is not None), fold_count(fold) + 1, *labels.shape)
-    refits = np.empty(shape, dtype=np.float32)
+    logits = np.empty(shape, dtype=np.float32)
     members = [
-        _regression(name, model, blocks[name], labels, fold, targets, weights, refits[number])
+        _regression(name, model, blocks[name], labels, fold, targets, weights, logits[number])
         for number, (name, model) in enumerate(wanted)
     ]
     if neighbours is None:
-        return _combine(members, refits, labels, fold, keep_refits)
-    members.append(_votes(by, neighbours, fold, targets, weights, refits[-1]))
-    fitted = _combine(members, refits, labels, fold, keep_refits)
+        return _combine(members, logits, labels, fold, keep_refits)
+    members.append(_votes(by, neighbours, fold, targets, weights, logits[-1]))
+    fitted = _combine(members, logits, labels, fold, keep_refits)
     slopes = {name: own for name, own in fitted.weights.items() if name != by}
     last = targets[-1] if targets.ndim == 3 else targets
     training = np.where((fold >= 0)[:, None], weights, 0.0)
@@ -230,9 +230,9 @@ def _regression(
     fold: np.ndarray,
     targets: np.ndarray,
     weights: np.ndarray,
-    refits: np.ndarray,
+    out: np.ndarray,
 ) -> _Member:
-    """One regression, its logits [K + 1, N, A] written to ``refits``."""
+    """One regression, its logits [K + 1, N, A] written to ``out``."""
     folds, penalties = fold_count(fold), np.array(PENALTIES[model])
     found = []
     for refit in range(folds + 1):
@@ -255,9 +255,10 @@ def _regression(
         rows = np.flatnonzero(np.where(fold >= 0, fold, folds) == refit)
         out_of_fold[:, rows] = np.clip(_scores(theta, block, rows), -BOUND, BOUND)
     chosen, _ = choose_penalties(out_of_fold, labels, fold, scaled=model != "logistic")
+    del out_of_fold
     each = np.arange(labels.shape[1])
     best = np.stack([theta[chosen, :, each].T for theta in found])
-    refits[:] = _scores(best, block)
+    out[:] = _scores(best, block)
     return _Member(name, model, best[-1, :-1], best[-1, -1])
 
 
@@ -266,7 +267,7 @@ def _scores(theta: Floats, block: Matrix, rows: np.ndarray | None = None) -> np.
     models, width, outputs = theta.shape
     flat = theta[:, :-1].transpose(1, 0, 2).reshape(width - 1, -1).astype(np.float32)
     offsets = theta[:, -1].ravel().astype(np.float32)
-    scores = in_blocks(lambda part: part @ flat + offsets, block, rows)
+    scores = in_blocks(lambda part: part.astype(np.float32) @ flat + offsets, block, rows)
     return scores.reshape(-1, models, outputs).transpose(1, 0, 2)
 
 
@@ -276,14 +277,14 @@ def _votes(
     fold: np.ndarray,
     targets: np.ndarray,
     weights: np.ndarray,
-    refits: np.ndarray,
+    out: np.ndarray,
 ) -> _Member:
-    """The neighbours' votes, their logits [K + 1, N, A] written to ``refits``."""
+    """The neighbours' votes, their logits [K + 1, N, A] written to ``out``."""
     width = weights.shape[1]
-    for refit in range(len(refits)):
+    for refit in range(len(out)):
         asked = ((fold >= 0) & (fold != refit))[:, None]
         said = targets[refit] if targets.ndim == 3 else targets
-        refits[refit] = neighbours.votes(said, np.where(asked, weights, 0.0))
+        out[refit] = neighbours.votes(said, np.where(asked, weights, 0.0))
     return _Member(by, "votes", np.ones((1, width)), np.zeros(width))
 
 

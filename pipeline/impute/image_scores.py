@@ -103,7 +103,7 @@ def score(
         for model in IMAGE_MODELS
         if IMAGE_MODELS[model].every_set == every_set
     }
-    del inputs  # a large table's graph of neighbours, the largest thing that there is
+    del inputs  # the graph of neighbours, of a large table hundreds of megabytes
     best = [_best(candidates, list(sets), a) for a in range(labels.shape[1])]
     # The best logistic regression of each attribute, alone.
     chosen = [candidates[name or first, ALONE].logits for name, _ in best]

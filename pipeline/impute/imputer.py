@@ -219,7 +219,7 @@ class Imputer:
         histories = image_scores.self_trained(
             sets, best, labels, fold, s.rounds, s.confidence, duplicate_known
         )
-        candidates = {"pictures": refits[-1]}
+        candidates = {"pictures": refits[-1].copy()}  # which need not keep the other refits
         if table.heads is not None:
             candidates["heads"] = np.asarray(table.heads, dtype=np.float64).T
         if any(history.scorings > 1 for history in histories):
@@ -308,8 +308,7 @@ class Imputer:
             learnability=learnability,
             audit=audit.table(known.attributes, labels, fold, filled, stacked.logits, seed, kept),
             scores=stacked.logits,
-            # A copy, since it is a part of all refits.
-            image_scores=images.candidates["pictures"].copy(),
+            image_scores=images.candidates["pictures"],
             missingness=missing,
             verdicts=_verdicts(attributes, learnability),
             warnings=_warnings(attributes, missing, self.settings.threshold),

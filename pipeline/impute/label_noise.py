@@ -127,15 +127,15 @@ def plausible(scores: np.ndarray, labels: np.ndarray, found: Evidence) -> Eviden
     """The pairs that the labels do not refute at `LEVEL`, of a finer grid around those of the
     coarse one in ``found``; held-out scores of the same table depend on each other, so that
     likelihoods count as those of a `DEPENDENCE`-th as many labels."""
-    below = chi2.ppf(LEVEL, 1) / 2 * DEPENDENCE
-    near = found.likelihood >= found.likelihood.max() - below
+    drop = chi2.ppf(LEVEL, 1) / 2 * DEPENDENCE
+    near = found.likelihood >= found.likelihood.max() - drop
     axes = []
     for share in (found.one[near], found.zero[near]):
         first, last = np.searchsorted(SHARES, [share.min(), share.max()])
         ends = SHARES[max(first - 1, 0)], SHARES[min(last + 1, len(SHARES) - 1)]
         axes.append(np.linspace(*ends, FINE))
     fine = evidence(scores, labels, pairs(*axes))
-    least = max(fine.likelihood.max(), found.likelihood.max()) - below
+    least = max(fine.likelihood.max(), found.likelihood.max()) - drop
     parts = []
     for own in (fine, found):
         kept = own.likelihood >= least

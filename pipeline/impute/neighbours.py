@@ -101,7 +101,7 @@ class Neighbours:
         near = NearestNeighbors(n_neighbors=k, algorithm="brute")
         near.fit(in_blocks(lambda rows: unit(rows[:, :width]), components, pool))
         size = len(components)
-        # In single precision: a large table's graph is the largest thing that there is.
+        # In single precision: a large table's graph takes hundreds of megabytes.
         weight = np.empty((size, k), dtype=np.float32)
         others = np.empty((size, k), dtype=np.int32)
         for start in range(0, size, BLOCK):
@@ -152,7 +152,7 @@ class Neighbours:
         graph = self.weights + self.weights.T
         degrees = np.asarray(graph.sum(axis=1)).ravel()
         scale = (1 / np.sqrt(np.maximum(degrees, 1e-12))).astype(np.float32)
-        # In place: a large table's graph is the largest thing that there is.
+        # In place, without a second graph.
         graph.data *= np.repeat(scale, np.diff(graph.indptr))
         graph.data *= scale[graph.indices]
         return graph

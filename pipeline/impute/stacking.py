@@ -167,7 +167,8 @@ def _fit(
     ----------
     candidates, y, shift : [M, n], [n] and [n], what is added to a cell's score.
     """
-    z = np.clip(candidates, -BOUND, BOUND)
+    # In double precision once, and not in every step.
+    z = np.clip(candidates, -BOUND, BOUND).astype(np.float64)
     strength = np.r_[np.full(len(z), penalty), offset]
 
     def loss(theta: np.ndarray) -> tuple[float, np.ndarray]:

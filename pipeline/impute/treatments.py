@@ -49,6 +49,7 @@ def fit_treatments(
     softmax: Sequence[tuple[int, int]] = (),
     soft: bool = True,
     neighbours: Neighbours | None = None,
+    keep_refits: bool = False,
 ) -> tuple[dict[str, Fitted], float]:
     """The classifier under each treatment of unknown cells, and the share that the fit to the
     completed table has in the first, see `choose`.
@@ -60,6 +61,7 @@ def fit_treatments(
     softmax : (start, stop) of each categorical attribute's columns.
     soft : whether an unknown cell's target is its probability rather than its likelier value.
     neighbours : whose votes join in, if any.
+    keep_refits : whether the fit to known labels keeps its logits in every refit.
 
     Returns
     -------
@@ -69,7 +71,8 @@ def fit_treatments(
     mask = fit(blocks, labels, fold, keep_refits=True, neighbours=neighbours)
     assert mask.refits is not None
     target = refit_targets(mask.refits, labels, completed.probability, completed.image_scores)
-    mask = replace(mask, refits=None)  # a large table's are too many to be kept
+    if not keep_refits:
+        mask = replace(mask, refits=None)
     if not soft:
         target = np.where(known, target, target >= 0.5).astype(np.float32)
     believed = np.where(known, 1.0, completed.weight)

@@ -119,13 +119,13 @@ def main() -> None:
         for name, one in {**found, saved_model.LOGISTIC: logistic(inputs)}.items():
             save(inputs, name, one, folder / saved_model.VARIANTS / name)
         card = save(inputs, kept, found[kept], folder, strict=True)
-        completion.beside(
-            found[kept].held_out,
-            inputs.arrays.image_scores,
-            clean.values,
-            splits.read_folds(),
-            clean.layout,
-            inputs.arrays.learnable,
+        completion.fit(
+            held_out=found[kept].held_out,
+            image_scores=inputs.arrays.image_scores,
+            labels=clean.values,
+            fold=splits.read_folds(),
+            layout=clean.layout,
+            learnable=inputs.arrays.learnable,
             thresholds=card.thresholds,
             rule=p.impute.threshold,
             seed=p.seed,

@@ -336,7 +336,7 @@ def filled_by_hand(
         values=np.where(known, np.nan_to_num(labels), 0).astype(np.int8),
         correctness=np.where(known, 1.0, 0.3),
         weight=np.where(known, 1.0, 0.3),
-        evidence=np.where(known, "", PICTURE).astype("<U14"),
+        evidence=np.where(known, "", PICTURE).astype(object),
         held_out=np.where(audited, probability, NAN),
         decided=np.where(audited, 0.0, NAN),
         held_out_correctness=np.where(audited, 0.3, NAN),

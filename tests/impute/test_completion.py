@@ -10,7 +10,8 @@ from scipy.special import expit
 
 from pipeline.data.categories import Attribute
 from pipeline.errors import PipelineError
-from pipeline.impute.completion import NAME, Completion, beside, read
+from pipeline.impute import completion
+from pipeline.impute.completion import NAME, Completion, read
 from pipeline.impute.decisions import Decisions
 from pipeline.impute.label_completion import LabelCompletion, completed, fit
 from tests.impute.test_label_completion import table
@@ -61,20 +62,30 @@ def test_no_file_and_a_damaged_one(fitted: Fit, tmp_path: Path) -> None:
             read(tmp_path)
 
 
-def beside_table(agree: float, columns: int = 3) -> Completion:
-    """Of a classifier that holds out validation images alone."""
+def of_classifier(agree: float, columns: int = 3, every_fold: bool = False) -> Completion:
+    """Of a classifier that holds out validation images alone, or training images, too; the last
+    ten images are of the test."""
     image, labels, fold, _ = (
         part[:, :columns] if part.ndim == 2 else part for part in table(agree=agree)
     )
-    held_out = np.where((fold < 0)[:, None], expit(image), np.nan)
-    return beside(
-        *(held_out, image, labels, fold, LAYOUT[:columns]),
-        *(np.ones(columns, dtype=bool), [0.5] * columns, 0.5, 0),
+    seen = np.zeros(len(fold), dtype=bool) if every_fold else fold >= 0
+    seen[-10:] = True
+    return completion.fit(
+        held_out=np.where(seen[:, None], np.nan, expit(image)),
+        image_scores=image,
+        labels=labels,
+        fold=fold,
+        layout=LAYOUT[:columns],
+        learnable=np.ones(columns, dtype=bool),
+        thresholds=[0.4] * columns,
+        rule=0.5,
+        seed=0,
     )
 
 
-def test_beside_a_classifier_other_labels_are_read_where_they_help() -> None:
-    found = beside_table(agree=0.95)
+@pytest.mark.parametrize("every_fold", [False, True])
+def test_beside_a_classifier_other_labels_are_read_where_they_help(every_fold: bool) -> None:
+    found = of_classifier(agree=0.95, every_fold=every_fold)
     assert found.model is not None and found.by_labels is not None
     image, _, _, truth = table(1, agree=0.95)
     given = np.where([True, False, False], truth, np.nan)
@@ -83,13 +94,43 @@ def test_beside_a_classifier_other_labels_are_read_where_they_help() -> None:
     error = np.square(better - truth[:, 1]).mean()
     assert error < 0.7 * np.square(probability[:, 1] - truth[:, 1]).mean()
     # Decisions by the picture are judged by what the classifier held out.
-    of_fit, outside = table(agree=0.95)[1], table(agree=0.95)[2] < 0
-    assert (~np.isnan(found.by_picture.labels)).sum() == (~np.isnan(of_fit[outside])).sum()
-    assert found.by_picture.thresholds.tolist() == [0.5] * 3
-    assert (~np.isnan(found.by_labels.labels)).sum() > (~np.isnan(of_fit)).sum() / 2
+    _, labels, fold, _ = table(agree=0.95)
+    unseen = (every_fold | (fold < 0)) & (np.arange(len(fold)) < len(fold) - 10)
+    assert (~np.isnan(found.by_picture.labels)).sum() == (~np.isnan(labels[unseen])).sum()
+    assert found.by_picture.thresholds.tolist() == [0.4] * 3
+    assert found.by_labels.thresholds.tolist() == [0.5] * 3
+    # Completed rows are judged by training cells, which the models of their fold have not seen.
+    assert (~np.isnan(found.by_labels.labels)).sum() == (~np.isnan(labels[fold >= 0])).sum()
 
 
 def test_labels_that_say_nothing_are_not_read() -> None:
-    assert beside_table(agree=0.5).model is None
-    alone = beside_table(agree=0.95, columns=1)
+    assert of_classifier(agree=0.5).model is None
+    alone = of_classifier(agree=0.95, columns=1)
     assert alone.model is None and alone.by_labels is None
+
+
+def test_a_categorical_attribute_is_completed_as_one() -> None:
+    rng = np.random.default_rng(0)
+    kind = rng.integers(0, 2, 400)
+    values = np.stack([kind, 1 - kind, np.where(rng.random(400) < 0.95, kind, 1 - kind)], axis=1)
+    image = 0.6 * (2 * values - 1) + rng.normal(0, 1, values.shape)
+    holes = rng.random((400, 2)) < 0.3
+    labels = np.where(holes[:, [0, 0, 1]], np.nan, values)
+    layout = [Attribute("kind", ("x", "y"), 0), Attribute("c", (), 2)]
+    found = completion.fit(
+        held_out=expit(image),
+        image_scores=image,
+        labels=labels,
+        fold=rng.integers(0, 3, 400),
+        layout=layout,
+        learnable=np.ones(3, dtype=bool),
+        thresholds=[0.5] * 3,
+        rule=0.5,
+        seed=0,
+    )
+    assert found.model is not None and found.by_labels is not None
+    # Both columns of a value are judged by sums that are the classifier's.
+    total = found.by_labels.probability[:, :2].sum(axis=1)
+    known = ~np.isnan(found.by_labels.labels[:, 0])
+    allowed = expit(image)[:, :2].sum(axis=1).astype(np.float32)
+    assert np.isin(total[known].round(4), allowed.round(4)).mean() > 0.99

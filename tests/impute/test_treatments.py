@@ -45,6 +45,12 @@ def test_treatments_of_unknown_cells() -> None:
     completed = Completed(np.clip(truth, 0.02, 0.98), np.zeros(truth.shape), np.ones(truth.shape))
     found, share = fit_treatments({"pooled": x}, labels, fold, completed, validation, ((0, 3),))
     assert list(found) == ["impute", "mask", "negative"] and 0 <= share <= 1
+    assert all(one.refits is None for one in found.values())
+    kept, _ = fit_treatments(
+        {"pooled": x}, labels, fold, completed, validation, ((0, 3),), keep_refits=True
+    )
+    refits = kept["mask"].refits
+    assert refits is not None and refits.shape == (fold.max() + 2, *labels.shape)
     mask = image_classifier.joined(
         image_classifier.fit({"pooled": x}, labels, fold), labels, fold, ((0, 3),)
     )
