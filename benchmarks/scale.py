@@ -19,7 +19,7 @@ import os
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from functools import partial
 from pathlib import Path
@@ -126,7 +126,7 @@ def predict(*arguments: str, folder: Path) -> CostOfAll:
     return costs([sys.executable, "-m", "pipeline.predict", *arguments], folder)
 
 
-def measured(path: Path, steps: Iterable[tuple[str, Callable[[], CostOfAll]]]) -> pd.DataFrame:
+def measured(path: Path, steps: Sequence[tuple[str, Callable[[], CostOfAll]]]) -> pd.DataFrame:
     """What each named step costs, a row each in ``path``; those that have one are not repeated."""
     done = pd.read_csv(path).to_dict("records") if path.exists() else []
     for name, step in steps:
@@ -143,6 +143,9 @@ def measured(path: Path, steps: Iterable[tuple[str, Callable[[], CostOfAll]]]) -
             }
         )
         print(path.parent.name, done[-1], flush=True)
+        # In the order of the steps, whichever was measured again.
+        place = [one for one, _ in steps]
+        done.sort(key=lambda row: place.index(row["stage"]))
         write_csv(pd.DataFrame(done), path)
     return pd.DataFrame(done)
 

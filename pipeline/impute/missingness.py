@@ -67,7 +67,7 @@ def examine(
     unknown = np.isnan(labels)
     count = labels.shape[1]
     indicator = np.where(training[:, None], unknown.astype(np.float64), np.nan)
-    x = in_blocks(lambda rows: rows[:, :MOST_COMPONENTS], components)
+    x = _first(components)
     scores = np.stack([_out_of_fold(x, column, fold) for column in indicator.T], axis=1)
     tests = assess(scores, indicator, fold, (*seed, 1))
     tables = _tables(unknown[training], labels[training])
@@ -133,7 +133,7 @@ def exchangeable(
             )
             continue
         if x is None:
-            x = in_blocks(lambda rows: rows[:, :MOST_COMPONENTS], components)
+            x = _first(components)
             x = x / max(float(x[:, 0].std()), 1e-12)
         others = np.delete(labels, np.arange(one.start, one.stop), axis=1)
         inputs = np.hstack([x, np.nan_to_num(2 * others - 1)])
@@ -148,6 +148,11 @@ def exchangeable(
         else:
             weights[one.name] = weight
     return withdrawn, weights
+
+
+def _first(components: Matrix) -> np.ndarray:
+    """The first `MOST_COMPONENTS`; copies, as a view would keep all the others."""
+    return in_blocks(lambda rows: rows[:, :MOST_COMPONENTS].copy(), components)
 
 
 def _own(scores: np.ndarray, labels: np.ndarray, training: np.ndarray, one: Attribute) -> bool:
