@@ -267,7 +267,7 @@ def _scores(theta: Floats, block: Matrix, rows: np.ndarray | None = None) -> np.
     models, width, outputs = theta.shape
     flat = theta[:, :-1].transpose(1, 0, 2).reshape(width - 1, -1).astype(np.float32)
     offsets = theta[:, -1].ravel().astype(np.float32)
-    scores = in_blocks(lambda part: part.astype(np.float32) @ flat + offsets, block, rows)
+    scores = in_blocks(lambda part: np.asarray(part, np.float32) @ flat + offsets, block, rows)
     return scores.reshape(-1, models, outputs).transpose(1, 0, 2)
 
 
