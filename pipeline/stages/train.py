@@ -25,7 +25,7 @@ from pipeline.features.matrices import Grid, MeanOfViews
 from pipeline.features.store import FeatureStore
 from pipeline.files import replace_directory, write_csv
 from pipeline.impute import calibration, completion, image_classifier, soft_regressions
-from pipeline.impute.components import Matrix, Projection, project, projected
+from pipeline.impute.components import BLOCK, Matrix, Projection, project, projected
 from pipeline.impute.image_classifier import Fitted
 from pipeline.impute.neighbours import Neighbours, compared, unit
 from pipeline.impute.treatments import Completed, fit_treatments
@@ -351,11 +351,14 @@ def logistic(inputs: Inputs) -> Trained:
     layer = head.get_layer(heads.LOGITS)
     layer.kernel.assign(found[:-1])
     layer.bias.assign(found[-1])
+    del x
     held_out = np.full(labels.shape, np.nan)
-    validation = inputs.of("val")
-    features = heads.read_features(config.kind, store, inputs.rows[validation])
-    logits = head(features, training=False).numpy()
-    held_out[validation] = saved_model.of_logits(logits, inputs.clean.categories)
+    validation = np.flatnonzero(inputs.of("val"))
+    for start in range(0, len(validation), BLOCK):
+        own = validation[start : start + BLOCK]
+        features = heads.read_features(config.kind, store, inputs.rows[own])
+        logits = head(features, training=False).numpy()
+        held_out[own] = saved_model.of_logits(logits, inputs.clean.categories)
     return Trained(head, config, held_out, Fit())
 
 
