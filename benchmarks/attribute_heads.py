@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import argparse
 import time
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -116,7 +117,7 @@ def main() -> None:
     parser.add_argument("--out", type=Path, required=True, help="path of the .csv")
     a = parser.parse_args()
     runtime.prepare(datasets.SEED, to_train=True)
-    data = datasets.load(
+    whole = datasets.load(
         *(a.labels, a.images),
         backbone=a.backbone,
         weights=a.weights,
@@ -126,6 +127,8 @@ def main() -> None:
         rows=a.rows,
         cache=a.cache,
     )
+    # A part of a table is another table.
+    data = replace(whole, name=f"{whole.name}, {a.rows} rows") if a.rows else whole
     there = pd.read_csv(a.out) if a.out.is_file() else pd.DataFrame(columns=KEYS)
     done = set(there[KEYS].itertuples(index=False, name=None))
     side = a.image_size[0]
