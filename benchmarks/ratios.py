@@ -3,9 +3,10 @@
 Each part of the pipeline is set against a plain counterpart that does not change with this project,
 on the same generated pictures and labels, in turns in one process: pandas reading the table, the
 bare network on pictures in memory, scikit-learn's cross-validated logistic regressions. The ratio
-is of processor time, which depends on the machine far less than seconds do. Compares with
-benchmarks/ratios.csv and ends with exit code 1 where a part costs more than `WORSE` times what is
-written there; ``--write`` writes it anew.
+is of processor time, which depends on the machine less than seconds do. Compares with the rows of
+this machine in benchmarks/ratios.csv, or where it has none with the highest of others, and ends
+with exit code 1 where a part costs more than `WORSE` times as much; ``--write`` writes the rows of
+this machine anew.
 """
 
 from __future__ import annotations
@@ -25,7 +26,6 @@ from sklearn.linear_model import LogisticRegression
 from sklearn.model_selection import cross_val_predict
 
 from benchmarks import scale
-from benchmarks.workshop import record
 from pipeline import runtime
 from pipeline.data import splits
 from pipeline.data.labels import LabelTable
@@ -36,7 +36,9 @@ from pipeline.features import backbones, cache, extract, weights
 from pipeline.features.cache import Work
 from pipeline.features.matrices import Grid, MeanOfViews
 from pipeline.features.store import FeatureStore
+from pipeline.files import write_csv
 from pipeline.impute.imputer import Imputer, Settings, Table
+from pipeline.report.machine import machine
 from pipeline.training import heads
 from pipeline.training.attribute_heads import AttributeHeads, settings_for
 
@@ -168,17 +170,31 @@ def measure(parts: Parts) -> pd.DataFrame:
     return pd.DataFrame(rows)
 
 
+def to_compare_with() -> pd.Series:
+    """The ratio of each part to compare with."""
+    there = pd.read_csv(RESULT)
+    own = there[there["machine"] == machine()]
+    if own.empty:
+        print(f"{RESULT} has no rows of this machine: compared with the highest of others")
+        own = there
+    return own.groupby("part")["ratio"].max()
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m benchmarks.ratios")
-    parser.add_argument("--write", action="store_true", help="benchmarks/ratios.csv anew")
+    parser.add_argument("--write", action="store_true", help="this machine's rows anew")
     a = parser.parse_args()
     runtime.prepare(0, to_train=True)
     with tempfile.TemporaryDirectory() as name:
         found = measure(Parts(Path(name)))
     if a.write:
-        record(found.to_dict("records"), RESULT)
+        found["machine"] = machine()
+        if RESULT.exists():
+            there = pd.read_csv(RESULT)
+            found = pd.concat([there[there["machine"] != machine()], found])
+        write_csv(found, RESULT)
         return
-    earlier = pd.read_csv(RESULT).set_index("part")["ratio"]
+    earlier = to_compare_with()
     slower = {
         row.part: (row.ratio, earlier[row.part])
         for row in found.itertuples()

@@ -430,7 +430,8 @@ def partial_labels() -> pd.DataFrame:
 def measured(path: Path) -> str:
     """A measured table and its machine."""
     frame = pd.read_csv(path)
-    shown = frame.drop(columns="machine")
+    # The ratios have rows for each machine.
+    shown = frame if path.stem == "ratios" else frame.drop(columns="machine")
     if path.stem == "speed":
         shown = shown.T.reset_index()
         shown.columns = ["", *(f"{v} views" for v in frame["views"])]

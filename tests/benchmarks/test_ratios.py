@@ -38,3 +38,18 @@ def test_a_part_that_costs_more_than_before_is_named(
     assert caught.value.code == 1
     said = capsys.readouterr().out
     assert "SLOWER: impute costs 1.35 times" in said and "SLOWER: read" not in said
+
+
+def test_each_machine_has_rows_of_its_own(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(ratios, "machine", lambda: "one")
+    run(monkeypatch, tmp_path, {"impute": 2.0}, "--write")
+    monkeypatch.setattr(ratios, "machine", lambda: "two")
+    run(monkeypatch, tmp_path, {"impute": 2.5})
+    assert "no rows of this machine" in capsys.readouterr().out
+    run(monkeypatch, tmp_path, {"impute": 1.0}, "--write")
+    written = pd.read_csv(tmp_path / "ratios.csv").groupby("machine")["ratio"].max()
+    assert written.to_dict() == {"one": 2.0, "two": 1.0}
+    with pytest.raises(SystemExit):
+        run(monkeypatch, tmp_path, {"impute": 1.4})
