@@ -63,3 +63,16 @@ def means(frame: pd.DataFrame, keys: Sequence[str], errors: Sequence[str] = ()) 
     for name in errors:
         found[f"{name} error"] = groups[name].std() / np.sqrt(groups.size())
     return found.reset_index().round(4)
+
+
+def beside_others(found: pd.DataFrame, keys: Sequence[str], out: Path) -> pd.DataFrame:
+    """``found`` behind the rows of ``out`` that it doesn't measure anew, tables in order of name.
+
+    So that a command with some of the tables or settings leaves the others' figures as they are.
+    """
+    if out.is_file():
+        before = pd.read_csv(out)
+        there = pd.MultiIndex.from_frame(found[list(keys)])
+        others = before[~pd.MultiIndex.from_frame(before[list(keys)]).isin(there)]
+        found = pd.concat([others, found])
+    return found.sort_values("data", kind="stable", ignore_index=True)

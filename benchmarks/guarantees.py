@@ -323,11 +323,7 @@ def main() -> None:
     found = summary(every).round(4)
     found = found[found["draws"] >= LEAST_DRAWS]
     out = args.out.with_suffix(".csv")
-    if out.exists():
-        before = pd.read_csv(out)
-        there = pd.MultiIndex.from_frame(found[KEYS])
-        found = pd.concat([before[~pd.MultiIndex.from_frame(before[KEYS]).isin(there)], found])
-    write_csv(found.sort_values(KEYS), out)
+    write_csv(draws.beside_others(found, KEYS, out).sort_values(KEYS), out)
 
 
 if __name__ == "__main__":

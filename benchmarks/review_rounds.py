@@ -169,7 +169,8 @@ def main() -> None:
             one = draws.kept(path, partial(rounds, data, x, *key, number))
             about = {"data": data.name, "procedure": args.procedure, "hidden": args.fraction}
             parts.append(beside_list(one).assign(**about, rows=args.rows or len(x)))
-            write_csv(draws.means(pd.concat(parts), KEYS, ERRORS), args.out)
+            found = draws.means(pd.concat(parts), KEYS, ERRORS)
+            write_csv(draws.beside_others(found, KEYS, args.out), args.out)
 
 
 if __name__ == "__main__":

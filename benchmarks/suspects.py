@@ -34,6 +34,7 @@ from pipeline.impute.stacking import cross_stack, worth_it
 NEIGHBOURS = 10
 READING = ("chain", "shrunk chain")
 """Models that read labels, of ``cheap``."""
+KEYS = ("data", "procedure", "turned", "rate", "method")
 ERRORS = ("average precision",)
 
 
@@ -148,7 +149,8 @@ def main() -> None:
             draw = partial(compare, data, x, args.procedure, kind, rate, number)
             own = draws.kept(path, lambda draw=draw, key=key: pd.DataFrame(draw()).assign(**key))
             rows.append(own)
-            write_csv(draws.means(pd.concat(rows), [*key, "method"], ERRORS), args.out)
+            found = draws.means(pd.concat(rows), KEYS, ERRORS)
+            write_csv(draws.beside_others(found, KEYS, args.out), args.out)
 
 
 if __name__ == "__main__":
