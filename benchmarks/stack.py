@@ -51,14 +51,19 @@ STRENGTHS = (1e-4, 1e-3, 1e-2, 1e-1)
 EPOCHS = 20
 """Of the heads, at most."""
 KEYS = ["data", "hidden", "seed"]
+DRAWS = 200
+"""Of labels, to know what calibration error chance gives."""
 LEAST = 1e-6
 """Of a probability in the log-loss."""
 STACK = "stack"
 """The shipped classifier; the methods that need no epochs are added with it."""
+PREDICTED = "stack, unlearnable: prevalence"
+"""The same as `predict` gives it: an attribute that is not learnable has its prevalence."""
 
 
 def measure(truth: np.ndarray, probability: np.ndarray, cuts: Sequence[float]) -> dict[str, float]:
-    """Means over the attributes with both classes, and ECE over all cells.
+    """Means over the attributes with both classes, and ECE over all cells, with what of it is
+    `by_chance`.
 
     Parameters
     ----------
@@ -80,8 +85,18 @@ def measure(truth: np.ndarray, probability: np.ndarray, cuts: Sequence[float]) -
             }
         )
     known = ~np.isnan(truth)
-    ece = scores.expected_calibration_error(truth[known], probability[known])
-    return {**pd.DataFrame(rows).mean().to_dict(), "ece": ece}
+    return {
+        **pd.DataFrame(rows).mean().to_dict(),
+        "ece": scores.expected_calibration_error(truth[known], probability[known]),
+        "ece_by_chance": by_chance(probability[known]),
+    }
+
+
+def by_chance(p: np.ndarray) -> float:
+    """Mean expected calibration error that probabilities [n] have of as many labels drawn from
+    them: that of perfect ones, which grows as cells get fewer."""
+    drawn = np.random.default_rng(0).random((DRAWS, len(p))) < p
+    return float(np.mean([scores.expected_calibration_error(y.astype(float), p) for y in drawn]))
 
 
 def measure_values(
@@ -96,7 +111,8 @@ def measure_values(
 
     Returns
     -------
-    accuracy, and log_loss, brier (of all values together) and ece (of the most probable value's).
+    accuracy, and log_loss, brier (of all values together), ece (of the most probable value's) and
+    what of it is `by_chance`.
     """
     rows = []
     for start, stop in softmax:
@@ -112,6 +128,7 @@ def measure_values(
                 "log_loss": float(-np.log(np.maximum(of_truth, LEAST)).mean()),
                 "brier": float(((p - np.eye(stop - start)[y]) ** 2).sum(axis=1).mean()),
                 "ece": scores.expected_calibration_error(right.astype(float), p.max(axis=1)),
+                "ece_by_chance": by_chance(p.max(axis=1)),
             }
         )
     return {name: float(mean) for name, mean in pd.DataFrame(rows).mean().items()}
@@ -215,6 +232,8 @@ def compare(
         ):
             p = saved_model.of_logits(variants[name].logits, data.categories)
             add(method, p, started, inside)
+            if name == targets.IMPUTE:
+                add(PREDICTED, np.where(one.filled.learnable, p, share), started, inside)
         started = time.perf_counter()
         if data.categories:
             add("plain multinomial logistic", multinomial(one, blocks["pooled"]), started)
@@ -426,6 +445,8 @@ def main() -> None:
             for column, value in (("seed", seed), ("hidden", fraction), ("data", data.name)):
                 found.insert(0, column, value)
             found["machine"] = workshop.machine()
+            if len(there):
+                found = found.reindex(columns=there.columns)
             with args.out.open("a", encoding="utf-8") as file:
                 found.to_csv(file, index=False, header=not file.tell(), lineterminator="\n")
             print(found.drop(columns=["machine"]).to_string(index=False), flush=True)

@@ -9,6 +9,7 @@ import pytest
 
 from benchmarks import datasets, stack
 from pipeline.data.categories import Attribute
+from pipeline.metrics import scores
 
 NAN = float("nan")
 
@@ -35,6 +36,17 @@ def test_scores_of_a_categorical_attribute_by_hand() -> None:
     assert found["log_loss"] == pytest.approx(-(np.log(0.8) + np.log(0.3)) / 2)
     assert found["brier"] == pytest.approx((0.04 + 0.04 + 0.25 + 0.49 + 0.04) / 2)
     assert found["ece"] == pytest.approx((0.2 + 0.5) / 2)
+
+
+def test_calibration_error_by_chance_is_that_of_labels_drawn_from_the_probabilities() -> None:
+    rng = np.random.default_rng(1)
+    p = rng.random(400)
+    drawn = (rng.random((500, 400)) < p).astype(float)
+    expected = np.mean([scores.expected_calibration_error(y, p) for y in drawn])
+    assert stack.by_chance(p) == pytest.approx(expected, rel=0.03)
+    # Of certain cells there is none, and of more cells there is less.
+    assert stack.by_chance(np.array([0.0, 1, 1])) == 0
+    assert stack.by_chance(np.tile(p, 16)) < stack.by_chance(p) / 3
 
 
 def test_thresholds_of_a_column_without_validation_labels_are_set_by_all_images() -> None:
