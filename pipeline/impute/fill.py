@@ -90,6 +90,8 @@ class Filled:
         less where people have looked at cells like it, and 0 where they looked at it, see
         `pipeline.impute.looked_at`.
     threshold, learnable : [A]; whether the scores can be told from chance.
+    by_count : bool [A], whether the threshold is where the unknown cells have as many 1s as
+        expected, so that it moves as they become known.
     """
 
     probability: Floats
@@ -103,6 +105,7 @@ class Filled:
     importance: Floats
     threshold: Floats
     learnable: npt.NDArray[np.bool_]
+    by_count: npt.NDArray[np.bool_]
 
 
 class UnkeptColumnsError(Exception):
@@ -136,7 +139,13 @@ class Column:
         return np.flatnonzero(~self.unknown & (self.fold >= 0))
 
     def settled(
-        self, *, probability: Floats, threshold: float, learnable: bool, **parts: Any
+        self,
+        *,
+        probability: Floats,
+        threshold: float,
+        learnable: bool,
+        by_count: bool,
+        **parts: Any,
     ) -> Filled:
         """One column of a filled table, [N] each.
 
@@ -167,6 +176,7 @@ class Column:
             probability=probability,
             threshold=np.array(threshold),
             learnable=np.array(learnable),
+            by_count=np.array(by_count),
             **of_unknown,
             **of_cells,
         )
@@ -289,6 +299,7 @@ def _from_scores(column: Column, scores: np.ndarray, method: str, evidence: np.n
         importance=mass,
         threshold=threshold,
         learnable=True,
+        by_count=by_count,
     )
 
 
@@ -386,6 +397,7 @@ def _from_prevalence(column: Column, scores: np.ndarray) -> Filled:
         ),
         threshold=threshold,
         learnable=False,
+        by_count=False,
     )
 
 

@@ -119,9 +119,16 @@ def _review(
     correctness = own["expected_correctness"].to_numpy(float)
     learnable = filled.learnable[at[1]]
     own["reason"] = review.reasons(confidence, correctness, disagreement, learnable, categorical)
+    # Cells about to become the other value are there only where all are filled.
+    open_ones = own["attribute"].isin(cells.loc[cells["value"] == "", "attribute"]).to_numpy()
+    worth = review.worth(
+        *(correctness, (own["value"] == "1").to_numpy(), filled.threshold[at[1]]),
+        filled.by_count[at[1]] & ~open_ones,
+    )
     doubtful = own["_first"] | (~own["_inside"] & (1 - correctness > wishes.target))
     return review.listed(
         own,
+        worth,
         own["rank"].to_numpy(),
         doubtful.to_numpy(),
         sought[at],
