@@ -122,13 +122,19 @@ def cleanlab(given: np.ndarray, probability: np.ndarray) -> tuple[np.ndarray, fl
 
 
 def figures(flipped: np.ndarray, doubt: np.ndarray, count: float) -> dict[str, float]:
-    """Of one ranking: how well it finds the turned labels, and how many it says there are."""
+    """Of one ranking: how well it finds the turned labels, and how many it says there are.
+
+    A person goes through a list one by one, so equal cells are in random order; left equal, a
+    column of which nothing is known would have the precision at its end for all of its cells.
+    """
     own = {"wrong": float(flipped.sum()), "counted": count, "average precision": np.nan}
+    by_chance = np.random.default_rng(flipped.size).random(flipped.size)
+    order = np.lexsort([by_chance, -doubt.ravel()])
+    found = flipped.ravel()[order]
     if flipped.any():
-        own["average precision"] = average_precision_score(flipped.ravel(), doubt.ravel())
+        own["average precision"] = average_precision_score(found, -np.arange(len(found)))
     if flipped.any() and not np.isnan(count):
-        top = np.argsort(-doubt.ravel(), kind="stable")[: max(1, round(count))]
-        own["precision at the count"] = flipped.ravel()[top].mean()
+        own["precision at the count"] = found[: max(1, round(count))].mean()
     return own
 
 
