@@ -321,16 +321,32 @@ def classifiers() -> str:
     return _with_machine(frame, found)
 
 
+def classifier_calibration() -> pd.DataFrame:
+    """Calibration error of what `predict` gives, beside what chance alone gives and that of the
+    known labels' prevalence, means over the draws that were scored so."""
+    frame = _classifiers().dropna(subset=["ece_by_chance"])
+    frame = frame[frame["method"].isin(["prevalence", "stack", "stack, unlearnable: prevalence"])]
+    keys, scores = ["data", "hidden", "method"], ["ece", "ece_by_chance"]
+    found = frame.groupby(keys, sort=False)[scores].mean().reset_index()
+    found = found.sort_values(["data", "hidden"], kind="stable")
+    for score in scores:
+        found[score] = found[score].map("{:.4f}".format)
+    found["hidden"] = found["hidden"].map("{:.0%}".format)
+    return found.rename(columns={"ece_by_chance": "ece by chance"})
+
+
 def categorical_classifiers() -> str:
     """The final classifier of categorical attributes, means over draws."""
     frame = pd.read_csv(RESULTS / "categorical_fashion.csv")
-    keys, scores = ["data", "hidden", "method"], ["log_loss", "accuracy", "brier", "ece"]
+    keys = ["data", "hidden", "method"]
+    scores = ["log_loss", "accuracy", "brier", "ece", "ece_by_chance"]
     groups = frame.groupby(keys, sort=False)
     found = groups[scores].mean().assign(draws=groups["seed"].nunique()).reset_index()
     for score in scores:
         found[score] = found[score].map("{:.4f}".format)
     found["hidden"] = found["hidden"].map("{:.0%}".format)
-    return _with_machine(frame, found.rename(columns={"log_loss": "log-loss"}))
+    names = {"log_loss": "log-loss", "ece_by_chance": "ece by chance"}
+    return _with_machine(frame, found.rename(columns=names))
 
 
 def classifier_differences() -> pd.DataFrame:
@@ -686,6 +702,7 @@ OF_THE_PROJECT: Parts = {
     "promises": lambda: table(promises()),
     "classifiers": classifiers,
     "categorical classifiers": categorical_classifiers,
+    "classifier calibration": lambda: table(classifier_calibration()),
     "classifier differences": lambda: table(classifier_differences()),
     "attribute heads": lambda: table(attribute_heads()),
     "partial labels": lambda: table(partial_labels()),

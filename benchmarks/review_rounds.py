@@ -50,7 +50,8 @@ def in_order(
         return cells[np.argsort(np.abs(filled.probability[at] - 0.5), kind="stable")]
     worth = review.worth(
         *(filled.correctness[at], filled.values[at] == 1),
-        *(filled.threshold[doubts.attribute], filled.by_count[doubts.attribute]),
+        filled.threshold[doubts.attribute],
+        filled.by_count[doubts.attribute] & (fold[row] >= 0),
     )
     return cells[np.lexsort([-doubts.rank, -worth.round(6)])]
 

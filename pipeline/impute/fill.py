@@ -90,8 +90,8 @@ class Filled:
         less where people have looked at cells like it, and 0 where they looked at it, see
         `pipeline.impute.looked_at`.
     threshold, learnable : [A]; whether the scores can be told from chance.
-    by_count : bool [A], whether the threshold is where the unknown cells have as many 1s as
-        expected, so that it moves as they become known.
+    by_count : bool [A], whether the threshold is where the unknown cells of training images have as
+        many 1s as expected, so that it moves as they become known.
     """
 
     probability: Floats

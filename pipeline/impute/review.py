@@ -67,7 +67,7 @@ def reasons(
 
 
 def worth(
-    correctness: np.ndarray, ones: np.ndarray, threshold: np.ndarray, by_count: np.ndarray
+    correctness: np.ndarray, ones: np.ndarray, threshold: np.ndarray, moves: np.ndarray
 ) -> npt.NDArray[np.float64]:
     """Wrong cells that a look at each cell [n] is expected to remove, once the table is filled
     again.
@@ -82,10 +82,11 @@ def worth(
     Parameters
     ----------
     correctness : expected; ones : bool, whether 1 is filled in.
-    threshold, by_count : of the cell's column, see `pipeline.impute.fill.Filled`.
+    threshold : of the cell's column; moves : bool, whether it does so by a look at this cell, see
+        ``by_count`` of `pipeline.impute.fill.Filled`.
     """
     wrong = 1 - correctness
-    return np.asarray(wrong * np.where(by_count, 2 * np.where(ones, threshold, 1 - threshold), 1.0))
+    return np.asarray(wrong * np.where(moves, 2 * np.where(ones, threshold, 1 - threshold), 1.0))
 
 
 def listed(
