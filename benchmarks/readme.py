@@ -155,6 +155,7 @@ def guarantees() -> pd.DataFrame:
     return pd.DataFrame(
         {
             "data": frame["data"],
+            "filled by": frame["procedure"],
             "missing": frame["pattern"],
             "hidden": frame["hidden"].map("{:.0%}".format),
             "rows": frame["rows"],
