@@ -58,7 +58,7 @@ LEAST = 1e-6
 STACK = "stack"
 """The shipped classifier; the methods that need no epochs are added with it."""
 PREDICTED = "stack, unlearnable: prevalence"
-"""The same as `predict` gives it: an attribute that is not learnable has its prevalence."""
+"""The same as `predict` gives it: a binary attribute that is not learnable has its prevalence."""
 
 
 def measure(truth: np.ndarray, probability: np.ndarray, cuts: Sequence[float]) -> dict[str, float]:
@@ -232,7 +232,7 @@ def compare(
         ):
             p = saved_model.of_logits(variants[name].logits, data.categories)
             add(method, p, started, inside)
-            if name == targets.IMPUTE:
+            if name == targets.IMPUTE and not data.categories:
                 add(PREDICTED, np.where(one.filled.learnable, p, share), started, inside)
         started = time.perf_counter()
         if data.categories:
