@@ -26,7 +26,7 @@ from benchmarks.guarantees import cheap
 from pipeline.data.categories import attributes
 from pipeline.errors import run
 from pipeline.files import write_csv
-from pipeline.impute import audit, budget, review
+from pipeline.impute import audit, budget
 from pipeline.impute.fill import Filled
 
 ORDERS = ("list", "uncertainty", "chance")
@@ -45,15 +45,9 @@ def in_order(
     cells = np.stack([row, doubts.attribute], axis=1)
     if order == "chance":
         return cells[np.random.default_rng([number, 4]).permutation(len(cells))]
-    at = row, doubts.attribute
-    if order == "uncertainty":
-        return cells[np.argsort(np.abs(filled.probability[at] - 0.5), kind="stable")]
-    worth = review.worth(
-        *(filled.correctness[at], filled.values[at] == 1),
-        filled.threshold[doubts.attribute],
-        filled.by_count[doubts.attribute] & (fold[row] >= 0),
-    )
-    return cells[np.lexsort([-doubts.rank, -worth.round(6)])]
+    p = filled.probability[row, doubts.attribute]
+    worth = doubts.rank if order == "list" else -np.abs(p - 0.5)
+    return cells[np.argsort(-worth, kind="stable")]
 
 
 def expected_of(

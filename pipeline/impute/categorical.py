@@ -77,7 +77,6 @@ def joined(
         probability = _normalised(filled.probability[:, span], rare)
         held_out = _normalised(filled.held_out[cells, span], rare)
         learnable = filled.learnable[span]
-        filled.by_count[span] = False
         if not learnable.any():
             probability[unknown] = of_one_value(probability[unknown])
         probability[cells] = held_out

@@ -90,8 +90,6 @@ class Filled:
         less where people have looked at cells like it, and 0 where they looked at it, see
         `pipeline.impute.looked_at`.
     threshold, learnable : [A]; whether the scores can be told from chance.
-    by_count : bool [A], whether the threshold is where the unknown cells of training images have as
-        many 1s as expected, so that it moves as they become known.
     """
 
     probability: Floats
@@ -105,7 +103,6 @@ class Filled:
     importance: Floats
     threshold: Floats
     learnable: npt.NDArray[np.bool_]
-    by_count: npt.NDArray[np.bool_]
 
 
 class UnkeptColumnsError(Exception):
@@ -134,18 +131,22 @@ class Column:
         return np.isnan(self.labels)
 
     @property
+    def once_unknown(self) -> npt.NDArray[np.bool_]:
+        """Rows of the cells that are unknown or were until a person looked, bool [N].
+
+        People look where values are in doubt, and most of what they find there is the other value:
+        counted without these cells, as many of the next ones would change theirs, to be in doubt
+        themselves, and no number of looks would leave as few wrong ones as promised.
+        """
+        return self.unknown | self.looked_at
+
+    @property
     def cells(self) -> npt.NDArray[np.intp]:
         """Rows of the known training cells: all that may decide a value, priors included."""
         return np.flatnonzero(~self.unknown & (self.fold >= 0))
 
     def settled(
-        self,
-        *,
-        probability: Floats,
-        threshold: float,
-        learnable: bool,
-        by_count: bool,
-        **parts: Any,
+        self, *, probability: Floats, threshold: float, learnable: bool, **parts: Any
     ) -> Filled:
         """One column of a filled table, [N] each.
 
@@ -176,7 +177,6 @@ class Column:
             probability=probability,
             threshold=np.array(threshold),
             learnable=np.array(learnable),
-            by_count=np.array(by_count),
             **of_unknown,
             **of_cells,
         )
@@ -245,32 +245,33 @@ def _from_scores(column: Column, scores: np.ndarray, method: str, evidence: np.n
     probability = calibration.fit(method, scores[cells], y)(scores)
     mass = np.ones(len(cells))
     if prior is not None and unknown.any():
-        shift = calibration.shift_to(probability[unknown], prior)
+        shift = calibration.shift_to(probability[column.once_unknown], prior)
         probability = calibration.shifted(probability, shift)
         held_out = calibration.shifted(held_out, shift)
         mass = _importance(y, prior)
     probability[cells] = held_out
     by_count = column.rule == "prevalence"
     # Labels outside training speak of their own row alone, so that its cells set no threshold.
-    counted = unknown & (column.fold >= 0)
+    counted = column.once_unknown & (column.fold >= 0)
     aim = probability[counted] if counted.any() else held_out
     threshold = (
         thresholds.expected(aim)
         if by_count
         else thresholds.choose(column.rule, held_out, y, _counts(column.rule, mass))
     )
+    vouching = ~column.looked_at[cells]
     decided = np.empty(len(cells))
     for k in np.unique(folds):
         # A threshold looks at labels, too: the audit's are chosen without the fold.
         inside = folds == k
         if by_count:
-            own = thresholds.expected(held_out[inside])
+            like_unknown = inside & vouching
+            own = thresholds.expected(held_out[like_unknown if like_unknown.any() else inside])
         else:
             own = _without(inside, column.rule, held_out, y, mass, threshold)
         decided[inside] = held_out[inside] >= own
     confidence = np.where(decided == 1, held_out, 1 - held_out)
     right = decided == y
-    vouching = ~column.looked_at[cells]
     held_out_correctness = np.empty(len(cells))
     for k in np.unique(folds):
         own, rest = folds == k, (folds != k) & vouching
@@ -299,7 +300,6 @@ def _from_scores(column: Column, scores: np.ndarray, method: str, evidence: np.n
         importance=mass,
         threshold=threshold,
         learnable=True,
-        by_count=by_count,
     )
 
 
@@ -397,7 +397,6 @@ def _from_prevalence(column: Column, scores: np.ndarray) -> Filled:
         ),
         threshold=threshold,
         learnable=False,
-        by_count=False,
     )
 
 

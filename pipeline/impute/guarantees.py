@@ -119,17 +119,9 @@ def _review(
     correctness = own["expected_correctness"].to_numpy(float)
     learnable = filled.learnable[at[1]]
     own["reason"] = review.reasons(confidence, correctness, disagreement, learnable, categorical)
-    # Cells outside training set no threshold. Where the policy leaves cells empty, those beside the
-    # threshold are: none changes its value.
-    with_empty = cells.loc[cells["value"] == "", "attribute"]
-    moves = filled.by_count[at[1]] & (filled.fold[at[0]] >= 0)
-    moves &= ~own["attribute"].isin(with_empty).to_numpy()
-    ones = (own["value"] == "1").to_numpy()
-    worth = review.worth(correctness, ones, filled.threshold[at[1]], moves)
     doubtful = own["_first"] | (~own["_inside"] & (1 - correctness > wishes.target))
     return review.listed(
         own,
-        worth,
         own["rank"].to_numpy(),
         doubtful.to_numpy(),
         sought[at],

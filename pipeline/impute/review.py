@@ -1,7 +1,7 @@
 """Which filled cells people should look at, in what order, and why.
 
 What a look is worth is counted in one currency: the wrong cells that it is expected to remove from
-the table, see `worth`. The list ends where looking stops paying: with
+the table, one minus the cell's expected correctness. The list ends where looking stops paying: with
 as many of the most doubtful cells as it takes for the bound of `pipeline.impute.budget` to meet the
 target. Some further cells are drawn by chance, each with a known probability (active statistical
 inference, Zrnic and Candès 2024, arXiv:2403.03208): what people find in them is an audit of all the
@@ -66,32 +66,8 @@ def reasons(
     )
 
 
-def worth(
-    correctness: np.ndarray, ones: np.ndarray, threshold: np.ndarray, moves: np.ndarray
-) -> npt.NDArray[np.float64]:
-    """Wrong cells that a look at each cell [n] is expected to remove, once the table is filled
-    again.
-
-    At a threshold that stays it is the chance e that the cell is wrong. One that leaves as many 1s
-    as are expected moves: a 1 that is looked at is one of them less, where 1 - e was expected, so
-    that e cells at the threshold t become 1. Each of these is then wrong with a chance of 1 - t,
-    where it was wrong with a chance of t: e - e (1 - 2t) = 2te wrong cells fewer. Of a 0 it is
-    2(1 - t)e alike. So a 1 of a rare attribute that is doubtful by the rule alone, with a
-    probability below a half, is worth no more than a 0 beside it.
-
-    Parameters
-    ----------
-    correctness : expected; ones : bool, whether 1 is filled in.
-    threshold : of the cell's column; moves : bool, whether it does so by a look at this cell, see
-        ``by_count`` of `pipeline.impute.fill.Filled`.
-    """
-    wrong = 1 - correctness
-    return np.asarray(wrong * np.where(moves, 2 * np.where(ones, threshold, 1 - threshold), 1.0))
-
-
 def listed(
     cells: pd.DataFrame,
-    worth: np.ndarray,
     rank: np.ndarray,
     doubtful: np.ndarray,
     sought: np.ndarray,
@@ -106,12 +82,12 @@ def listed(
     ----------
     cells : [n] image, attribute, value, probability, expected_correctness, evidence, reason of
         filled cells.
-    worth : [n]; rank : [n], the higher the more doubtful, among cells of equal worth.
-    doubtful : bool [n], cells that have to be looked at.
+    rank : [n], the higher the more doubtful; doubtful : bool [n], cells that have to be looked at.
     sought : [n], the higher the likelier to be of the class that its attribute lacks; NaN where it
         lacks none.
     audit_share : share of the list that is drawn by chance, 0 to below 1.
     """
+    worth = (1 - cells["expected_correctness"]).round(6)
     place = (
         pd.Series(sought, index=cells.index, dtype=float)
         .groupby(cells["attribute"])
@@ -120,7 +96,7 @@ def listed(
     first = (place <= MOST_SOUGHT).to_numpy()
     frame = cells.rename(columns={"value": "guess"}).assign(
         correct_value="",
-        worth=np.round(worth, 6),
+        worth=worth,
         queue=np.where(first, TOO_FEW, DOUBTFUL),
         listed_probability=1.0,
         reason=np.where(first, SOUGHT, cells["reason"]),
@@ -128,8 +104,7 @@ def listed(
         _rank=rank,
     )
     frame = frame.sort_values(
-        ["_place", "worth", "_rank", "image", "attribute"],
-        ascending=[True, False, False, True, True],
+        ["_place", "_rank", "image", "attribute"], ascending=[True, False, True, True]
     )
     certain = (first | doubtful)[frame.index]
     certain_ones, rest = frame[certain], frame[~certain]

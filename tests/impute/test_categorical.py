@@ -343,7 +343,6 @@ def filled_by_hand(
         importance=np.ones(shape),
         threshold=np.full(shape[1], 0.5),
         learnable=np.array(learnable),
-        by_count=np.ones(shape[1], dtype=bool),
     )
 
 
@@ -394,8 +393,6 @@ def test_joined_by_hand() -> None:
         held_out_correctness = supported(sure[own], sure[~own], right[~own])
         np.testing.assert_allclose(filled.held_out_correctness[:4, 1][own], held_out_correctness)
     assert filled.evidence[4].tolist() == ["", PICTURE, PICTURE]
-    # The most probable value is filled in, so that no threshold moves.
-    assert filled.by_count.tolist() == [True, False, False]
     before = filled_by_hand(p, labels, fold, [True, True, False])
     for name in ("probability", "values", "correctness", "weight", "held_out", "decided"):
         np.testing.assert_array_equal(getattr(filled, name)[:, 0], getattr(before, name)[:, 0])

@@ -8,7 +8,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.special import expit, logit
 
-from pipeline.impute import calibration
+from pipeline.data.categories import Attribute
+from pipeline.impute import budget, calibration
 from pipeline.impute.fill import (
     EVIDENCE,
     LABELS,
@@ -485,3 +486,79 @@ def test_a_known_share_of_positives_leaves_the_recall_of_known_ones() -> None:
         kept = filled.held_out[cells, 0] >= filled.threshold[0]
         assert risk_control.lower_bound(kept.sum(), cells.sum()) >= 0.9
     assert (own.values == moved.values).all(), "the order of probabilities is the same"
+
+
+def looked_at_in_order(seed: int, n: int = 3000) -> tuple[np.ndarray, ...]:
+    """Scores [n] that say little, truth, labels of which half are unknown, and folds."""
+    rng = np.random.default_rng(seed)
+    z = rng.normal(-1.2, 1.3, (n, 1))
+    truth = (rng.random((n, 1)) < expit(z)).astype(float)
+    labels = np.where(rng.random((n, 1)) < 0.5, NAN, truth)
+    return z, truth, labels, rng.integers(0, 5, n)
+
+
+@pytest.mark.parametrize("prior", [None, 0.25])
+def test_what_people_find_in_doubtful_cells_leaves_the_others_as_they_were(
+    prior: float | None,
+) -> None:
+    z, truth, labels, fold = looked_at_in_order(0)
+    table = (fold, np.array([True]), "platt", ["prevalence"], [prior])
+    before = fill_table(z, labels, *table)
+    assert before.threshold[0] < 0.45
+    unknown = np.isnan(labels[:, 0])
+    doubt = np.where(unknown, 1 - before.correctness[:, 0], -1)
+    looked = np.zeros(labels.shape, dtype=bool)
+    looked[np.argsort(-doubt)[:150]] = True
+    known = np.where(looked, truth, labels)
+    left = np.isnan(known)
+
+    after = fill_table(z, known, *table, looked_at=looked)
+    unaware = fill_table(z, known, *table)
+
+    # Of most that were looked at the other value is true; as many others would change theirs.
+    found = (before.values != truth)[looked].mean()
+    assert found > 0.5
+    changed = {name: (one.values != before.values)[left].sum() for name, one in
+               (("after", after), ("unaware", unaware))}  # fmt: skip
+    assert changed["after"] <= 8
+    assert changed["unaware"] > 60
+
+
+def test_looks_leave_as_few_wrong_cells_as_the_budget_says() -> None:
+    """Once the table is filled again, too, as people do next."""
+    hat, failed, wrong = Attribute("hat", (), 0), 0, []
+    for seed in range(40):
+        z, truth, labels, fold = looked_at_in_order(seed)
+        table = (fold, np.array([True]), "platt", ["prevalence"])
+        filled = fill_table(z, labels, *table)
+        every = np.ones(labels.shape, dtype=bool)
+        doubts, row = budget.doubts(filled, labels, fold, every, [hat])
+        enough = budget.curve(doubts, 0.1).enough
+        assert enough
+        looked = np.zeros(labels.shape, dtype=bool)
+        looked[row[np.argsort(-doubts.rank, kind="stable")[:enough]]] = True
+        again = fill_table(z, np.where(looked, truth, labels), *table, looked_at=looked)
+        wrong.append((again.values != truth)[np.isnan(labels)].mean())
+        failed += wrong[-1] > 0.1
+    # Binomial(40, .05): more than 6 has a chance of 1 in 260.
+    assert failed <= 6
+    assert 0.05 < np.mean(wrong) < 0.1
+
+
+def test_the_audit_decides_by_cells_like_the_unknown_ones() -> None:
+    z, truth, labels, fold = looked_at_in_order(1)
+    table = (fold, np.array([True]), "platt", ["prevalence"])
+    looked = np.isnan(labels) & (np.abs(expit(z) - 0.3) < 0.05)
+    known = np.where(looked, truth, labels)
+    filled = fill_table(z, known, *table, looked_at=looked)
+    for k in range(5):
+        own = (fold == k) & ~np.isnan(known[:, 0])
+        like_unknown = own & ~looked[:, 0]
+        cut = thresholds.expected(filled.held_out[like_unknown, 0])
+        assert (filled.decided[own, 0] == (filled.held_out[own, 0] >= cut)).all()
+    # With nothing else known in a fold, the cells that people looked at decide.
+    none = np.where(
+        looked & (fold == 0)[:, None], truth, np.where((fold == 0)[:, None], NAN, known)
+    )
+    filled = fill_table(z, none, *table, looked_at=looked)
+    assert np.isin(filled.decided[(fold == 0) & looked[:, 0], 0], [0, 1]).all()

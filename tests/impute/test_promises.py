@@ -118,7 +118,6 @@ def test_values_of_a_category_stand_alone_where_enough_known_cells_got_them() ->
         importance=np.ones((63, 4)),
         threshold=np.full(4, 0.5),
         learnable=np.ones(4, dtype=bool),
-        by_count=np.ones(4, dtype=bool),
     )
     found = promise(filled, labels, np.zeros(63, dtype=int), [one], 0.1)
     assert found.table["filled_value"].tolist() == ["red", "blue", POOLED]

@@ -8,7 +8,6 @@ import pytest
 
 from pipeline.impute import review
 from pipeline.impute.review import COLUMNS, draw_probability, drawn_with, listed, reasons
-from pipeline.metrics import thresholds
 
 NAN = float("nan")
 
@@ -35,8 +34,7 @@ def make(
     rank = np.argsort(np.argsort(-np.array(correctness), kind="stable"), kind="stable")
     first = rank >= len(rank) - doubtful
     sought = np.array(parts.get("sought", [NAN] * len(rank)))
-    worth = parts.get("worth", 1 - np.array(correctness))
-    return listed(cells(correctness), np.array(worth), rank, first, sought, share, (0,))
+    return listed(cells(correctness), rank, first, sought, share, (0,))
 
 
 def test_doubtful_cells_come_by_worth_and_the_list_ends_with_them() -> None:
@@ -50,49 +48,6 @@ def test_doubtful_cells_come_by_worth_and_the_list_ends_with_them() -> None:
     assert set(out["listed_probability"]) == {1.0}
     assert len(make([0.9, 0.6], 0, share=0.0)) == 0
     assert len(make([], 0)) == 0
-
-
-def test_the_list_holds_the_most_doubtful_cells_in_the_order_of_their_worth() -> None:
-    out = make([0.9, 0.6, 0.7, 0.5, 0.95], 3, share=0.0, worth=[0.9, 0.1, 0.3, 0.1, 0.9])
-    # Of equal worth, the more doubtful one is first.
-    assert out["image"].tolist() == ["002.jpg", "003.jpg", "001.jpg"]
-
-
-def test_worth_by_hand() -> None:
-    found = review.worth(
-        np.array([0.7, 0.7, 0.7, 0.7, 0.7]),
-        np.array([True, False, True, False, True]),
-        np.array([0.2, 0.2, 0.5, 0.5, 0.2]),
-        np.array([True, True, True, True, False]),
-    )
-    assert found == pytest.approx([0.12, 0.48, 0.3, 0.3, 0.3])
-
-
-@pytest.mark.parametrize(("low", "high"), [(0.3, 0.36), (0.37, 0.43), (0.6, 0.8), (0.0, 0.1)])
-def test_worth_is_what_a_look_removes_from_a_table_that_is_filled_again(
-    low: float, high: float
-) -> None:
-    rng = np.random.default_rng(0)
-    p = rng.beta(0.5, 2, 4000)
-    cut = thresholds.expected(p)
-    assert 0.36 < cut < 0.37
-    removed, promised = [], []
-    for _ in range(400):
-        truth = rng.random(len(p)) < p
-        cells = np.flatnonzero((p >= low) & (p < high))
-        looked = rng.permutation(cells)[:40]
-        left = np.setdiff1d(np.arange(len(p)), looked)
-        wrong = ((p >= cut) != truth).sum()
-        again = p[left] >= thresholds.expected(p[left])
-        removed.append(wrong - (again != truth[left]).sum())
-        ones = p[looked] >= cut
-        correctness = np.where(ones, p[looked], 1 - p[looked])
-        size = len(looked)
-        worth = review.worth(correctness, ones, np.full(size, cut), np.ones(size, dtype=bool))
-        promised.append(worth.sum())
-    error = np.std(removed) / np.sqrt(len(removed))
-    # One cell more or less is decided as 1 where the expected count isn't whole.
-    assert np.mean(removed) == pytest.approx(np.mean(promised), abs=3 * error + 0.3)
 
 
 def test_a_part_is_drawn_by_chance_from_the_rest() -> None:
