@@ -1,5 +1,5 @@
 """What pictures tell of all attributes, as one affine function of a picture's features and of the
-votes of the training pictures that look most like it.
+votes of the training pictures that look most like it, among which labels have spread.
 
 Logistic and ridge regressions on the principal components of each set of features, at the
 penalties that held-out labels favour, and the votes are combined by non-negative weights and
@@ -134,17 +134,12 @@ def fit(
     ]
     if neighbours is None:
         return _combine(members, logits, labels, fold, keep_refits)
-    members.append(_votes(by, neighbours, fold, targets, weights, logits[-1]))
+    votes = _votes(neighbours, fold, targets, weights, logits[-1])
+    width = labels.shape[1]
+    members.append(_Member(by, "votes", np.ones((1, width)), np.zeros(width)))
     fitted = _combine(members, logits, labels, fold, keep_refits)
     slopes = {name: own for name, own in fitted.weights.items() if name != by}
-    last = targets[-1] if targets.ndim == 3 else targets
-    training = np.where((fold >= 0)[:, None], weights, 0.0)
-    votes = Votes(
-        last[neighbours.pool].astype(np.float32),
-        training[neighbours.pool].astype(np.float32),
-        prior(training * last, training),
-        fitted.weights[by][0],
-    )
+    votes = replace(votes, slope=fitted.weights[by][0])
     return replace(fitted, weights=slopes, votes={by: votes})
 
 
@@ -272,20 +267,23 @@ def _scores(theta: Floats, block: Matrix, rows: np.ndarray | None = None) -> np.
 
 
 def _votes(
-    by: str,
     neighbours: Neighbours,
     fold: np.ndarray,
     targets: np.ndarray,
     weights: np.ndarray,
     out: np.ndarray,
-) -> _Member:
-    """The neighbours' votes, their logits [K + 1, N, A] written to ``out``."""
-    width = weights.shape[1]
+) -> Votes:
+    """The neighbours' votes, after what they say has spread among them, with a slope of 1; their
+    logits [K + 1, N, A] are written to ``out``."""
     for refit in range(len(out)):
         asked = ((fold >= 0) & (fold != refit))[:, None]
-        said = targets[refit] if targets.ndim == 3 else targets
-        out[refit] = neighbours.votes(said, np.where(asked, weights, 0.0))
-    return _Member(by, "votes", np.ones((1, width)), np.zeros(width))
+        own = targets[refit] if targets.ndim == 3 else targets
+        said, believed = neighbours.spread_votes(own, np.where(asked, weights, 0.0))
+        out[refit] = neighbours.votes(said, believed)
+    # The last refit leaves no fold out.
+    pool = neighbours.pool
+    slope = np.ones(weights.shape[1])
+    return Votes(said[pool], believed[pool], prior(believed * said, believed), slope)
 
 
 def _combine(

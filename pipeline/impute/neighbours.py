@@ -29,8 +29,10 @@ does not look at all."""
 FEW = 128
 """Components by which these are compared. In a table of 20,000 neighbours by 128 or by 64 rank all
 of its four attributes better than by all 400, in a half of the time."""
-SPREAD = 0.5
-"""How much of a label's weight goes on to its neighbours, alpha of Zhou et al. 2004."""
+SPREAD, ROUNDS = 0.5, 20
+"""How much of a label's weight goes on to its neighbours, alpha of Zhou et al. 2004; how often."""
+SPREAD_PRIOR = 0.01
+"""As `PRIOR`, where labels have spread."""
 Logits = npt.NDArray[np.floating]
 
 
@@ -143,29 +145,61 @@ class Neighbours:
         mass = self.weights @ np.asarray(weights, dtype=np.float32)
         return logit((positive + PRIOR * prior(value, weights)) / (mass + PRIOR))
 
+    def spread_votes(
+        self, targets: np.ndarray, weights: np.ndarray
+    ) -> tuple[npt.NDArray[np.float32], npt.NDArray[np.float32]]:
+        """``targets`` and ``weights``, both [N, A], of `votes`, after they have spread over the
+        graph of the images that can be neighbours; 0 for all others.
+
+        A new picture is no node of that graph: what its neighbours then say is its own score, as it
+        would be if it were one and had no label (Bengio et al. 2006, Label propagation and
+        quadratic criterion, in Semi-Supervised Learning, section 11.3).
+        """
+        graph, scale = self._training_graph
+        said = np.hstack([weights * targets, weights * (1 - targets)])[self.pool]
+        mass = spread_over(graph, said.astype(np.float32))
+        positive, negative = np.hsplit(mass * (scale * PRIOR / SPREAD_PRIOR)[:, None], 2)
+        out = np.zeros((2, *weights.shape), dtype=np.float32)
+        out[1, self.pool] = positive + negative
+        out[0, self.pool] = positive / np.maximum(out[1, self.pool], 1e-12)
+        return out[0], out[1]
+
     def _vote(self, labels: np.ndarray, known: np.ndarray) -> Logits:
         return self.votes(np.nan_to_num(labels), known)
 
     @cached_property
     def _graph(self) -> sparse.csr_array:
-        """Links both ways, [N, N], scaled by the degrees of both images."""
-        graph = self.weights + self.weights.T
-        degrees = np.asarray(graph.sum(axis=1)).ravel()
-        scale = (1 / np.sqrt(np.maximum(degrees, 1e-12))).astype(np.float32)
-        # In place, without a second graph.
-        graph.data *= np.repeat(scale, np.diff(graph.indptr))
-        graph.data *= scale[graph.indices]
-        return graph
+        return linked(self.weights)[0]
 
-    def _propagate(self, labels: np.ndarray, known: np.ndarray, rounds: int = 20) -> Logits:
+    @cached_property
+    def _training_graph(self) -> tuple[sparse.csr_array, npt.NDArray[np.float32]]:
+        return linked(self.weights[self.pool][:, self.pool])
+
+    def _propagate(self, labels: np.ndarray, known: np.ndarray) -> Logits:
         value = np.where(known, np.nan_to_num(labels), 0.0).astype(np.float32)
-        start = np.hstack([value, known - value])
-        mass = start
-        for _ in range(rounds):
-            mass = SPREAD * (self._graph @ mass) + (1 - SPREAD) * start
+        mass = spread_over(self._graph, np.hstack([value, known - value]))
         positive, negative = np.hsplit(mass, 2)
         prevalence = prior(value, known)
-        return logit((positive + 0.01 * prevalence) / (positive + negative + 0.01))
+        return logit((positive + SPREAD_PRIOR * prevalence) / (positive + negative + SPREAD_PRIOR))
+
+
+def linked(weights: sparse.csr_array) -> tuple[sparse.csr_array, npt.NDArray[np.float32]]:
+    """Links both ways, [N, N], scaled by ``scale`` [N] of both images, of their degrees."""
+    graph = weights + weights.T
+    degrees = np.asarray(graph.sum(axis=1)).ravel()
+    scale = (1 / np.sqrt(np.maximum(degrees, 1e-12))).astype(np.float32)
+    # In place, without a second graph.
+    graph.data *= np.repeat(scale, np.diff(graph.indptr))
+    graph.data *= scale[graph.indices]
+    return graph, scale
+
+
+def spread_over(graph: sparse.csr_array, start: np.ndarray) -> np.ndarray:
+    """What of ``start`` [N, V] every image of a graph has in the end."""
+    mass = start
+    for _ in range(ROUNDS):
+        mass = SPREAD * (graph @ mass) + (1 - SPREAD) * start
+    return mass
 
 
 def _in_every_refit(

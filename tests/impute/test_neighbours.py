@@ -71,6 +71,29 @@ def test_spread_reaches_further_than_the_neighbours() -> None:
     assert spread[2] > 0.01 > -0.01 > spread[6]
 
 
+def test_what_has_spread_is_said_to_new_pictures() -> None:
+    angle = np.linspace(0, 2.5, 11)
+    x = np.stack([np.cos(angle), np.sin(angle)], axis=1)
+    new = [4, 7]
+    training = ~np.isin(np.arange(11), new)
+    graph = Neighbours.of(x, training, neighbours=2)
+    targets, weights = np.zeros((2, 11, 1))
+    targets[0], weights[[0, 10]] = 1, 1
+    said, believed = graph.spread_votes(targets, weights)
+    assert (believed[new] == 0).all(), "a new picture has no label"
+    assert (believed[training] > 0).all(), "labels reach all that can be neighbours"
+    assert (np.diff(said[training, 0]) < 0).all()
+    # Where votes say nothing, the new pictures lean to the side of the nearer label.
+    spread, votes = graph.votes(said, believed)[new, 0], graph.votes(targets, weights)[new, 0]
+    assert spread[0] > 0.01 > -0.01 > spread[1] and (np.abs(votes) < 1e-7).all()
+    # By hand: two images, one with a label, which keeps half of it and then passes on a half.
+    pair = Neighbours.of(np.eye(2)[[0, 0]], np.array([True, True]), neighbours=1)
+    _, believed = pair.spread_votes(np.ones((2, 1)), np.array([[1.0], [0.0]]))
+    # The degree of each is 2, 1 in both directions, and links are 2 / 2.
+    kept = believed[:, 0] * 2**0.5 * neighbours.SPREAD_PRIOR / neighbours.PRIOR
+    np.testing.assert_allclose(kept, [2 / 3, 1 / 3], atol=1e-5)
+
+
 @pytest.mark.parametrize("size", [300, neighbours.MANY, 5001])
 def test_the_smallest_of_few_and_of_many_are_found(size: int) -> None:
     values = np.random.default_rng(0).normal(size=(20, size)).astype(np.float32)
