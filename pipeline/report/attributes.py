@@ -22,13 +22,14 @@ NAMED = 3
 
 @dataclass(frozen=True)
 class Sources:
-    """The files that the page draws on: ``reports/`` attributes, categories, test, truth (of the
-    demo); and the clean stage's counts."""
+    """The files that the page draws on: ``reports/`` attributes, categories, test, baselines, truth
+    (of the demo); and the clean stage's counts."""
 
     counts: Source
     attributes: Source
     categories: Source
     test: Source
+    baselines: Source
     truth: Source
 
 

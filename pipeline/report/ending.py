@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import textwrap
 from collections.abc import Sequence
 
 from pipeline.data.verdicts import TOO_FEW
@@ -12,14 +13,19 @@ MOST = 8
 """Attributes that are named; the report has all."""
 REVIEW = "python -m pipeline.review"
 PREDICT = "python -m pipeline.predict FOLDER --out predictions.csv"
+WIDTH = 79
+"""Of a terminal that has no room to spare."""
 
 
-def lines(attributes: Sequence[Summary], table: str, report: str) -> list[str]:
+def lines(
+    attributes: Sequence[Summary], table: str, report: str, warnings: Sequence[str] = ()
+) -> list[str]:
     """Short lines for a terminal.
 
     Parameters
     ----------
     table, report : paths of the filled table and of the page.
+    warnings : of the classifier, a sentence each.
     """
     number = degrees(attributes)
     safe, likely, doubtful = number["safe"], number["likely"], number["doubtful"]
@@ -36,6 +42,8 @@ def lines(attributes: Sequence[Summary], table: str, report: str) -> list[str]:
     said += [f"  {line}" for reason in reasons[:MOST] for line in reason]
     if len(reasons) > MOST:
         said.append(f"  {len(reasons) - MOST} more such attributes: see the report")
+    for warning in warnings:
+        said += textwrap.wrap(f"warning: {warning}", WIDTH, subsequent_indent="  ")
     said += [f"table:  {table}", f"report: {report}"]
     look = unknown - safe - likely
     said.append(f"next:   {REVIEW if look else PREDICT}")

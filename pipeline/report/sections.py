@@ -10,6 +10,7 @@ from typing import Any
 import pandas as pd
 
 from pipeline.data.verdicts import NOT_LEARNABLE, TOO_FEW
+from pipeline.metrics import baselines
 from pipeline.metrics.intervals import wilson_interval
 from pipeline.report import cells
 from pipeline.report.attributes import Sources, Summary, degrees
@@ -247,7 +248,24 @@ def classifier(content: Content) -> dict[str, Any]:
         "learnable": count(learnable),
         "attributes": count(len(content.attributes)),
         "rows": [_tested(one, content.sources) for one in ordered],
+        "baselines": _baselines(content.sources.baselines),
     }
+
+
+def _baselines(source: Source) -> list[dict[str, Any]]:
+    """The classifier beside each baseline."""
+    return [
+        {
+            "baseline": baselines.IN_WORDS[row["baseline"]],
+            "score": baselines.SCORES[row["score"]],
+            "classifier": source.at(place, "classifier", "score"),
+            "of_baseline": source.at(place, "of_baseline", "score"),
+            "worse": row["worse"] == "yes",
+            "advice": baselines.ADVICE[row["baseline"], row["score"]],
+            "attributes": row["worse_attributes"],
+        }
+        for place, row in enumerate(source.table.to_dict("records"))
+    ]
 
 
 def _tested(one: Summary, sources: Sources) -> dict[str, Any]:

@@ -23,7 +23,7 @@ from pipeline.errors import run
 from pipeline.features import weights
 from pipeline.features.store import FeatureStore
 from pipeline.files import read_csv, without_formulas, write_csv, write_json
-from pipeline.metrics import bootstrap, tables
+from pipeline.metrics import baselines, bootstrap, tables
 from pipeline.metrics.scores import multilabel_scores, pr_curve_points, roc_curve_points
 from pipeline.plots import evaluation, gallery, training
 from pipeline.plots import guarantees as pictures
@@ -82,7 +82,7 @@ def main() -> None:
     learned = clean.values[np.array(clean.split) == "train"]
     cells = (~np.isnan(learned)).sum(axis=0)
     shares = np.nansum(learned, axis=0) / np.where(cells, cells, np.nan)
-    test_table = tables.with_guesses(test_table, shares).assign(learnable=arrays.verdicts)
+    test_table = baselines.with_guesses(test_table, shares).assign(learnable=arrays.verdicts)
     scored = targets.of_learnable(known, learnable)
     scores = multilabel_scores(scored, probability, thresholds, softmax)
     of_all = multilabel_scores(known, probability, thresholds, softmax)
@@ -92,6 +92,7 @@ def main() -> None:
     variants = bootstrap.compare(scored, outputs, targets.MASK, p.seed)
     plain = {"classifier": probability, LOGISTIC: outputs[LOGISTIC]}
     against_plain = bootstrap.compare(scored, plain, LOGISTIC, p.seed)
+    compared = baselines.compare(judged, against_plain, "classifier", LOGISTIC)
     audited = read_csv(imputed_arrays.FOLDER / "categorical.csv")
     by_category = tables.category_table(clean, known, probability, audited)
     content = {
@@ -115,7 +116,7 @@ def main() -> None:
         # Beside the accuracy of the test scores.
         "guesses": {
             name: score
-            for name, score in tables.against_guesses(judged).items()
+            for name, score in baselines.against_guesses(judged).items()
             if name != "binary_accuracy"
         },
         "categories": {
@@ -127,7 +128,7 @@ def main() -> None:
     REPORTS.mkdir(exist_ok=True)
     reports = {
         **{"missing": variants, "categories": by_category, "attributes": heads_table},
-        **{"imputation_truth": truth, "test": test_table},
+        **{"imputation_truth": truth, "test": test_table, "baselines": compared},
     }
     # These are for people; what comes back as corrections is to the letter.
     as_shown = without_formulas if p.reports.escape_formulas else lambda table: table
@@ -166,11 +167,7 @@ def main() -> None:
     for warning in summary["warnings"]:
         log.warning("%s", warning)
     log.info("%s", tables.effect_of_imputing(variants, card.missing))
-    plain_name = "a plain logistic regression on the pooled features"
-    for line in (
-        *tables.no_better_than_guesses(judged),
-        *tables.no_better_than(against_plain, "classifier", LOGISTIC, plain_name),
-    ):
+    for line in baselines.in_words(compared):
         log.warning("%s", line)
     shown = ", ".join(f"{name} {scores[name]:.4g}" for name in HEADLINE["test"] if name in scores)
     log.info("final classifier, test cells of %s: %s", targets.compared(learnable), shown)

@@ -16,6 +16,7 @@ from pipeline.data.clean_table import read_clean
 from pipeline.data.labels import SPLITS, meanings
 from pipeline.errors import run
 from pipeline.files import read_csv, replace_file
+from pipeline.metrics import baselines
 from pipeline.report import ending, page, sections, thumbnails
 from pipeline.report.attributes import Sources, summaries
 from pipeline.report.figures import Source
@@ -27,6 +28,7 @@ TABLE = imputed_arrays.FOLDER / "labels.csv"
 TEXTS = (
     *("image", "attribute", "value", "guess", "label", "suggested", "filled_value", "by", "group"),
     *("queue", "scope", "called", "promised", "holds", "learnable", "reason"),
+    *("baseline", "score", "worse", "worse_attributes"),
 )
 """Columns of text in the tables that are read."""
 MOST_BYTES = 5_000_000
@@ -53,6 +55,7 @@ def write() -> list[str]:
         attributes=_source("reports/attributes.csv"),
         categories=_source("reports/categories.csv"),
         test=_source("reports/test.csv"),
+        baselines=_source("reports/baselines.csv"),
         truth=_source("reports/imputation_truth.csv"),
     )
     split = Counter(table.split)
@@ -86,7 +89,8 @@ def write() -> list[str]:
     with replace_file(OUTPUT) as staging:
         staging.write_text(html, encoding="utf-8")
     log.info("%s: %.1f MB, opens without a network", OUTPUT, len(html.encode("utf-8")) / 1e6)
-    return ["", *ending.lines(content.attributes, str(TABLE), str(OUTPUT))]
+    warnings = baselines.in_words(sources.baselines.table)
+    return ["", *ending.lines(content.attributes, str(TABLE), str(OUTPUT), warnings)]
 
 
 def _source(path: str) -> Source:

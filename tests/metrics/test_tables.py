@@ -186,16 +186,6 @@ def variants(low: float, high: float) -> pd.DataFrame:
     return pd.DataFrame({"model": ["impute", "mask"], "map": [0.9, 0.88], **gains})
 
 
-def test_what_a_plain_model_does_better_is_said() -> None:
-    scores = {"map": [0.7, 0.8], "map_gain_high": [-0.05, 0.0]}
-    scores |= {"brier": [0.1, 0.12], "brier_gain_high": [0.03, 0.0]}
-    compared = pd.DataFrame({"model": ["classifier", "plain"], **scores})
-    (line,) = tables.no_better_than(compared, "classifier", "plain", "a plain model")
-    assert "mAP 0.700, worse than 0.800 of a plain model" in line
-    compared["map_gain_high"] = 0.01
-    assert tables.no_better_than(compared, "classifier", "plain", "a plain model") == []
-
-
 def test_of_variants() -> None:
     assert tables.of_variants(variants(0.01, 0.03), "mask") == {
         "impute_map": 0.9,
@@ -229,41 +219,3 @@ def test_of_demo() -> None:
         "coin_auc": 0.52,
         "coin_accuracy": 0.4,
     }
-
-
-def scored(labels: list[list[float]], probability: list[list[float]], shares: list[float]):
-    names = [f"a{i}" for i in range(len(shares))]
-    y, p = np.array(labels).T, np.array(probability).T
-    table = tables.attribute_table(names, y, p, [0.5] * len(names))
-    return tables.with_guesses(table, shares)
-
-
-def test_guesses_score_what_they_score_cell_by_cell() -> None:
-    table = scored([[1, 1, 0, NAN], [0, 0, 0, 1]], [[0.9, 0.6, 0.2, 0.5]] * 2, [0.7, 0.2])
-    first, second = table["prevalence_brier"]
-    assert first == pytest.approx((2 * 0.3**2 + 0.7**2) / 3, abs=1e-6)
-    assert second == pytest.approx((3 * 0.2**2 + 0.8**2) / 4)
-    assert table["majority_accuracy"].tolist() == pytest.approx([2 / 3, 3 / 4], abs=1e-6)
-    found = tables.against_guesses(table)
-    assert found["prevalence_brier"] == pytest.approx((3 * first + 4 * second) / 7)
-
-
-def test_a_classifier_that_beats_the_guesses_needs_no_word() -> None:
-    table = scored([[1, 1, 0, 0]], [[0.9, 0.8, 0.2, 0.1]], [0.5])
-    assert tables.no_better_than_guesses(table) == []
-
-
-def test_a_classifier_worse_than_guessing_is_said_to_be() -> None:
-    good, bad = [0.01] * 9 + [0.99], [0.6] * 10
-    table = scored([[0] * 9 + [1]] * 2, [good, bad], [0.1, 0.1])
-    brier, accuracy, names = tables.no_better_than_guesses(table)
-    assert "no better than 0.090 of guessing the prevalence" in brier
-    assert "accuracy 0.550, worse than 0.900 of the most frequent class" in accuracy
-    assert "'a1'" in names
-    assert "'a0'" not in names
-
-
-def test_nothing_known_is_no_comparison() -> None:
-    table = scored([[NAN, NAN]], [[0.5, 0.5]], [NAN])
-    assert tables.against_guesses(table) == {}
-    assert tables.no_better_than_guesses(table) == []

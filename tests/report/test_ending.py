@@ -57,6 +57,16 @@ def test_by_hand() -> None:
     ]
 
 
+def test_a_classifier_worse_than_a_guess_is_said_in_lines_that_fit() -> None:
+    sentence = "final classifier, test cells: Brier score 0.199, no better than 0.193 of guessing"
+    found = ending.lines([BASE], "labels.csv", "report.html", [sentence, sentence])
+    at = found.index("table:  labels.csv")
+    assert found[at - 4 : at] == 2 * [
+        "warning: final classifier, test cells: Brier score 0.199, no better than 0.193",
+        "  of guessing",
+    ]
+
+
 def test_doubtful_cells_of_a_learnable_attribute_that_stay_empty_are_said() -> None:
     one = replace(BASE, trust=Trust(80, 15, 0, 1.0, empty=5))
     assert "  has_hat: 5 of 100 cells left empty, too doubtful" in said(one)
