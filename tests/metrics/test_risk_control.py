@@ -66,19 +66,38 @@ def test_precision_by_hand() -> None:
         cut({"precision": 0.9}, np.tile([0.0, 1.0], 100))
 
 
-def test_the_first_test_that_fails_ends_the_sequence() -> None:
-    # An error among the first 29: all that follows would pass, but was not to be asked.
+def test_starts_share_the_level_and_carry_it_along() -> None:
+    # Up to 115 cells one start at 5 %; from 116 on two, of which the first needs 36 right ones.
+    assert 0.9**36 <= 0.025 < 0.9**35
+    assert cut({"precision": 0.9}, np.r_[np.ones(29), np.zeros(86)]) == 29
+    with pytest.raises(UnkeptError, match="35 held-out positives, 36 needed at the least"):
+        cut({"precision": 0.9}, np.r_[np.ones(35), np.zeros(85)])
+    assert cut({"precision": 0.9}, np.r_[np.ones(36), np.zeros(84)]) == 36
+    # All up to the second start, at 144 cells, pass, and the next ones at the full level.
+    for wrong, level in ((8, 0.05), (9, 0.05)):
+        passes = lower_bound(np.array(144.0), np.array(144.0 + wrong), level) >= 0.9
+        right = np.r_[np.ones(144), np.zeros(wrong)]
+        assert (cut({"precision": 0.9}, right) == 144 + wrong) == passes
+    assert lower_bound(np.array(144.0), np.array(152.0), 0.025) < 0.9 <= 144 / 152
+
+
+def test_a_wrong_cell_at_the_top_ends_the_first_sequence_and_not_all() -> None:
+    # An error among the first 36: the next start, of 144 cells, is asked with half of the level.
     right = np.r_[np.ones(10), 0, np.ones(300)]
-    with pytest.raises(UnkeptError, match="311 held-out labels, more needed"):
+    assert cut({"precision": 0.9}, right) == 311
+    # With six errors before it, it is not.
+    right[30:37] = 0
+    with pytest.raises(UnkeptError, match=r"311 held-out labels, about \d+ needed") as caught:
         cut({"precision": 0.9}, right)
+    assert int(str(caught.value).split("about ")[1].split()[0]) > 311
 
 
 def test_how_many_labels_a_precision_takes() -> None:
-    # Two probabilities only: half of 160 cells are decided as 1, 95 % of them rightly.
-    with pytest.raises(UnkeptError, match="160 held-out labels, about") as caught:
-        keep({"precision": 0.9}, np.array([0, 76, 76]), np.array([0, 80, 160]))
+    # Two probabilities only: half of 114 cells are decided as 1, 95 % of them rightly.
+    with pytest.raises(UnkeptError, match="114 held-out labels, about") as caught:
+        keep({"precision": 0.9}, np.array([0, 54.15, 54.15]), np.array([0, 57, 114]))
     labels = int(str(caught.value).split("about ")[1].split()[0])
-    assert labels > 160
+    assert labels > 114
     assert lower_bound(np.array(0.95 * labels / 2), np.array(labels / 2)) >= 0.9
     assert lower_bound(np.array(0.95 * (labels / 2 - 1)), np.array(labels / 2 - 1)) < 0.9
 
