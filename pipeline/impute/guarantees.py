@@ -69,7 +69,9 @@ def tables(
     return {
         "promises": filled.promises.table,
         "budget": curves,
-        "prevalence": prevalence.table(filled, labels, attributes, looked_at, withdrawn, wishes.by),
+        "prevalence": prevalence.table(
+            filled, labels, attributes, filled.kept, looked_at, withdrawn, wishes.by
+        ),
         "suspects": found,
         "label_noise": noise,
         "review": _review(
@@ -107,7 +109,10 @@ def _review(
             "_inside": inside,
         }
     )
-    own = cells[cells["value"] != ""]
+    # Of empty cells those alone in which a label buys a verdict.
+    wanted = pd.Series(sought[cells["row"], cells["column"]]).groupby(cells["attribute"].to_numpy())
+    first = wanted.rank(ascending=False, method="first") <= review.MOST_SOUGHT
+    own = cells[(cells["value"] != "") | first.to_numpy()]
     own = own.assign(_number=own["attribute"].map(number).astype(int))
     own = own[~own["_number"].isin(guessed)]
     own = own.merge(ranked, on=["_number", "row"], how="left", validate="one_to_one")
@@ -117,9 +122,12 @@ def _review(
     confidence = own["probability"].to_numpy(float)
     confidence = np.where(categorical | (own["value"] == "1"), confidence, 1 - confidence)
     correctness = own["expected_correctness"].to_numpy(float)
-    learnable = filled.learnable[at[1]]
-    own["reason"] = review.reasons(confidence, correctness, disagreement, learnable, categorical)
-    doubtful = own["_first"] | (~own["_inside"] & (1 - correctness > wishes.target))
+    # Of a categorical attribute the value's own.
+    verdict = np.array([one.verdict for one in filled.learnability])[at[1]]
+    own["reason"] = review.reasons(confidence, correctness, disagreement, verdict, categorical)
+    asked = own[["_first", "_inside"]].eq(True)  # an empty cell is ranked nowhere
+    beyond = ~asked["_inside"] & (1 - correctness > wishes.target)
+    doubtful = (asked["_first"] | beyond) & (own["value"] != "")
     return review.listed(
         own,
         own["rank"].to_numpy(),

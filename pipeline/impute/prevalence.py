@@ -55,6 +55,7 @@ def share(
     predicted_unknown: np.ndarray,
     most_weight: float = 1.0,
     level: float = LEVEL,
+    answered: np.ndarray | None = None,
 ) -> Share:
     """The share of 1 among known and unknown cells together, of this table and no other.
 
@@ -68,29 +69,34 @@ def share(
     known : [n] of 1 and 0; predicted_known : [n] probabilities made without these labels.
     predicted_unknown : [m].
     most_weight : the largest lambda; 0 leaves predictions out.
+    answered
+        [up to m] labels that people gave to some of the m cells, which they were sent to: no sample
+        of these, so that they only bound what the share can be.
     """
     y, f, unknown = (np.asarray(x, float) for x in (known, predicted_known, predicted_unknown))
     n, m = len(y), len(unknown)
+    total = n + m
+    said = y if answered is None else np.r_[y, answered]
+    # What is known can't be otherwise.
+    least, most = (said.sum() / total, 1 - (1 - said).sum() / total) if total else (0.0, 1.0)
+    if total and len(said) == total:
+        return Share(least, least, least, 0.0, 0.0)
     if not n:
         return NOTHING
-    if not m:
-        return Share(y.mean(), y.mean(), y.mean(), 0.0, 0.0)
     weight = np.zeros(n)
     part = np.arange(n) % PARTS
     for k in range(min(n, PARTS) if most_weight else 0):
         weight[part == k] = _weight(y[part != k], f[part != k], most_weight)
     residual = y - weight * f
     of_unknown = float(np.clip(weight.mean() * unknown.mean() + residual.mean(), 0, 1))
-    total = n + m
     estimate = (y.sum() + m * of_unknown) / total
     spread = y.mean() * (1 - y.mean()) * n
     left = min(1.0, (np.square(residual - residual.mean()).sum() + LUCK) / (spread + LUCK))
     size = (total / m) ** 2 / (1 / n + 1 / m) / left
     low, high = _wilson(estimate, size, level)
-    # What is known can't be otherwise.
-    least, most = y.sum() / total, (y.sum() + m) / total
     error = float(np.sqrt(y.mean() * (1 - y.mean()) / size))
-    return Share(estimate, max(low, least), min(high, most), float(weight.mean()), error)
+    estimate, low, high = (float(np.clip(x, least, most)) for x in (estimate, low, high))
+    return Share(estimate, low, high, float(weight.mean()), error)
 
 
 def _weight(y: Floats, f: Floats, most: float) -> float:
@@ -112,6 +118,7 @@ def table(
     filled: Filled,
     labels: np.ndarray,
     attributes: Sequence[Attribute],
+    kept: np.ndarray,
     looked_at: np.ndarray,
     withdrawn: Mapping[str, str],
     by: tuple[str, np.ndarray] | None = None,
@@ -120,8 +127,10 @@ def table(
 
     Parameters
     ----------
-    labels : [N, A] of 1, 0, NaN.
-    looked_at : bool [N, A], known since people looked, where lists sent them: taken for unknown.
+    labels : [N, A] of 1, 0, NaN; kept : bool [N, A], the unknown cells that are filled.
+    looked_at
+        bool [N, A], known since people looked, where lists sent them: they only bound the share,
+        and ``known`` does not count them.
     withdrawn : attribute -> why no interval can be promised.
     by : name and texts [N] of a column by whose values the images are grouped, empty where unknown.
     """
@@ -136,11 +145,17 @@ def table(
             for a, value in enumerate(one.values or ("1",), start=one.start):
                 known = inside & ~np.isnan(labels[:, a]) & ~looked_at[:, a]
                 rest = inside & ~known
+                told = labels[inside & looked_at[:, a] & ~np.isnan(labels[:, a]), a]
+                shown = inside & (kept[:, a] | ~np.isnan(labels[:, a]))
                 p = filled.probability[:, a]
                 most = float(filled.learnable[one.start : one.stop].any())
-                best = share(labels[known, a], p[known], p[rest], most)
-                alone = share(labels[known, a], p[known], p[rest], 0.0)
+                cells = labels[known, a], p[known], p[rest]
+                best = share(*cells, most, answered=told)
+                alone = share(*cells, 0.0, answered=told)
+                everything = shown.sum() == known.sum() + len(told)
                 reason = withdrawn.get(one.name, "")
+                if not reason and np.isnan(best.estimate):
+                    reason = "no known label here"
                 rows.append(
                     {
                         **{"by": column, "group": group, "attribute": one.name, "value": value},
@@ -148,8 +163,10 @@ def table(
                         **_ends("share", best, reason),
                         **_ends("known_share", alone, reason),
                         "lambda": best.weight,
-                        "counted_share": (filled.values[inside, a] == 1).mean(),
-                        "warning": COUNTED,
+                        "counted_share": (filled.values[shown, a] == 1).mean()
+                        if shown.any()
+                        else np.nan,
+                        "warning": "" if everything else COUNTED,
                         "reason": reason,
                     }
                 )

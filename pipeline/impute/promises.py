@@ -17,6 +17,7 @@ from pipeline.data.categories import Attribute, chosen, truth
 from pipeline.impute import conformal
 from pipeline.impute.categorical import ENOUGH
 from pipeline.impute.fill import Filled
+from pipeline.impute.learnable import LEAST, lacking, untested
 
 Floats = npt.NDArray[np.float64]
 POOLED = "rarer values"
@@ -130,10 +131,11 @@ def promise(
         reason = (withdrawn or {}).get(one.name, "")
         least = conformal.least_known(max_wrong)
         if not filled.learnable[span].any():
-            reason = "not shown to be learnable"
+            reason = _unlearnable(labels[fold >= 0, span])
         elif not reason and len(group.known) < least:
             reason = f"{len(group.known)} known cells are decided so, {least} needed"
-        if not reason:
+        promised = not reason
+        if promised:
             own = np.ones(len(group.unknown)) if weight is None else weight[group.unknown]
             known_weight = filled.importance[group.known, one.start]
             if weight is not None:
@@ -147,6 +149,9 @@ def promise(
             kept[group.unknown, span] = chosen_ones[:, None]
             cut = group.confidence[chosen_ones].min(initial=np.inf)
             kept[group.known, span] = (group.known_confidence >= cut)[:, None]
+        left = int(kept[group.unknown, one.start].sum())
+        if promised and len(group.unknown) and not left:
+            reason = "no unknown cell is sure enough"
         rows.append(
             {
                 "attribute": one.name,
@@ -154,11 +159,21 @@ def promise(
                 "known": len(group.known),
                 "known_wrong": int(group.wrong.sum()),
                 "unknown": len(group.unknown),
-                "promised": "no" if reason else "yes",
-                "kept": int(kept[group.unknown, one.start].sum()),
-                "weighted": "no" if weight is None or reason else "yes",
+                "promised": "yes" if promised else "no",
+                "kept": left,
+                "weighted": "yes" if promised and weight is not None else "no",
                 "reason": reason,
             }
         )
     table = pd.DataFrame(rows, columns=list(COLUMNS))
     return Promises(q_value, kept, table, dict(withdrawn or {}))
+
+
+def _unlearnable(labels: np.ndarray) -> str:
+    """Why an attribute's columns [n, V] of training labels are not called learnable."""
+    if labels.shape[1] > 1:
+        if untested(labels):
+            return f"none of its values has {LEAST} known labels, needed to test it"
+    elif few := lacking(labels[:, 0]):
+        return f"{few[1]} known {'positive' if few[0] else 'negative'} labels, {LEAST} needed"
+    return "not shown to be learnable"

@@ -14,6 +14,8 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
+from pipeline.data import verdicts
+
 MOST_SOUGHT = 10
 """Cells of an attribute with too few labels that come first."""
 COLUMNS = (
@@ -28,6 +30,7 @@ EVENLY = 0.5
 """Share of the audit that is drawn evenly, so that no cell is out of reach."""
 DRAWN = "drawn by chance, to check what is promised"
 UNTESTED = "too few labels to learn from: only a look can tell"
+UNTOLD = "nothing tells of this value: only a look can"
 MATCHED = "as many 1 as expected: the other value is more probable here"
 CONTRADICTED = "picture and other labels disagree"
 CAPPED = "sure, but few known labels vouch for one as sure as this"
@@ -41,7 +44,7 @@ def reasons(
     confidence: np.ndarray,
     correctness: np.ndarray,
     disagreement: np.ndarray,
-    learnable: np.ndarray,
+    verdict: np.ndarray,
     categorical: np.ndarray,
 ) -> npt.NDArray[np.str_]:
     """Why a look at each cell [n] pays.
@@ -50,18 +53,19 @@ def reasons(
     ----------
     confidence : probability of the value filled in; correctness : expected.
     disagreement : distance from 0 to 1 between the probability and that of the picture alone.
-    learnable, categorical : bool, of the cell's attribute.
+    verdict : of `pipeline.data.verdicts`, on the cell's value; categorical : bool.
     """
     matched = (confidence < 0.5) & ~categorical
     return np.select(
         [
-            ~learnable,
+            verdict == verdicts.TOO_FEW,
+            verdict == verdicts.NOT_LEARNABLE,
             matched,
             disagreement > 0.25,
             (confidence >= SURE) & (correctness < confidence - 0.02),
             (confidence < 0.65) & ~categorical,
         ],
-        [UNTESTED, MATCHED, CONTRADICTED, CAPPED, EVEN],
+        [UNTESTED, UNTOLD, MATCHED, CONTRADICTED, CAPPED, EVEN],
         UNSURE,
     )
 
@@ -81,7 +85,7 @@ def listed(
     Parameters
     ----------
     cells : [n] image, attribute, value, probability, expected_correctness, evidence, reason of
-        filled cells.
+        filled cells, and of those empty ones that are to be among the first.
     rank : [n], the higher the more doubtful; doubtful : bool [n], cells that have to be looked at.
     sought : [n], the higher the likelier to be of the class that its attribute lacks; NaN where it
         lacks none.

@@ -47,9 +47,9 @@ def find(
     scores : [N, A] logits that have not seen the label of their cell.
     labels : [N, A] of 1, 0, NaN; images, split : [N].
     looked_at : bool [N, A], cells that a person has looked at: no suspects.
-    all_of_them : list every known label, and not only as many of an attribute as may be wrong (the
-        upper end of the interval), or, where nothing tells, those likelier wrong than right if some
-        of another attribute are wrong for certain.
+    all_of_them : list every known label, and not only those less probable than another value, as
+        many of an attribute as may be wrong (the upper end of the interval), or, where nothing
+        tells, those likelier wrong than right if some of another attribute are wrong for certain.
     """
     joined = log_odds(scores, spans([one for one in attributes if one.values]))
     known = ~np.isnan(labels)
@@ -88,8 +88,11 @@ def find(
             place = np.empty(len(row), dtype=int)
             place[np.argsort(-wrong, kind="stable")] = np.arange(len(row))
             listed, called = place < own.high, place < int(own.low)
-        label, suggested = _values(one, a, filled, labels, row)
+        label, suggested, other = _values(one, a, filled, labels, row)
         p = filled.probability[row, a]
+        p = np.where(labels[row, a] == 1, p, 1 - p)
+        # Where the evidence is for the label after all, there is nothing to look at.
+        listed, called = (chosen & (p <= other) for chosen in (listed, called))
         frame = pd.DataFrame(
             {
                 "image": np.array(images, dtype=object)[row],
@@ -98,7 +101,7 @@ def find(
                 "label": label,
                 "suggested": suggested,
                 "split": np.array(split, dtype=object)[row],
-                "label_probability": np.where(labels[row, a] == 1, p, 1 - p),
+                "label_probability": p,
                 "wrong_probability": wrong,
                 "called": np.where(called, "yes", "no"),
                 "reason": REASON,
@@ -121,15 +124,19 @@ def _nothing() -> pd.DataFrame:
 
 def _values(
     one: Attribute, a: int, filled: Filled, labels: np.ndarray, row: np.ndarray
-) -> tuple[np.ndarray, np.ndarray]:
-    """The given value of each cell, and the one that is more likely where it is wrong."""
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """The given value of each cell, the one that is more likely where it is wrong, and the
+    probability of that."""
     if not one.values:
-        label = labels[row, a].astype(int)
-        return label.astype(str).astype(object), (1 - label).astype(str).astype(object)
+        label, p = labels[row, a].astype(int), filled.probability[row, a]
+        texts = (value.astype(str).astype(object) for value in (label, 1 - label))
+        return *texts, np.where(label == 1, 1 - p, p)
     probability = filled.probability[row, one.start : one.stop].copy()
     probability[:, a - one.start] = -1
     values = np.array(one.values, dtype=object)
-    return np.full(len(row), values[a - one.start]), values[probability.argmax(axis=1)]
+    best = probability.argmax(axis=1)
+    other = probability[np.arange(len(row)), best]
+    return np.full(len(row), values[a - one.start]), values[best], other
 
 
 def _numbers(

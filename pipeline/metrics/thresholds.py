@@ -141,7 +141,8 @@ def refuse(setting: Rule | Mapping[str, Rule], unkept: Mapping[str, UnkeptError]
     raise PipelineError(
         f"params.yaml: impute.threshold: got {setting!r}, which can't be promised with "
         f"{risk_control.CONFIDENCE:.0%} confidence for {', '.join(listed)}{more}; label more "
-        f"images, ask for less or name another rule, as {{{first}: prevalence, {DEFAULT}: ...}}"
+        f"images, ask for less or name another rule, as {{{first}: prevalence, {DEFAULT}: ...}}; "
+        "`dvc checkout` brings earlier outputs back"
     )
 
 

@@ -68,6 +68,7 @@ def main() -> None:
     if isinstance(p.impute.threshold, dict) and not is_target(p.impute.threshold):
         named = [name for name in p.impute.threshold if name != thresholds.DEFAULT]
         _check_names("impute.threshold", named, binary)
+    _check_by(p.prevalence.by, table)
     resolved = _resolved(names)
     _check_any_found(p.data.labels, names, table.images)
     # A mistyped name ends here, and not after all pictures have been read.
@@ -144,6 +145,14 @@ def _check_names(param: str, named: Iterable[str], attributes: Sequence[str]) ->
                 f"params.yaml: {param}: no binary attribute {name!r}; expected some of "
                 f"{listed(attributes)}"
             )
+
+
+def _check_by(name: str | None, table: LabelTable) -> None:
+    if name is not None and name not in table.cells:
+        raise PipelineError(
+            f"params.yaml: prevalence.by: no attribute {name!r}; expected one of "
+            f"{listed(table.cells)}, the columns that are filled"
+        )
 
 
 def _check_promises(setting: Any, prior: Mapping[str, float], table: LabelTable) -> None:

@@ -16,7 +16,7 @@ from pipeline.data.categories import Attribute
 from pipeline.data.clean_table import read_clean, read_groups, write_clean
 from pipeline.data.imputed_arrays import ImputedArrays
 from pipeline.data.labels import LabelTable, written
-from pipeline.errors import PipelineError, did_you_mean, listed, run
+from pipeline.errors import run
 from pipeline.features.matrices import Grid, MeanOfViews
 from pipeline.features.store import FeatureStore
 from pipeline.files import replace_directory, temporary_directory, write_csv, write_json
@@ -100,12 +100,7 @@ def main() -> None:
 
 def _by(name: str | None, table: LabelTable) -> tuple[str, np.ndarray] | None:
     """The column whose values group the shares."""
-    if name is None:
-        return None
-    if name not in table.cells:
-        hint = did_you_mean(name, table.cells) or f"expected one of {listed(table.cells)}"
-        raise PipelineError(f"params.yaml: prevalence.by: no attribute {name!r}; {hint}")
-    return name, written(table.cells[name])
+    return None if name is None else (name, written(table.cells[name]))
 
 
 def in_words(
@@ -142,7 +137,10 @@ def in_words(
         ]
     called = int((reports["suspects"]["called"] == "yes").sum())
     if called:
-        lines.append(f"at least {called:,} known labels are wrong: reports/suspects.csv")
+        lines.append(
+            f"{called:,} known labels are called wrong: reports/suspects.csv; of an attribute that "
+            "pictures tell little of they may be right: look before you correct them"
+        )
     return lines
 
 
@@ -273,6 +271,9 @@ def _report(table: LabelTable, filled: Imputation, kept: np.ndarray) -> None:
             log.warning("%s: %s", name, not_learnable(table, filled, kept, a))
             continue
         row = filled.audit.iloc[a]
+        if not kept[:, a].any():
+            log.info("%s: 0 of %d unknown cells filled", name, cells.sum())
+            continue
         log.info(
             "%s: %d of %d unknown cells filled, expected accuracy %.3f (%.3f to %.3f)",
             *(name, kept[:, a].sum(), cells.sum(), row["accuracy"]),
@@ -290,10 +291,12 @@ def not_learnable(table: LabelTable, filled: Imputation, kept: np.ndarray, a: in
     """
     unknown, training = np.isnan(table.values[:, a]), np.array(table.split) == "train"
     taken = f"{kept[:, a].sum()} of {unknown.sum()} unknown cells take its prevalence"
+    if unknown.any() and not kept[:, a].any():
+        taken = f"its {unknown.sum()} unknown cells stay empty"
     few = lacking(table.values[training, a])
     found = filled.learnability[a]
     if few is None:
-        chance = f"AUC {found.auc:.3f} can't be told from chance (p {found.p_value:.2g})"
+        chance = f"AUC {found.auc:.3f} within folds, not told from chance (p {found.p_value:.2g})"
         return f"NOT LEARNABLE: {chance}; {taken}"
     value, count = few
     rows = np.flatnonzero(unknown & training)
@@ -316,7 +319,12 @@ def _report_categorical(one: Attribute, filled: Imputation, kept: np.ndarray, un
         if filled.verdicts[one.start] == verdicts.TOO_FEW:
             why = f"TOO FEW LABELS: none of its {len(found)} values has {LEAST}, needed to test it"
         taken = f"{kept[:, one.start].sum()} of {unknown} unknown cells take the most frequent one"
+        if unknown and not kept[:, one.start].any():
+            taken = f"its {unknown} unknown cells stay empty"
         log.warning("%s: %s; %s", one.name, why, taken)
+        return
+    if not kept[:, one.start].any():
+        log.info("%s: 0 of %d unknown cells filled", one.name, unknown)
         return
     log.info(
         "%s: %d of %d unknown cells filled, expected accuracy %.3f (%.3f to %.3f), %.3f by the "

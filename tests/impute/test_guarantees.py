@@ -116,3 +116,34 @@ def test_an_empty_table_says_nothing() -> None:
         "suspects": pd.DataFrame(columns=["called"]),
     }
     assert in_words(frames, 0.05, 0.05, "fill") == []
+
+
+def test_cells_that_buy_a_verdict_are_listed_though_nothing_is_filled(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    make_small(monkeypatch)
+    rng = np.random.default_rng(1)
+    labels = np.full((60, 1), NAN)
+    labels[:12, 0] = [1] * 2 + [0] * 10
+    images = [f"{i:03d}.jpg" for i in range(60)]
+    table = LabelTable.binary(images, ["hat"], labels, ["train"] * 60)
+    filled = impute(
+        *(rng.normal(size=(60, 4)), labels),
+        attributes=["hat"],
+        fold=np.arange(60) % 3,
+        settings=Settings(rounds=0, policy="guarantee"),
+    )
+    kept = np.isnan(labels) & filled.kept
+    assert not kept.any()
+    scores = np.where(np.isnan(labels), rng.normal(size=(60, 1)), NAN)
+    out = guarantees.tables(
+        *(filled, labels, images, ["train"] * 60, table.layout, provenance(table, filled, kept)),
+        *(np.zeros((60, 1), dtype=bool), scores, Wishes()),
+    )
+    listed = out["review"]
+    assert listed["queue"].unique().tolist() == [review.TOO_FEW]
+    best = np.argsort(-np.nan_to_num(scores[:, 0], nan=-9))[: review.MOST_SOUGHT]
+    assert listed["image"].tolist() == [images[i] for i in best]
+    assert set(listed["guess"]) == {""}
+    promised = out["promises"]
+    assert set(promised["reason"]) == {"2 known positive labels, 5 needed"}

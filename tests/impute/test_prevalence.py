@@ -117,7 +117,8 @@ def test_the_table_has_every_attribute_value_and_group() -> None:
     season = np.array(["summer", "winter", ""] * 30, dtype=object)
     nobody = np.zeros((90, 3), dtype=bool)
     withdrawn = {"colour": "not at random"}
-    out = table(filled, labels, attributes, nobody, withdrawn, ("season", season))
+    every = ~nobody
+    out = table(filled, labels, attributes, every, nobody, withdrawn, ("season", season))
     assert tuple(out.columns) == COLUMNS
     assert len(out) == 3 * 4
     whole = out[out["by"] == ""].set_index(["attribute", "value"])
@@ -135,5 +136,29 @@ def test_the_table_has_every_attribute_value_and_group() -> None:
     # What people looked at they were sent to: it says nothing of the others.
     looked = nobody.copy()
     looked[:, 0] = labels[:, 0] == 1
-    seen = table(filled, labels, attributes, looked, {}).iloc[0]
+    seen = table(filled, labels, attributes, every, looked, {}).iloc[0]
     assert seen["known"] == (labels[:, 0] == 0).sum()
+    assert seen["share"] >= (labels[:, 0] == 1).mean()
+    # Where they answered all, nothing is left to estimate, and nothing is a guess.
+    full, unknown = np.where(np.isnan(labels), 1.0, labels), np.isnan(labels)
+    exact = table(filled, full, attributes, nobody, unknown, {}).iloc[0]
+    for name in ("share", "share_low", "share_high", "known_share"):
+        assert exact[name] == pytest.approx((full[:, 0] == 1).mean())
+    assert exact["warning"] == ""
+    # What stays empty is counted nowhere.
+    some = table(filled, labels, attributes, nobody, nobody, {}).iloc[0]
+    assert some["counted_share"] == pytest.approx(np.nanmean(labels[:, 0]))
+    groups = table(filled, labels, attributes, every, nobody, {}, ("hat", season)).iloc[3:]
+    assert set(groups["reason"]) == {""}
+    none_known = np.where((season == "summer")[:, None], NAN, labels)
+    blank = table(filled, none_known, attributes, every, nobody, {}, ("season", season))
+    assert set(blank.loc[blank["group"] == "summer", "reason"]) == {"no known label here"}
+
+
+def test_what_people_say_of_the_cells_they_were_sent_to_bounds_the_share() -> None:
+    y, f = np.array([1.0, 0, 0, 1]), np.full(4, 0.5)
+    found = share(y, f, np.full(6, 0.5), answered=np.array([1.0, 1, 1, 1, 1]))
+    assert found.estimate == found.low == 0.7
+    assert found.high == 0.8
+    assert share(y, f, np.full(2, 0.5), answered=np.array([1.0, 0])).estimate == 0.5
+    assert share(np.zeros(0), np.zeros(0), f, answered=y).estimate == 0.5

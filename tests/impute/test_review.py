@@ -6,6 +6,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from pipeline.data.verdicts import LEARNABLE, NOT_LEARNABLE, TOO_FEW
 from pipeline.impute import review
 from pipeline.impute.review import COLUMNS, draw_probability, drawn_with, listed, reasons
 
@@ -77,15 +78,15 @@ def test_likeliest_of_a_class_that_lacks_labels_come_first() -> None:
 
 def test_reasons_by_hand() -> None:
     told = reasons(
-        np.array([0.6, 0.4, 0.7, 0.99, 0.6, 0.8, 0.4]),
-        np.array([0.6, 0.4, 0.7, 0.9, 0.6, 0.8, 0.4]),
-        np.array([0.0, 0.9, 0.3, 0.0, 0.1, 0.0, 0.0]),
-        np.array([False, True, True, True, True, True, True]),
-        np.array([False] * 6 + [True]),
+        np.array([0.6, 0.6, 0.4, 0.7, 0.99, 0.6, 0.8, 0.4]),
+        np.array([0.6, 0.6, 0.4, 0.7, 0.9, 0.6, 0.8, 0.4]),
+        np.array([0.0, 0.0, 0.9, 0.3, 0.0, 0.1, 0.0, 0.0]),
+        np.array([TOO_FEW, NOT_LEARNABLE] + [LEARNABLE] * 6),
+        np.array([False] * 7 + [True]),
     )
     assert told.tolist() == [
-        *(review.UNTESTED, review.MATCHED, review.CONTRADICTED, review.CAPPED, review.EVEN),
-        *(review.UNSURE, review.UNSURE),
+        *(review.UNTESTED, review.UNTOLD, review.MATCHED, review.CONTRADICTED, review.CAPPED),
+        *(review.EVEN, review.UNSURE, review.UNSURE),
     ]
 
 

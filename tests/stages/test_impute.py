@@ -41,13 +41,13 @@ def test_only_training_labels_count_and_nothing_filled_is_said() -> None:
     shoes = table([1] * 5 + [1] * 4 + [0] * 8 + [NAN], test=5)
     said = not_learnable(shoes, filled([0] * 18), np.zeros((18, 1), dtype=bool), 0)
     assert said.startswith("TOO FEW LABELS: 4 known positives")
-    assert said.endswith("0 of 1 unknown cells take its prevalence")
+    assert said.endswith("its 1 unknown cells stay empty")
 
 
 def test_an_attribute_that_was_tested_and_failed() -> None:
     coin = table([1] * 6 + [0] * 6)
     said = not_learnable(coin, filled([0] * 12), np.zeros((12, 1), dtype=bool), 0)
     assert said == (
-        "NOT LEARNABLE: AUC 0.512 can't be told from chance (p 0.4); 0 of 0 unknown cells take its "
-        "prevalence"
+        "NOT LEARNABLE: AUC 0.512 within folds, not told from chance (p 0.4); 0 of 0 unknown cells "
+        "take its prevalence"
     )
