@@ -156,7 +156,8 @@ class Neighbours:
         quadratic criterion, in Semi-Supervised Learning, section 11.3).
         """
         graph, scale = self._training_graph
-        said = np.hstack([weights * targets, weights * (1 - targets)])[self.pool]
+        own, believed = targets[self.pool], weights[self.pool]
+        said = np.hstack([believed * own, believed * (1 - own)])
         mass = spread_over(graph, said.astype(np.float32))
         positive, negative = np.hsplit(mass * (scale * PRIOR / SPREAD_PRIOR)[:, None], 2)
         out = np.zeros((2, *weights.shape), dtype=np.float32)

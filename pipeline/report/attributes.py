@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import pandas as pd
@@ -18,6 +18,7 @@ from pipeline.report.figures import Figure, Interval, Source, counted, plural
 
 NAMED = 3
 """Images to look at first that a reason names."""
+EMPTY = "Its unknown cells stay empty."
 
 
 @dataclass(frozen=True)
@@ -47,6 +48,7 @@ class Summary:
     accuracy : expected of its filled cells.
     majority : share of the most frequent value among its known cells.
     true : accuracy against the labels that a demo holds back; undefined for any other data.
+    withheld : why its cells can't be filled, if there is a reason but doubt.
     known_auc : how well known cells are ranked by scores that have not seen them.
     """
 
@@ -64,6 +66,7 @@ class Summary:
     true: Interval
     known_auc: Interval
     missing_at_random: bool
+    withheld: str = ""
 
     @property
     def known(self) -> int:
@@ -82,13 +85,18 @@ class Summary:
 
 
 def summaries(
-    table: LabelTable, filled: pd.DataFrame, review: pd.DataFrame, sources: Sources
+    table: LabelTable,
+    filled: pd.DataFrame,
+    review: pd.DataFrame,
+    sources: Sources,
+    withheld: Mapping[str, str] | None = None,
 ) -> list[Summary]:
     """A `Summary` of each attribute of the clean ``table``, in its order.
 
     Parameters
     ----------
     filled : `cells.COLUMNS` of every cell that was unknown; review : the review list.
+    withheld : attribute -> why its cells, or some of them, can't be filled.
     """
     by_name = {str(name): own for name, own in filled.groupby("attribute", sort=False)}
     listed = {str(name): own["image"].tolist() for name, own in review.groupby("attribute")}
@@ -110,7 +118,8 @@ def summaries(
                 unknown=len(table.images) - known,
                 trust=cells.trust(own),
                 verdict=verdict,
-                reason=_reason(one, verdict, sources, sought),
+                reason=_reason(one, verdict, sources, sought, bool(own["value"].ne("").any())),
+                withheld=(withheld or {}).get(one.name, ""),
                 sought=sought,
                 accuracy=source.interval(one.name, "expected_accuracy"),
                 majority=counted(most / known if known else math.nan, "percent"),
@@ -147,14 +156,17 @@ def _counts(table: LabelTable, one: Attribute) -> tuple[tuple[str, int], ...]:
     return tuple((str(value), int(number)) for value, number in ordered)
 
 
-def _reason(one: Attribute, verdict: str, sources: Sources, sought: Sequence[str]) -> str:
+def _reason(
+    one: Attribute, verdict: str, sources: Sources, sought: Sequence[str], filled: bool
+) -> str:
     if verdict == LEARNABLE:
         return ""
+    promised = "Nothing is promised of its filled cells." if filled else EMPTY
     look = f" Look first at {', '.join(sought[:NAMED])}." if sought else ""
     if verdict == TOO_FEW and one.values:
         return (
             f"None of its values has {LEAST} known labels among the training images, which a test "
-            f"of whether anything tells it needs. Nothing is promised of its filled cells.{look}"
+            f"of whether anything tells it needs. {promised}{look}"
         )
     if verdict == TOO_FEW:
         counts = {
@@ -164,15 +176,13 @@ def _reason(one: Attribute, verdict: str, sources: Sources, sought: Sequence[str
         rarer = min(counts, key=lambda what: counts[what])
         return (
             f"{plural(int(counts[rarer]), f'known {rarer}')} among the training images, {LEAST} "
-            "needed to test whether anything tells it. Nothing is promised of its filled cells."
-            f"{look}"
+            f"needed to test whether anything tells it. {promised}{look}"
         )
     if one.values:
-        return (
-            "None of its values can be told from chance by the pictures or the other labels: the "
-            "filled cells are the most frequent value."
-        )
+        taken = "Filled cells are the most frequent value." if filled else EMPTY
+        return f"None of its values can be told from chance by pictures or other labels. {taken}"
+    taken = "Filled cells are a guess at how frequent it is." if filled else EMPTY
     return (
-        "Neither the pictures nor the other labels tell it significantly better than chance: the "
-        "filled cells are a guess at how frequent it is."
+        "Neither the pictures nor the other labels tell it significantly better than chance. "
+        f"{taken}"
     )

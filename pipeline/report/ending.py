@@ -39,7 +39,8 @@ def lines(
             f"  {doubtful:>{width}} doubtful: below 90 %",
         ]
     reasons = [reason for one in attributes if (reason := _unfilled(one))]
-    said += [f"  {line}" for reason in reasons[:MOST] for line in reason]
+    for line in (line for reason in reasons[:MOST] for line in reason):
+        said += textwrap.wrap(line, WIDTH, initial_indent="  ", subsequent_indent="    ")
     if len(reasons) > MOST:
         said.append(f"  {len(reasons) - MOST} more such attributes: see the report")
     for warning in warnings:
@@ -58,7 +59,9 @@ def _unfilled(one: Summary) -> list[str]:
     if not one.unknown or (one.learnable and not one.trust.empty):
         return []
     if one.learnable:
-        return [f"{one.name}: {one.trust.empty} of {cells} left empty, too doubtful"]
+        return [
+            f"{one.name}: {one.trust.empty} of {cells} left empty: {one.withheld or 'too doubtful'}"
+        ]
     what = "left empty" if one.trust.empty == one.unknown else "guessed"
     why = [f"{one.name}: {cells} {what}: {one.verdict_in_words}"]
     if one.verdict == TOO_FEW and one.sought:

@@ -159,11 +159,10 @@ def main() -> None:
     write_json(tables.some(metrics, HEADLINE), REPORTS / "headline.json")
     if not backbone.pretrained:
         log.warning("the backbone's weights are random, not pretrained: scores are a demo's")
+    given = {*provenance.loc[provenance["value"] != "", "attribute"]}
     for name, told in guessed.items():
-        log.warning(
-            "%s: %s: its filled cells and the classifier's decisions are guesses",
-            *(name, IN_WORDS[told]),
-        )
+        what = "its filled cells and the" if name in given else "the"
+        log.warning("%s: %s: %s classifier's decisions are guesses", name, IN_WORDS[told], what)
     for warning in summary["warnings"]:
         log.warning("%s", warning)
     log.info("%s", tables.effect_of_imputing(variants, card.missing))

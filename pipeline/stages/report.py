@@ -67,7 +67,7 @@ def write() -> list[str]:
         corrections=len(
             corrections.read(categorical=p.categorical.columns, meaning=meanings(p.data.minus_one))
         ),
-        attributes=summaries(table, filled, review, sources),
+        attributes=summaries(table, filled, review, sources, _withheld(p.impute.policy)),
         filled=filled,
         held_out=read_csv(imputed_arrays.FOLDER / "held_out.csv"),
         review=review,
@@ -91,6 +91,15 @@ def write() -> list[str]:
     log.info("%s: %.1f MB, opens without a network", OUTPUT, len(html.encode("utf-8")) / 1e6)
     warnings = baselines.in_words(sources.baselines.table)
     return ["", *ending.lines(content.attributes, str(TABLE), str(OUTPUT), warnings)]
+
+
+def _withheld(policy: str) -> dict[str, str]:
+    """Attributes whose cells stay empty as nothing can be promised of them, and why."""
+    promises = read_csv("reports/promises.csv", TEXTS)
+    if policy != "guarantee":
+        return {}
+    none = promises[(promises["promised"] == "no") & (promises["unknown"] > 0)]
+    return dict(zip(none["attribute"], none["reason"], strict=True))
 
 
 def _source(path: str) -> Source:

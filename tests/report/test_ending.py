@@ -69,7 +69,9 @@ def test_a_classifier_worse_than_a_guess_is_said_in_lines_that_fit() -> None:
 
 def test_doubtful_cells_of_a_learnable_attribute_that_stay_empty_are_said() -> None:
     one = replace(BASE, trust=Trust(80, 15, 0, 1.0, empty=5))
-    assert "  has_hat: 5 of 100 cells left empty, too doubtful" in said(one)
+    assert "  has_hat: 5 of 100 cells left empty: too doubtful" in said(one)
+    why = replace(one, withheld="not missing at random")
+    assert "  has_hat: 5 of 100 cells left empty: not missing at random" in said(why)
     assert not any("has_hat" in line for line in said(BASE))
 
 
