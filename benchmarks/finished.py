@@ -145,7 +145,8 @@ def _reports(
     write_csv(pd.DataFrame(columns=list(tables.TRUTH_COLUMNS)), reports / "imputation_truth.csv")
     doubt = cells.sort_values("expected_correctness", kind="stable").head(200)
     listed = doubt.drop(columns="round").rename(columns={"value": "guess"})
-    write_csv(listed.assign(reason="not sure enough"), reports / "review.csv")
+    listed = listed.assign(reason="not sure enough", queue="doubtful")
+    write_csv(listed, reports / "review.csv")
     metrics = {
         "backbone": {"pretrained": 1},
         "table": {

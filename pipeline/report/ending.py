@@ -18,13 +18,18 @@ WIDTH = 79
 
 
 def lines(
-    attributes: Sequence[Summary], table: str, report: str, warnings: Sequence[str] = ()
+    attributes: Sequence[Summary],
+    table: str,
+    report: str,
+    asked: int,
+    warnings: Sequence[str] = (),
 ) -> list[str]:
     """Short lines for a terminal.
 
     Parameters
     ----------
     table, report : paths of the filled table and of the page.
+    asked : cells that the review list asks people to look at.
     warnings : of the classifier, a sentence each.
     """
     number = degrees(attributes)
@@ -46,9 +51,8 @@ def lines(
     for warning in warnings:
         said += textwrap.wrap(f"warning: {warning}", WIDTH, subsequent_indent="  ")
     said += [f"table:  {table}", f"report: {report}"]
-    look = unknown - safe - likely
-    said.append(f"next:   {REVIEW if look else PREDICT}")
-    if look:
+    said.append(f"next:   {REVIEW if asked else PREDICT}")
+    if asked:
         said.append("        then dvc repro: answers are learned from")
     return said
 

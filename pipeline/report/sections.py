@@ -12,6 +12,7 @@ import pandas as pd
 from pipeline.data.verdicts import NOT_LEARNABLE, TOO_FEW
 from pipeline.metrics import baselines
 from pipeline.metrics.intervals import wilson_interval
+from pipeline.impute.review import AUDIT
 from pipeline.report import cells
 from pipeline.report.attributes import Sources, Summary, degrees
 from pipeline.report.cells import LIKELY, SURE
@@ -81,6 +82,11 @@ def metric(metrics: Mapping[str, Any], dotted: str, style: str = "percent") -> F
     return Figure(shown.value, shown.text, "reports/metrics.json", "", dotted)
 
 
+def asked(review: pd.DataFrame) -> int:
+    """Cells of the review list that people should look at, but for those drawn by chance."""
+    return int((review["queue"] != AUDIT).sum())
+
+
 def answer(content: Content) -> dict[str, Any]:
     """What the page begins with: which cells can be used."""
     attributes = content.attributes
@@ -124,6 +130,8 @@ def answer(content: Content) -> dict[str, Any]:
             if n or (name in ranges and filled)
         ],
         "doubtful": number["doubtful"],
+        "asked": asked(content.review),
+        "asked_text": plural(asked(content.review), "cell"),
         "too_few": [one for one in attributes if one.verdict == TOO_FEW],
         "not_learnable": listed([one.name for one in guessed if one.verdict == NOT_LEARNABLE]),
         "not_random": listed([one.name for one in attributes if not one.missing_at_random]),

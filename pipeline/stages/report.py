@@ -90,7 +90,8 @@ def write() -> list[str]:
         staging.write_text(html, encoding="utf-8")
     log.info("%s: %.1f MB, opens without a network", OUTPUT, len(html.encode("utf-8")) / 1e6)
     warnings = baselines.in_words(sources.baselines.table)
-    return ["", *ending.lines(content.attributes, str(TABLE), str(OUTPUT), warnings)]
+    asked = sections.asked(review)
+    return ["", *ending.lines(content.attributes, str(TABLE), str(OUTPUT), asked, warnings)]
 
 
 def _withheld(policy: str) -> dict[str, str]:

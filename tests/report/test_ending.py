@@ -38,7 +38,7 @@ SHOES = replace(
 
 
 def said(*attributes: Summary) -> list[str]:
-    return ending.lines(attributes, "data/imputed/labels.csv", "reports/report.html")
+    return ending.lines(attributes, "data/imputed/labels.csv", "reports/report.html", 5)
 
 
 def test_by_hand() -> None:
@@ -59,12 +59,13 @@ def test_by_hand() -> None:
 
 def test_a_classifier_worse_than_a_guess_is_said_in_lines_that_fit() -> None:
     sentence = "final classifier, test cells: Brier score 0.199, no better than 0.193 of guessing"
-    found = ending.lines([BASE], "labels.csv", "report.html", [sentence, sentence])
+    found = ending.lines([BASE], "labels.csv", "report.html", 0, [sentence, sentence])
     at = found.index("table:  labels.csv")
     assert found[at - 4 : at] == 2 * [
         "warning: final classifier, test cells: Brier score 0.199, no better than 0.193",
         "  of guessing",
     ]
+    assert found[-1].startswith("next:   python -m pipeline.predict")
 
 
 def test_doubtful_cells_of_a_learnable_attribute_that_stay_empty_are_said() -> None:
