@@ -12,10 +12,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from pipeline.data import corrections
-from pipeline.data.corrections import Correction
+from pipeline.data.corrections import Correction, Section
 from pipeline.data.image_names import ImageNames
 from pipeline.data.labels import CELLS, LabelTable, meanings
-from pipeline.data.table_files import read_rows
 from pipeline.errors import PipelineError, did_you_mean, listed
 from pipeline.files import replace_file
 
@@ -189,42 +188,49 @@ def check(
 
 def _with(answers: Sequence[Answer], path: Path, reading: Reading) -> bytes:
     """The content of the file once ``answers`` are in it."""
-    rows = read_rows(path, named_by="the file") if _holds_text(path) else []
-    header = list(rows[0][1]) if rows else list(corrections.COLUMNS)
-    width, names = len(header), [name.strip().lower() for name in header]
-    value = corrections.SEEN if corrections.SEEN in names else corrections.COLUMNS[2]
-    image, attribute = names.index("image"), names.index("attribute")
-    for name in dict.fromkeys(name for one in answers for name in one.further):
-        if name not in names:
-            header.append(name)
-            names.append(name)
+    earlier = corrections.sections(path) or [Section(list(corrections.COLUMNS), [])]
     replaced = {(one.image, one.attribute) for one in answers}
-    kept = []
-    for _, cells in rows[1:]:
-        unseen = len(cells) > width and not cells[names.index(value)]  # a list's line, pasted
-        if not unseen and (reading.image_of(cells[image]), cells[attribute]) not in replaced:
-            kept.append((cells[:width] + [""] * len(header))[: len(header)])
+    kept = [
+        Section(
+            list(section.header),
+            [
+                (line, cells)
+                for line, cells in section.rows
+                if _cell(section, cells, reading) not in replaced
+            ],
+        )
+        for section in earlier
+    ]
+    last = kept[-1]
+    for name in dict.fromkeys(name for one in answers for name in one.further):
+        if name not in last.names:
+            last.header.append(name)
+    lines = []
+    for section in kept:
+        if section.rows or section is last:
+            width = len(section.header)
+            lines.append(section.header)
+            lines += [(cells + [""] * width)[:width] for _, cells in section.rows]
     for one in answers:
         if one.value is not None:
-            own = {"image": one.image, "attribute": one.attribute, value: one.value}
-            kept.append([{**one.further, **own}.get(name, "") for name in names])
+            own = {"image": one.image, "attribute": one.attribute, last.value: one.value}
+            lines.append([{**one.further, **own}.get(name, "") for name in last.names])
     text = io.StringIO()
-    text.writelines(_comments(path, {line for line, _ in rows}) if rows else [])
-    writer = csv.writer(text, lineterminator="\n")
-    writer.writerow(header)
-    writer.writerows(kept)
+    text.writelines(_comments(path, {line for section in earlier for line, _ in section.rows}))
+    csv.writer(text, lineterminator="\n").writerows(lines)
     return text.getvalue().encode()
 
 
-def _holds_text(path: Path) -> bool:
-    return path.exists() and bool(path.read_bytes().strip())
+def _cell(section: Section, cells: Sequence[str], reading: Reading) -> Cell:
+    told = dict(zip(section.names, cells, strict=True))
+    return reading.image_of(told["image"]), told["attribute"]
 
 
 def _comments(path: Path, rows: set[int]) -> list[str]:
     """Lines of a text that begin with # and are no row."""
     try:
         lines = path.read_text(encoding="utf-8-sig").splitlines()
-    except UnicodeDecodeError:  # a spreadsheet, or another encoding
+    except (FileNotFoundError, UnicodeDecodeError):  # a spreadsheet, or another encoding
         return []
     return [
         f"{line}\n" for n, line in enumerate(lines, 1) if line.startswith("#") and n not in rows
@@ -232,9 +238,7 @@ def _comments(path: Path, rows: set[int]) -> list[str]:
 
 
 def _text(value: float | str) -> str:
-    if isinstance(value, str):
-        return value or CANT_TELL
-    return CANT_TELL if value != value else f"{value:.0f}"
+    return corrections.text_of(value) or CANT_TELL
 
 
 @contextmanager

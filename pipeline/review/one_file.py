@@ -6,9 +6,8 @@ import hashlib
 import json
 from typing import Any
 
-from pipeline.data import jpegs
+from pipeline.data import answers, corrections, jpegs
 from pipeline.data.images import ImageError
-from pipeline.data.table_files import read_rows
 from pipeline.impute.review import AUDIT, DOUBTFUL, TOO_FEW
 from pipeline.review.pictures import Pictures
 from pipeline.review.queues import QUEUES
@@ -75,7 +74,10 @@ def _data(pictures: Pictures, row: int) -> str:
 
 
 def _earlier(session: Session) -> list[list[str]]:
-    """The rows of the file of corrections as it is, the header first."""
-    if not session.answered():
-        return []
-    return [cells for _, cells in read_rows(session.path)]
+    """The answers of the file of corrections as rows below one header."""
+    header = [*corrections.COLUMNS, *corrections.KEPT]
+    rows = []
+    for one in answers.from_file(session.path, session.reading):
+        told = {"image": one.image, "attribute": one.attribute, "value": one.value, **one.further}
+        rows.append([told.get(name) or "" for name in header])
+    return [header, *rows] if rows else []

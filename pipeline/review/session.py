@@ -135,12 +135,20 @@ class Session:
             queue = ""
         listed = self._listed.get((one.image, one.attribute, queue))
         further = {"queue": queue} | ({"listed_probability": listed} if listed else {})
-        return self.lists.table.recorded(replace(one, further=further))
+        found = self.lists.table.recorded(replace(one, further=further))
+        if all(found.further.get(name) for name in corrections.NEEDED.get(queue, ())):
+            return found
+        # The cell is not in that queue: no promise is checked by it.
+        return replace(found, further={**found.further, "queue": ""})
 
     @cached_property
     def _listed(self) -> dict[tuple[str, str, str], str]:
         rows = self.lists.review[list(REVIEW[:4])].itertuples(index=False)
-        return {(image, name, queue): f"{chance:.6g}" for image, name, queue, chance in rows}
+        return {
+            (image, name, queue): f"{chance:.6g}"
+            for image, name, queue, chance in rows
+            if chance > 0
+        }
 
     def _cell(self, one: Mapping[Any, Any], queue: str) -> dict[str, Any]:
         table = self.lists.table

@@ -27,10 +27,10 @@ def test_an_answer_is_a_line_that_the_pipeline_reads(tmp_path: Path) -> None:
 def test_other_lines_and_columns_stay(tmp_path: Path) -> None:
     path = tmp_path / "corrections.csv"
     path.write_text("note,image,attribute,value\nby hand,a.jpg,hat,yes\n,b.jpg,hat,0\n")
-    answers.put([Answer("c.jpg", "hat", "1", further={"queue": "random"})], path)
+    answers.put([Answer("c.jpg", "hat", "1", further={"queue": "image"})], path)
     assert path.read_text() == (
         "note,image,attribute,value,queue\nby hand,a.jpg,hat,yes,\n,b.jpg,hat,0,\n"
-        ",c.jpg,hat,1,random\n"
+        ",c.jpg,hat,1,image\n"
     )
 
 
@@ -123,14 +123,18 @@ def test_lines_by_hand_comments_and_other_spellings_stay_as_they_are_read(tmp_pa
     path = tmp_path / "corrections.csv"
     path.write_text(
         "# by Ann\nimage,attribute,value,note\na.jpg,hat,-1,x\nB.JPG,hat,1\n"
-        "c.jpg,hat,,0,0.4,doubtful\nd.jpg,hat,0,9,0.4,doubtful\n"
+        "image,attribute,correct_value,guess\nc.jpg,hat,,0\nd.jpg,hat,0,1\n"
     )
     how = Reading(image_of=str.lower, meaning=meanings("negative"))
     before = answers.read(path, how)
     assert before == {("a.jpg", "hat"): "0", ("b.jpg", "hat"): "1", ("d.jpg", "hat"): "0"}
-    said = answers.put([Answer("e.jpg", "hat", "1", further={"queue": "audit"})], path, how)
+    said = answers.put([Answer("e.jpg", "hat", "1", further={"queue": "image"})], path, how)
     assert said == answers.read(path, how) == before | {("e.jpg", "hat"): "1"}
-    assert path.read_text().startswith("# by Ann\nimage,attribute,value,note,queue\n")
+    assert path.read_text() == (
+        "# by Ann\nimage,attribute,value,note\na.jpg,hat,-1,x\nB.JPG,hat,1,\n"
+        "image,attribute,correct_value,guess,queue\nc.jpg,hat,,0,\nd.jpg,hat,0,1,\n"
+        "e.jpg,hat,1,,image\n"
+    )
     answers.put([Answer("b.jpg", "hat", "0", before="1")], path, how)
     assert answers.read(path, how)["b.jpg", "hat"] == "0"
 
@@ -138,15 +142,15 @@ def test_lines_by_hand_comments_and_other_spellings_stay_as_they_are_read(tmp_pa
 def test_a_list_whose_column_is_filled_in(tmp_path: Path) -> None:
     path = tmp_path / "corrections.csv"
     path.write_text(
-        "image,attribute,correct_value,guess,queue\na.jpg,hat,,1,doubtful\nb.jpg,hat,0,1,audit\n"
+        "image,attribute,correct_value,guess,queue\na.jpg,hat,,1,image\nb.jpg,hat,0,1,cvat\n"
     )
     assert answers.read(path) == {("b.jpg", "hat"): "0"}
-    record = {"guess": "1", "queue": "doubtful"}
+    record = {"guess": "1", "queue": "image"}
     answers.put([Answer("a.jpg", "hat", "1", further=record)], path)
     assert path.read_text() == (
-        "image,attribute,correct_value,guess,queue\nb.jpg,hat,0,1,audit\na.jpg,hat,1,1,doubtful\n"
+        "image,attribute,correct_value,guess,queue\nb.jpg,hat,0,1,cvat\na.jpg,hat,1,1,image\n"
     )
     assert [dict(one.further) for one in answers.from_file(path)] == [
-        {"guess": "1", "queue": "audit"},
+        {"guess": "1", "queue": "cvat"},
         record,
     ]

@@ -13,6 +13,9 @@ from pipeline.data import corrections
 from pipeline.data.corrections import Correction
 from pipeline.data.labels import LabelTable
 from pipeline.errors import PipelineError
+from pipeline.impute.review import AUDIT, DOUBTFUL
+from pipeline.review.queues import QUEUES
+from pipeline.writers.registry import WRITERS
 
 NAN = float("nan")
 Write = Callable[[str], Path]
@@ -68,10 +71,125 @@ def test_a_line_of_a_list_counts_where_somebody_has_said_what_is_right(write: Wr
     assert [one.image for one in found] == ["a.jpg", "c.jpg"]
     assert np.isnan(found[1].value)
     assert found[1].expected_correctness is None
-    # Below another header, what was expected of the cells is lost, no judgement is made up.
-    pasted = corrections.read(write("image,attribute,value\n" + lines))
-    assert [(one.image, one.value, one.guess) for one in pasted[:1]] == [("a.jpg", 0.0, "")]
-    assert [one.image for one in pasted] == ["a.jpg", "c.jpg"]
+
+
+SUSPECTS = (
+    "image,attribute,correct_value,label,suggested,split,label_probability,wrong_probability,"
+    "called,reason\n"
+)
+
+
+@pytest.mark.parametrize("padding", ["", ",,,,,,,,"])  # as a spreadsheet pads narrow lines
+def test_lists_are_pasted_below_one_another_with_their_headers(write: Write, padding: str) -> None:
+    path = write(
+        f"image,attribute,value{padding}\n"
+        f"e.jpg,hat,1{padding}\n"
+        f"{LIST}a.jpg,hat,0,1,0.588,doubtful,1.0,unsure\nb.jpg,hat,,1,0.8,audit,0.05,drawn\n"
+        f"{SUSPECTS}c.jpg,hat,0,1,0,train,0.1,0.9,yes,against\n"
+        "d.jpg,hat,1\n"
+    )
+    assert corrections.read(path) == [
+        Correction("e.jpg", "hat", 1.0, 2),
+        Correction("a.jpg", "hat", 0.0, 4, "1", "doubtful", 0.588, 1.0),
+        Correction("c.jpg", "hat", 0.0, 7),
+        Correction("d.jpg", "hat", 1.0, 8),
+    ]
+
+
+@pytest.mark.parametrize(
+    ("text", "got"),
+    [
+        (
+            "image,attribute,value\na.jpg,hat,1\na.jpg,hat,1,extra\n",
+            "row 3: got 4 cells, expected 3",
+        ),
+        (
+            "image,attribute,value\na.jpg,hat,1\na.jpg,hat,,extra\n",
+            "row 3: got 4 cells, expected 3",
+        ),
+        (
+            "image,attribute,value,,\nb.jpg,hat,1,,\na.jpg,hat,1,extra,\n",
+            "row 3: got 4 cells, expected 3",
+        ),
+        (
+            f"{LIST}a.jpg,hat,,1,0.8,audit,0.05,drawn\nc.jpg,hat,1,0,1,train,0.9\n",
+            "row 3: got 7 cells, expected 8",
+        ),
+    ],
+)
+def test_lines_of_another_list_need_its_header(write: Write, text: str, got: str) -> None:
+    path = write(text)
+    with pytest.raises(PipelineError) as error:
+        corrections.read(path)
+    assert str(error.value) == (
+        f"{path}: {got} as in the header in row 1; lines of reports/review.csv or "
+        "reports/suspects.csv need the header line of their own list: paste it along, above them"
+    )
+
+
+def test_a_column_that_is_there_twice(write: Write) -> None:
+    with pytest.raises(PipelineError, match="row 1: 2 columns 'value', expected one; rename the"):
+        corrections.read(write("image,attribute,value,Value\na.jpg,hat,1,0\n"))
+
+
+@pytest.mark.parametrize(
+    ("text", "guess"), [("1", "1"), ("1.0", "1"), ("0.0", "0"), ("yes", "1"), ("", ""), ("NaN", "")]
+)
+def test_a_guess_is_read_as_a_value_is(write: Write, text: str, guess: str) -> None:
+    path = write(f"image,attribute,value,guess\na.jpg,hat,1,{text}\n")
+    assert [one.guess for one in corrections.read(path)] == [guess]
+    path = write(f"image,attribute,value,guess\na.jpg,colour,1.0,{text or '?'}\n")
+    expected = "" if text in ("", "NaN") else text
+    assert [one.guess for one in corrections.read(path, ["colour"])] == [expected]
+
+
+@pytest.mark.parametrize("queue", ["", "doubtful", "audit", "too few labels", "suspects", "cvat"])
+def test_queues_are_known_by_name(write: Write, queue: str) -> None:
+    path = write(f"{LIST}a.jpg,hat,0,1,0.588,{queue},0.5,unsure\n")
+    assert [one.queue for one in corrections.read(path)] == [queue]
+
+
+def test_the_names_of_queues_are_those_of_the_page_and_of_other_tools() -> None:
+    assert {*corrections.QUEUES} == {*QUEUES, *WRITERS}
+    assert {*corrections.NEEDED} == {DOUBTFUL, AUDIT}
+
+
+@pytest.mark.parametrize(
+    ("record", "message"),
+    [
+        (
+            "banana,0.6,audit,0.2",
+            "column 'guess': got 'banana', expected 1, 0 or nothing, as reports/review.csv has it",
+        ),
+        (
+            "1,0.6,Audit,0.2",
+            "column 'queue': got 'Audit'; did you mean 'audit'? expected one of 'too few labels', "
+            "'doubtful', 'audit', 'suspects', 'attribute', 'image', 'label-studio', 'cvat', "
+            "'fiftyone', 'open-images', 'huggingface', or nothing",
+        ),
+        ("1,0.6,nonsense,0.2", "column 'queue': got 'nonsense'; expected one of 'too few labels'"),
+        (
+            "1,0.6,audit,",
+            "column 'listed_probability': got nothing, expected more than 0, as in the queue "
+            "'audit' of reports/review.csv; copy it from the list, or leave queue empty, too",
+        ),
+        ("1,0.6,audit,0", "column 'listed_probability': got 0, expected more than 0, as in the"),
+        ("1,0.6,audit,2", "column 'listed_probability': got '2', expected a number from 0 to 1"),
+        ("1,,audit,0.2", "column 'expected_correctness': got nothing, expected a number from 0 to"),
+        ("1,,doubtful,1", "column 'expected_correctness': got nothing, expected a number from 0 "),
+        (",0.6,audit,0.2", "column 'guess': got nothing, expected what had been filled in, as in"),
+    ],
+)
+def test_what_no_promise_can_be_checked_by(write: Write, record: str, message: str) -> None:
+    path = write(f"{LIST}a.jpg,hat,0,{record},unsure\n")
+    with pytest.raises(PipelineError) as error:
+        corrections.read(path)
+    assert str(error.value).startswith(f"{path}: row 2, {message}")
+
+
+def test_an_answer_repeated_by_hand_keeps_what_the_list_told_of_it(write: Write) -> None:
+    path = write(f"{LIST}a.jpg,hat,0,1,0.6,audit,0.2,drawn\na.jpg,hat,0\n")
+    assert corrections.read(path) == [Correction("a.jpg", "hat", 0.0, 2, "1", "audit", 0.6, 0.2)]
 
 
 def test_the_machines_value_in_a_list_is_nobodys_judgement(write: Write) -> None:
@@ -97,11 +215,13 @@ def test_an_account_of_who_was_asked_what(write: Write, tmp_path: Path) -> None:
         ["image", "attribute", "value", "given", "guess", "queue"]
     ].to_numpy().tolist() == [
         ["a.jpg", "hat", "0", "1", "", ""],
+        ["a.jpg", "sleeves", "", "", "1", ""],
         ["c.jpg", "hat", "1", "", "0", "audit"],
     ]
     account.to_csv(tmp_path / corrections.CORRECTED, index=False)
     again = corrections.read_account(tmp_path)
-    pd.testing.assert_frame_equal(again, account)
+    pd.testing.assert_frame_equal(again, account.drop(index=1).reset_index(drop=True))
+    assert corrections.undecided(tmp_path) == [("a.jpg", "sleeves")]
     # A label of the table that was corrected has been as good as any other until then.
     looked = corrections.looked_at(table(), again)
     assert np.argwhere(looked).tolist() == [[2, 0]]
@@ -234,8 +354,8 @@ def test_values_of_categorical_attributes_are_texts(write: Write) -> None:
         "a.jpg,hat,1.0\na.jpg,colour,teal\nb.jpg,colour,?\n"
     )
     assert corrections.read(path, ["colour"]) == [
-        Correction("a.jpg", "colour", "teal", 6),
-        Correction("b.jpg", "colour", "", 7),
+        Correction("a.jpg", "colour", "teal", 2),
+        Correction("b.jpg", "colour", "", 3),
         Correction("c.jpg", "colour", "1.0", 4),
         Correction("a.jpg", "hat", 1.0, 5),
     ]
@@ -319,3 +439,21 @@ def test_an_empty_file_has_no_corrections(tmp_path: Path, content: str) -> None:
     path = tmp_path / "corrections.csv"
     path.write_text(content)
     assert corrections.read(path) == []
+
+
+def test_a_guess_that_is_no_value_of_its_attribute() -> None:
+    corrections.check(coloured(), [Correction("a.jpg", "colour", "red", 9, guess="teal")])
+    with pytest.raises(PipelineError, match="row 9: no guess 'blu' of attribute 'colour'; did you"):
+        corrections.check(coloured(), [Correction("a.jpg", "colour", "red", 9, guess="blu")])
+
+
+def test_cells_that_nobody_can_tell_are_listed_apart(write: Write, tmp_path: Path) -> None:
+    path = write("image,attribute,value\nc.jpg,hat,?\na.jpg,hat,\nb.jpg,hat,1\nc.jpg,colour,?\n")
+    said = corrections.read(path, ["colour"])
+    corrections.account(coloured(), said).to_csv(tmp_path / corrections.CORRECTED, index=False)
+    assert corrections.undecided(tmp_path) == [
+        ("a.jpg", "hat"),
+        ("c.jpg", "colour"),
+        ("c.jpg", "hat"),
+    ]
+    assert corrections.read_account(tmp_path)["image"].tolist() == ["b.jpg"]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
@@ -10,7 +11,9 @@ import pandas as pd
 import pytest
 from scipy.stats import binomtest
 
+from pipeline.data import corrections
 from pipeline.data.categories import Attribute
+from pipeline.data.labels import LabelTable
 from pipeline.impute.audit_by_people import COLUMNS, Gain, gain, in_words, table
 from pipeline.impute.review import AUDIT, DOUBTFUL, draw_probability, drawn_with
 
@@ -109,3 +112,20 @@ def test_what_looks_brought() -> None:
     assert (nobody.looked_at, nobody.wrong) == (0, 0)
     assert in_words(nobody) == []
     assert in_words(Gain(0, 0, NAN, NAN)) == []
+
+
+def test_a_list_saved_by_pandas_is_compared_as_it_was(tmp_path: Path) -> None:
+    lines = ("a,hat,,1,0.6,doubtful,1", "b,hat,,0,0.7,doubtful,1", "c,hat,,1,0.9,audit,0.1")
+    names = "image,attribute,correct_value,guess,expected_correctness,queue,listed_probability"
+    (tmp_path / "review.csv").write_text("\n".join([names, *lines]))
+    review = pd.read_csv(tmp_path / "review.csv")
+    review["correct_value"] = [1, 1, 1]
+    by_hand = pd.DataFrame([{"image": "d", "attribute": "hat", "correct_value": 0}])
+    pd.concat([review, by_hand]).to_csv(tmp_path / "corrections.csv", index=False)
+    assert "a,hat,1,1.0," in (tmp_path / "corrections.csv").read_text()
+    said = corrections.read(tmp_path / "corrections.csv")
+    unknown = LabelTable.binary(list("abcd"), ["hat"], np.full((4, 1), NAN), ["train"] * 4)
+    out = table(corrections.account(unknown, said))
+    assert out[["queue", "attribute", "looked_at", "wrong"]].to_numpy().tolist() == [
+        [DOUBTFUL, "", 2, 1], [DOUBTFUL, "hat", 2, 1], [AUDIT, "", 1, 0], [AUDIT, "hat", 1, 0],
+    ]  # fmt: skip
