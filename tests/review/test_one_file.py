@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 import shutil
 from pathlib import Path
@@ -10,7 +11,7 @@ from typing import Any
 import pandas as pd
 import pytest
 
-from pipeline.data import answers
+from pipeline.data import answers, corrections
 from pipeline.data.answers import Reading
 from pipeline.errors import PipelineError
 from pipeline.review import one_file
@@ -44,6 +45,23 @@ def test_cells_end_where_the_room_does(
     monkeypatch.setattr(one_file, "BYTES", 20_000)
     main(["--export", "small.html"])
     assert 0 < int(re.findall(r": (\d+) cells", capsys.readouterr().out)[0]) < 40
+
+
+def test_earlier_answers_of_all_lists_are_below_one_header(project: Path) -> None:
+    (project / "data/corrections.csv").write_text(
+        "image,attribute,value,note\nimage_005.png,colour,red,by hand\nimage_006.png,colour,?\n"
+        "image,attribute,correct_value,guess,expected_correctness,queue\n"
+        "image_000.png,has_hat,,1,0.7,doubtful\nimage_001.png,has_hat,0,1,0.6,doubtful\n"
+    )
+    main(["--export", "corrections.html"])
+    text = (project / "corrections.html").read_text(encoding="utf-8")
+    earlier = json.loads(re.findall(r'"earlier": ?(\[\[.*?\]\])', text)[0])
+    assert earlier == [
+        [*corrections.COLUMNS, *corrections.KEPT],
+        ["image_005.png", "colour", "red", "", "", "", ""],
+        ["image_006.png", "colour", "?", "", "", "", ""],
+        ["image_001.png", "has_hat", "0", "1", "doubtful", "0.6", ""],
+    ]
 
 
 def test_answers_come_back_and_nothing_is_lost(project: Path, browser: Any) -> None:

@@ -119,3 +119,18 @@ def test_an_answer_keeps_what_was_filled_in_and_how_the_cell_was_chosen(reviewed
     # Come upon by another way, it was not drawn.
     assert (second["queue"], second["listed_probability"]) == ("attribute", "")
     assert (third["guess"], third["queue"]) == ("", "suspects")
+
+
+def test_a_queue_is_kept_beside_an_answer_where_the_cell_is_in_it(reviewed: Session) -> None:
+    drawn, other = (names(cells(reviewed, name))[0] for name in ("audit", "too few labels"))
+    known = names(cells(reviewed, "suspects"))[0]
+    for cell in (drawn, other, known):
+        for queue in ("audit", "doubtful"):
+            value = reviewed.lists.table.values[cell[1]][0]
+            before = reviewed.answered().get(cell)
+            reviewed.put([Answer(*cell, None, before, {"queue": queue})])
+            reviewed.put([Answer(*cell, value, None, {"queue": queue})])
+            (said,) = (one for one in reviewed.reading.lines(reviewed.path) if one.image == cell[0])
+            kept = cell == drawn or (queue, cell) == ("doubtful", other)
+            assert said.queue == (queue if kept else "")
+            reviewed.put([Answer(*cell, None, value)])
