@@ -10,9 +10,9 @@ from typing import Any
 import pandas as pd
 
 from pipeline.data.verdicts import NOT_LEARNABLE, TOO_FEW
+from pipeline.impute.review import AUDIT
 from pipeline.metrics import baselines
 from pipeline.metrics.intervals import wilson_interval
-from pipeline.impute.review import AUDIT
 from pipeline.report import cells
 from pipeline.report.attributes import Sources, Summary, degrees
 from pipeline.report.cells import LIKELY, SURE

@@ -70,9 +70,11 @@ def main() -> None:
     kept = unknown & filled.kept
     values = np.where(unknown & ~kept, np.nan, filled.values).astype(np.float32)
     cells = provenance(table, filled, kept)
+    undecided = corrections.undecided("data/clean")
+    told_by_none = pd.MultiIndex.from_frame(cells[["image", "attribute"]]).isin(undecided)
     reports = guarantees.tables(
         *(filled, table.values, table.images, table.split or [], table.layout),
-        *(cells, looked_at, sought(table, filled), wishes),
+        *(cells[~told_by_none], looked_at, sought(table, filled), wishes),
     )
     reports["audit_by_people"] = audit_by_people.table(account[account["given"] == ""])
     with replace_directory(imputed_arrays.FOLDER) as folder:
@@ -86,6 +88,11 @@ def main() -> None:
         write_csv(filled.categorical.round(6), folder / "categorical.csv")
         imputed_arrays.write(arrays(table, filled, kept), folder)
     _report(table, filled, kept)
+    if told_by_none.any():
+        log.info(
+            "%d cells are answered with ? or left unknown by people: filled as before, on no list",
+            told_by_none.sum(),
+        )
     for line in [
         *in_words(
             *(reports, p.review.target, p.impute.max_wrong, p.impute.policy),

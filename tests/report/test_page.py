@@ -138,7 +138,11 @@ def test_too_few_labels_name_what_is_needed_and_the_likeliest_images(run_folder:
     table.loc["coin", table.columns.str.startswith("expected_")] = float("nan")
     table.to_csv(path)
     cells = pd.read_csv("data/imputed/provenance.csv")
-    sought = cells.loc[cells["attribute"] == "coin"].iloc[[5, 2, 7]].assign(reason="likely")
+    sought = (
+        cells.loc[cells["attribute"] == "coin"]
+        .iloc[[5, 2, 7]]
+        .assign(reason="likely", queue="too few labels")
+    )
     sought.rename(columns={"value": "guess"}).to_csv("reports/review.csv", index=False)
     tree = parse(page())
     wanted = ", ".join(sought["image"])
