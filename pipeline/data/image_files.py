@@ -81,7 +81,7 @@ def is_image(path: Path) -> bool:
 
 
 def list_files(folder: Path) -> list[Path]:
-    """The files below a folder, sorted.
+    """The files below a folder, sorted; links to nothing, too, so that nobody misses them.
 
     Hidden files and folders are passed over (``._x.jpg`` and ``.ipynb_checkpoints`` hold no
     images of the user's), and links to folders are not followed.
@@ -90,5 +90,5 @@ def list_files(folder: Path) -> list[Path]:
     for parent, folders, names in os.walk(folder):
         folders[:] = [name for name in folders if not name.startswith(".")]
         paths = (Path(parent, name) for name in names if not name.startswith("."))
-        found += [path for path in paths if path.is_file()]
+        found += [path for path in paths if path.is_file() or not path.exists()]
     return sorted(found)

@@ -128,6 +128,16 @@ def test_list_images(folder: Path) -> None:
     assert found == ["Z.JPG", "a.png", "sub/b.png", "sub/c.webp"]
 
 
+def test_links_to_nothing_are_listed(folder: Path) -> None:
+    for name in ("gone.jpg", "gone", "loop.png"):
+        (folder / name).symlink_to(name if name == "loop.png" else "nowhere")
+    (folder / "linked.png").symlink_to("a.png")
+    (folder / "linked").symlink_to("sub")
+    found = [path.relative_to(folder).as_posix() for path in image_files.list_images(folder)]
+    assert found == ["a.png", "gone.jpg", "linked.png", "loop.png", "sub/b.png"]
+    assert len(image_files.list_files(folder)) == len(found) + 1
+
+
 def test_list_images_has_every_ending_and_pictures_without_one(folder: Path) -> None:
     for name in ("b.heic", "c.HEIF", "d.jpe", "e.mpo", "f.jxl", "notes.txt", "README"):
         (folder / name).write_bytes(b"text of some length")
