@@ -75,8 +75,8 @@ def read_table(
     PipelineError
         If the file can't be read as such a table, if an attribute is not in it, if a cell of a
         binary one is neither 1, 0 nor unknown, if two rows of an image disagree, if no label is
-        known at all, if a categorical attribute has fewer than two values with a column, or if an
-        attribute is none of the ``known``.
+        known at all, if a categorical attribute has fewer than two values with a column, if an
+        attribute is none of the ``known``, or if a value differs from one of theirs in case alone.
     """
     rows = read_rows(path, encoding)
     choice = Choice(attributes, exclude, categorical, image_column, split_column, group_column)
@@ -100,6 +100,9 @@ def read_table(
     cells: dict[str, np.ndarray] = dict.fromkeys(chosen, np.empty(0))  # the user's order
     cells |= {chosen[a]: column for a, column in zip(binary, numbers.T, strict=True)}
     cells |= {name: text_cells(grid[:, chosen.index(name)]) for name in categorical}
+    for one in known:
+        if one.name in categorical:
+            _check_case(path, one, cells[one.name], lines)
     if not any((written(column) != "").any() for column in cells.values()):
         fail(
             path,
@@ -142,6 +145,21 @@ def _categorical_among(
                 f"{listed(names)}",
             )
     return [one.name for one in known if one.values and one.name in chosen]
+
+
+def _check_case(
+    path: str | Path, attribute: Attribute, cells: np.ndarray, lines: npt.NDArray[np.int_]
+) -> None:
+    """Refuse a value that is one of a classifier's in another case."""
+    own = {value.casefold(): value for value in attribute.values}
+    for line, text in zip(lines, cells, strict=True):
+        value = own.get(text.casefold())
+        if value is not None and text not in attribute.values:
+            fail(
+                path,
+                f"row {line}, column {attribute.name!r}: got {text!r}, expected {value!r}, as the "
+                f"classifier has it; write {value!r}",
+            )
 
 
 def _notes(cells: dict[str, np.ndarray], binary: np.ndarray, minus_one: str) -> list[str]:
