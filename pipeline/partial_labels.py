@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Sequence
+from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -12,16 +14,20 @@ import pandas as pd
 
 from pipeline.data import categories
 from pipeline.data.categories import Attribute
-from pipeline.data.image_names import ImageNames
+from pipeline.data.image_files import SUFFIXES
+from pipeline.data.image_names import Found, ImageNames, Key
 from pipeline.data.labels import LabelTable, written
 from pipeline.data.read_table import read_table
+from pipeline.data.table_files import read_rows
 from pipeline.data.verdicts import LEARNABLE
 from pipeline.errors import fail, listed
-from pipeline.files import replace_file, write_csv
+from pipeline.files import replace_file
 from pipeline.impute import label_completion
 from pipeline.impute.completion import Completion
 from pipeline.impute.fill import LABELS, PICTURE, PRIOR
 
+TABLES = ("labels.csv", "provenance.csv", "pictures.csv")
+"""What `write` writes."""
 Floats = npt.NDArray[np.float64]
 
 
@@ -51,13 +57,63 @@ class Completed:
     correctness: Floats
 
 
+class GivenPictures(ImageNames):
+    """The names of a table against pictures that are given one by one.
+
+    A name is that of a picture by its path as given, else by the absolute path or the one without
+    links, else by the last part, with its ending or without; each time of one picture alone.
+    """
+
+    def __init__(self, pictures: Sequence[Path]) -> None:
+        super().__init__(Path())
+        self.files = [*dict.fromkeys(map(str, pictures))]
+        self._by: list[dict[str, list[str]]] = []
+        for key in _KEYS:
+            self._by.append({})
+            for file in self.files:
+                self._by[-1].setdefault(key(file), []).append(file)
+
+    def is_named(self, name: str) -> bool:
+        """Whether ``name`` is a picture's path to the letter."""
+        return name in self._by[0]
+
+    def _one(self, name: str) -> Found:
+        for key, files in zip(_KEYS, self._by, strict=True):
+            found = files.get(key(name), [])
+            if len(found) == 1:
+                return Found(found[0], "suffix" if key is _stem else "")
+            if found:
+                detail = f"{name!r}: fits {', '.join(found[:3])}; write the path"
+                return Found(name, problem=("ambiguous", detail))
+        return Found(name, problem=("missing", f"{name!r}: no such file"))
+
+
+def _stem(name: str) -> str:
+    path = Path(name)
+    return path.stem if path.suffix.lower() in SUFFIXES else path.name
+
+
+_KEYS: tuple[Key, ...] = (str, os.path.abspath, os.path.realpath, os.path.basename, _stem)
+
+
 def read(
-    path: Path, paths: Sequence[Path], files: Sequence[Path], attributes: Sequence[Attribute]
+    path: Path,
+    paths: Sequence[Path],
+    files: Sequence[Path],
+    attributes: Sequence[Attribute],
+    *,
+    image_column: str | None = None,
+    encoding: str | None = None,
+    minus_one: str = "error",
 ) -> Partial:
     """The labels in ``path`` of the pictures ``files``, which stand for or lie below ``paths``.
 
-    In the table a picture is called by its path below the folder, if ``paths`` is a single one;
-    otherwise by its path as given, or by the last part of that if no other picture has the same.
+    In the table a picture is called by its path below the folder, if ``paths`` is a single one, as
+    `ImageNames` has it; otherwise as `GivenPictures` has it.
+
+    Parameters
+    ----------
+    image_column : if the table has it; encoding, minus_one : as of `read_table`.
 
     Raises
     ------
@@ -65,35 +121,56 @@ def read(
         If it can't be read, has a column that is none of the ``attributes``, or names none of the
         pictures.
     """
+    if path.is_dir():
+        fail(path, "a folder, expected a table of known labels, as of data.labels; name the file")
     if not path.is_file():
         fail(path, "no such file; expected a table of known labels, as of data.labels")
     folder = paths[0] if len(paths) == 1 and paths[0].is_dir() else None
     names = [str(file if folder is None else file.relative_to(folder)) for file in files]
-    given = read_table(path, known=attributes, names=None if folder is None else ImageNames(folder))
-    place = {name: row for row, name in enumerate(names)}
-    if folder is None:
-        last = [file.name for file in files]
-        place |= {name: row for row, name in enumerate(last) if last.count(name) == 1}
-    found = [place.get(image, -1) for image in given.images]
-    missing = [image for image, row in zip(given.images, found, strict=True) if row < 0]
-    if len(missing) == len(found):
+    called = GivenPictures(files) if folder is None else ImageNames(folder)
+    titles = read_rows(path, encoding)[0][1]
+    given = read_table(
+        path,
+        known=attributes,
+        names=called,
+        image_column=image_column if image_column in titles else None,
+        encoding=encoding,
+        minus_one=minus_one,
+    )
+    place = {image: row for row, image in enumerate(given.images)}
+    found = np.array([place.get(name, -1) for name in names])
+    there = np.flatnonzero(found >= 0)
+    pictures = {*names}
+    missing = [image for image in given.images if image not in pictures]
+    problems = {image: one.problem for image, one in called.found.items() if one.problem}
+    unclear = {
+        image: problems[image][1]
+        for image in missing
+        if image in problems and problems[image][0] == "ambiguous"
+    }
+    if not len(there):
+        first = next(iter(unclear.values()), f"it has {missing[0]!r}")
         fail(
             path,
-            f"none of its {len(found)} images is among the {len(files)} pictures; it has "
-            f"{missing[0]!r}, expected names as {listed(names, 3)}",
+            f"none of its {len(missing)} images is among the {len(files)} pictures; {first}, "
+            f"expected names as {listed(names, 3)}",
         )
     notes = given.notes
-    if missing:
+    if unclear:
         notes += (
-            f"{path}: {len(missing)} of {len(found)} rows name none of the pictures: left out "
-            f"({listed(missing, 3)})",
+            f"{path}: {len(unclear)} of {len(place)} rows may name several pictures, or one that "
+            f"another row names: left out ({'; '.join([*unclear.values()][:3])})",
+        )
+    if others := [image for image in missing if image not in unclear]:
+        notes += (
+            f"{path}: {len(others)} of {len(place)} rows name none of the pictures: left out "
+            f"({listed(others, 3)})",
         )
     cells = {}
-    there, to = np.flatnonzero(np.array(found) >= 0), np.array(found)
     for one in attributes:
         column = np.full(len(files), "" if one.values else np.nan, object if one.values else "f4")
         if one.name in given.cells:
-            column[to[there]] = given.cells[one.name][there]
+            column[there] = given.cells[one.name][found[there]]
         cells[one.name] = column
         other = sorted({*column} - {"", *one.values}) if one.values else []
         if other:
@@ -102,7 +179,9 @@ def read(
                 f"classifier tells apart ({listed(one.values)}); kept as given",
             )
     vocabulary = {one.name: one.values for one in attributes if one.values}
-    return Partial(LabelTable(names, cells, vocabulary=vocabulary), notes)
+    # As in `predict.rows`; a frame holds no name that is no text.
+    shown = [name.encode(errors="backslashreplace").decode() for name in names]
+    return Partial(LabelTable(shown, cells, vocabulary=vocabulary), notes)
 
 
 def complete(
@@ -169,16 +248,37 @@ def provenance(table: LabelTable, rows: Sequence[int], completed: Completed) -> 
     return pd.concat(parts).sort_values(order, kind="stable", ignore_index=True)
 
 
-def write(table: LabelTable, rows: Sequence[int], completed: Completed, folder: Path) -> None:
-    """Write ``labels.csv``, the table with its ``rows`` completed, and ``provenance.csv``."""
+def told(table: LabelTable, completed: Completed) -> str:
+    """In words, how many cells of the completed rows were known and how many were told."""
+    evidence = completed.evidence[:, [one.start for one in table.layout]]
+    unknown, by_labels = (evidence != "").sum(), (evidence == LABELS).sum()
+    return (
+        f"in their rows {evidence.size - unknown} known labels are kept and {unknown} cells told, "
+        f"{by_labels} of them from labels, too"
+    )
+
+
+def write(
+    table: LabelTable,
+    rows: Sequence[int],
+    completed: Completed,
+    pictures: pd.DataFrame,
+    folder: Path,
+) -> None:
+    """Write ``labels.csv``, the table with its ``rows`` completed, ``provenance.csv`` and
+    ``pictures.csv``, all of them or none."""
     values = np.array(table.values, dtype=np.float64)
     values[list(rows)] = completed.values
     filled = table.filled(values)
     cells = {name: written(own) for name, own in filled.cells.items()}
     folder.mkdir(exist_ok=True)
-    for name, frame in (
-        ("labels.csv", pd.DataFrame({"image": table.images, **cells})),
-        ("provenance.csv", provenance(table, rows, completed)),
-    ):
-        with replace_file(folder / name) as staging:
-            write_csv(frame, staging)
+    frames = (
+        pd.DataFrame({"image": table.images, **cells}),
+        provenance(table, rows, completed),
+        pictures,
+    )
+    with ExitStack() as stack:
+        stagings = [stack.enter_context(replace_file(folder / name)) for name in TABLES]
+        for frame, staging in zip(frames, stagings, strict=True):
+            # Not write_csv: a staging's file is held by its lock, and must stay the same file.
+            frame.to_csv(staging, index=False, lineterminator="\n")

@@ -58,6 +58,76 @@ def test_pictures_by_their_paths(tmp_path: Path, photos: Path) -> None:
     assert any("1 of 3 rows name none of the pictures" in note for note in found.notes)
 
 
+def test_every_way_to_call_a_given_picture(
+    tmp_path: Path, photos: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "linked").symlink_to(photos)
+    files = [Path("photos/a.jpg"), Path("photos/b.jpg")]
+    for name in (
+        *("photos/a.jpg", "./photos/a.jpg", str(photos / "a.jpg"), "linked/a.jpg"),
+        *("a.jpg", "a", "A/a.png"),
+    ):
+        found = read(tmp_path, f"image,hat\n{name},1\n", *files)
+        assert found.table.cells["hat"].tolist() == [1, pytest.approx(np.nan, nan_ok=True)], name
+        assert found.table.images == ["photos/a.jpg", "photos/b.jpg"]
+        assert found.notes == ()
+    (only,) = read(tmp_path, "image,hat\na,1\n", files[0]).table.cells["hat"]
+    assert only == 1
+
+
+def test_rows_of_one_picture_are_merged_or_disagree(tmp_path: Path, photos: Path) -> None:
+    files = [photos / "a.jpg", photos / "b.jpg"]
+    text = f"image,hat,colour\na.jpg,,red\n{files[0]},1,\nb.jpg,0,\n"
+    found = read(tmp_path, text, *files)
+    assert found.table.cells["hat"].tolist() == [1, 0]
+    assert found.table.cells["colour"].tolist() == ["red", ""]
+    with pytest.raises(PipelineError, match=r"got 1 in row 2 and 0 in row 3, expected one value"):
+        read(tmp_path, f"image,hat\na.jpg,1\n{files[0]},0\n", *files)
+
+
+def test_a_name_that_is_no_text_is_escaped(tmp_path: Path, photos: Path) -> None:
+    (photos / "b\udce9.jpg").write_bytes(b"")
+    found = read(tmp_path, "image,hat\na.jpg,1\n", photos)
+    assert found.table.images[1:3] == ["b.jpg", "b\\udce9.jpg"]
+
+
+def test_a_name_of_several_pictures_is_said_to_be_one(tmp_path: Path, photos: Path) -> None:
+    (photos / "deeper/b.jpg").write_bytes((photos / "b.jpg").read_bytes())
+    files = sorted(photos.rglob("*.jpg"))
+    found = read(tmp_path, "image,hat\na.jpg,1\nb.jpg,0\nx/b.png,0\nz.jpg,0\n", *files)
+    assert found.table.cells["hat"].tolist()[0] == 1
+    two = f"{photos / 'b.jpg'}, {photos / 'deeper/b.jpg'}"
+    table = tmp_path / "partial.csv"
+    assert found.notes == (
+        f"{table}: 2 of 4 rows may name several pictures, or one that another row names: left out "
+        f"('b.jpg': fits {two}; write the path; 'x/b.png': fits {two}; write the path)",
+        f"{table}: 1 of 4 rows name none of the pictures: left out ('z.jpg')",
+    )
+    with pytest.raises(PipelineError, match=r"none of its 1 images .* 'b\.jpg': fits "):
+        read(tmp_path, "image,hat\nb.jpg,1\n", *files)
+
+
+def test_a_picture_of_two_names_is_said_to_be_one(tmp_path: Path, photos: Path) -> None:
+    for paths in ([photos], [photos / "a.jpg", photos / "b.jpg"]):
+        found = read(tmp_path, "image,hat\na.jpg,1\na.png,0\nb,0\n", *paths)
+        assert found.table.cells["hat"].tolist()[:2] == [1, 0]
+        (note,) = found.notes
+        assert "1 of 3 rows may name several pictures, or one that another row names" in note
+        assert "but so does 'a.jpg'; write the path" in note
+
+
+def test_values_in_another_case_are_refused(tmp_path: Path, photos: Path) -> None:
+    with pytest.raises(PipelineError) as caught:
+        read(tmp_path, "image,colour\na.jpg,red\nb.jpg, Blue \n", photos)
+    assert str(caught.value) == (
+        f"{tmp_path / 'partial.csv'}: row 3, column 'colour': got 'Blue', expected 'blue', as the "
+        "classifier has it; write 'blue'"
+    )
+    found = read(tmp_path, 'image,colour\na.jpg,red\nb.jpg," blue "\n', photos)
+    assert found.table.cells["colour"].tolist() == ["red", "blue", ""]
+
+
 @pytest.mark.parametrize(
     ("text", "message"),
     [
@@ -76,6 +146,8 @@ def test_tables_that_do_not_fit(tmp_path: Path, photos: Path, text: str, message
 
 
 def test_no_such_table(tmp_path: Path) -> None:
+    with pytest.raises(PipelineError, match=r": a folder, expected a table of known labels"):
+        partial_labels.read(tmp_path, [], [], ATTRIBUTES)
     with pytest.raises(PipelineError, match=r"gone.csv: no such file"):
         partial_labels.read(tmp_path / "gone.csv", [], [], ATTRIBUTES)
 
@@ -138,7 +210,8 @@ def test_tables_are_written_as_of_a_run(completion: Completion, tmp_path: Path) 
     found = partial_labels.complete(
         completion, PROBABILITY[rows], table.values[rows], ATTRIBUTES, VERDICTS
     )
-    partial_labels.write(table, rows, found, tmp_path / "out")
+    pictures = pd.DataFrame({"image": table.images, "error": ["", "", "broken", ""]})
+    partial_labels.write(table, rows, found, pictures, tmp_path / "out")
     labels = pd.read_csv(tmp_path / "out/labels.csv", dtype=str, keep_default_na=False)
     assert labels["image"].tolist() == ["a", "b", "c", "d"]
     assert labels["hat"].tolist()[2:] == ["", "0"]
@@ -146,3 +219,29 @@ def test_tables_are_written_as_of_a_run(completion: Completion, tmp_path: Path) 
     provenance = pd.read_csv(tmp_path / "out/provenance.csv")
     assert provenance[["image", "attribute"]].to_numpy().tolist() == [["a", "colour"], ["b", "hat"]]
     assert provenance["value"].tolist()[0] == "red"
+    text = (tmp_path / "out/pictures.csv").read_text()
+    assert text == "image,error\na,\nb,\nc,broken\nd,\n"
+    assert partial_labels.told(table, found) == (
+        "in their rows 4 known labels are kept and 2 cells told, 2 of them from labels, too"
+    )
+
+
+@pytest.mark.parametrize("name", partial_labels.TABLES)
+def test_tables_are_replaced_together(completion: Completion, tmp_path: Path, name: str) -> None:
+    cells = {"hat": np.array([1, np.nan], "f4"), "colour": np.array(["", "red"], dtype=object)}
+    table = LabelTable(["a", "b"], cells, vocabulary={"colour": ("red", "blue")})
+    found = partial_labels.complete(completion, PROBABILITY[:2], table.values, ATTRIBUTES, VERDICTS)
+    pictures = pd.DataFrame({"image": table.images})
+    for one in partial_labels.TABLES:
+        (tmp_path / one).write_text("earlier")
+    (tmp_path / name).unlink()
+    (tmp_path / name).mkdir()
+    with pytest.raises(IsADirectoryError):
+        partial_labels.write(table, [0, 1], found, pictures, tmp_path)
+    others = [tmp_path / one for one in partial_labels.TABLES if one != name]
+    assert [file.read_text() for file in others] == ["earlier"] * 2
+    assert len(list(tmp_path.iterdir())) == 3
+    (tmp_path / name).rmdir()
+    partial_labels.write(table, [0, 1], found, pictures, tmp_path)
+    assert (tmp_path / "pictures.csv").read_text() == "image\na\nb\n"
+    assert sorted(file.name for file in tmp_path.iterdir()) == sorted(partial_labels.TABLES)

@@ -6,18 +6,26 @@ With --labels TABLE a picture's known labels tell of its others, too: rows are c
 from __future__ import annotations
 
 import argparse
+import os
 import sys
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import TypeVar
+from typing import Any, TypeVar
 
-from pipeline import partial_labels, progress, runtime
-from pipeline.data import image_files
+from pipeline import params, partial_labels, progress, runtime
+from pipeline.data import image_files, imputed_arrays
 from pipeline.data.verdicts import IN_WORDS, LEARNABLE
-from pipeline.errors import PipelineError, run
+from pipeline.errors import PipelineError, fail, run
 from pipeline.impute.completion import read as read_completion
-from pipeline.predict.pictures import complete, completed_rows, outcomes, predictions, verdicts
-from pipeline.predict.rows import write
+from pipeline.predict.pictures import (
+    complete,
+    completed_rows,
+    of_pictures,
+    outcomes,
+    predictions,
+    verdicts,
+)
+from pipeline.predict.rows import Tally, write
 from pipeline.training.inference import Predictor
 
 T = TypeVar("T")
@@ -37,7 +45,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         type=Path,
         metavar="FILE",
         help="a .csv or .json file; without it CSV is printed; with --labels also a folder, for "
-        "labels.csv and provenance.csv",
+        f"{', '.join(partial_labels.TABLES)}",
     )
     parser.add_argument(
         "--labels",
@@ -69,6 +77,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
         raise PipelineError(f"--out {options.out}: no such folder as {options.out.parent}; make it")
     if options.out is not None and options.out.is_dir() and not to_folder:
         raise PipelineError(f"--out {options.out}: a folder, expected a file; choose another name")
+    if options.out is not None:
+        check_not_ours(options.out, options.labels, to_folder)
+    if not any(path.exists() for path in options.paths):
+        fail(options.paths[0], "no such file or folder, expected images or folders; correct it")
     files = expand(options.paths)
     if not files:
         raise PipelineError(
@@ -91,17 +103,30 @@ def main(arguments: Sequence[str] | None = None) -> int:
     scaled: dict[Path, int] = {}
     if options.labels is None:
         plain = track(predictions(predictor, files, scaled))
-        failed = write(plain, names, options.out, options.escape_formulas)
+        tally = write(plain, names, options.out, options.escape_formulas)
     else:
         completion = read_completion(predictor.folder)
-        given = partial_labels.read(options.labels, options.paths, files, predictor.attributes)
+        given = partial_labels.read(
+            *(options.labels, options.paths, files, predictor.attributes), **tables_are_read()
+        )
+        if completion.model is None:
+            print(
+                f"{predictor.folder}: other labels were found to say nothing beyond the picture: "
+                "those given are kept, and tell of no other cell",
+                file=sys.stderr,
+            )
         for line in given.notes:
             print(line, file=sys.stderr)
         found = list(track(outcomes(predictor, files, scaled)))
+        tally = Tally()
+        for begin, _ in found:
+            tally.count(begin)
+        if options.out is not None:
+            tally.check(options.out)
         rows, completed = complete(predictor, completion, given.table, found)
-        failed = len(files) - len(rows)
         if to_folder:
-            partial_labels.write(given.table, rows, completed, options.out)
+            shown = of_pictures(given.table, found)
+            partial_labels.write(given.table, rows, completed, shown, options.out)
         else:
             whole = completed_rows(predictor, given.table, found, rows, completed)
             write(whole, names, options.out, options.escape_formulas)
@@ -113,9 +138,50 @@ def main(arguments: Sequence[str] | None = None) -> int:
             f"{bits} bits, {len(same)} of them: {first}",
             file=sys.stderr,
         )
-    if failed:
-        print(f"{failed} of {len(files)} pictures could not be read", file=sys.stderr)
-    return EXIT_SOME_FAILED if failed else 0
+    if tally.failed:
+        print(f"{tally.failed} of {len(files)} pictures could not be read", file=sys.stderr)
+    if options.out is not None:
+        unlike = f", {tally.unlike} of them unlike all that the classifier was trained on"
+        told = "" if tally.unlike is None else unlike
+        print(f"{options.out}: {len(files) - tally.failed} pictures{told}", file=sys.stderr)
+        if options.labels is not None:
+            print(partial_labels.told(given.table, completed), file=sys.stderr)
+    return EXIT_SOME_FAILED if tally.failed else 0
+
+
+def check_not_ours(out: Path, labels: Path | None, to_folder: bool) -> None:
+    """Refuse an ``out`` in whose place there are the known labels, or a table that was not
+    predicted."""
+    tables = [out / name for name in partial_labels.TABLES] if to_folder else [out]
+    if labels is not None and os.path.realpath(labels) in map(os.path.realpath, tables):
+        raise PipelineError(
+            f"--out {out}: would replace {labels}, which --labels names; choose another name"
+        )
+    folder = out if to_folder else out.parent
+    if os.path.realpath(folder) == os.path.realpath(imputed_arrays.FOLDER):
+        raise PipelineError(
+            f"--out {out}: {folder} is of the table that the pipeline fills; choose another folder"
+        )
+    if to_folder and tables[0].exists() and not tables[1].exists():
+        raise PipelineError(
+            f"--out {out}: {tables[0]} without {tables[1].name} is no table that was predicted; "
+            "choose another folder, or move it away"
+        )
+
+
+def tables_are_read() -> dict[str, Any]:
+    """What the params of a project in the current folder say of how a table is read.
+
+    Not ``data.blank``: an empty cell is what is to be predicted, and never a 0.
+    """
+    if not Path("params.yaml").is_file():
+        return {}
+    p = params.load()
+    return {
+        "image_column": p.data.image_column,
+        "encoding": p.data.encoding,
+        "minus_one": p.data.minus_one,
+    }
 
 
 def guesses(model: Predictor) -> list[str]:

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 import numpy as np
+import pandas as pd
 
 from pipeline import partial_labels
 from pipeline.data import categories, images
@@ -186,6 +187,14 @@ def completed_rows(
                 value, probability, *_ = of_attribute(one.name)
                 cells |= {value: given, probability: 1.0}
         yield cells
+
+
+def of_pictures(table: LabelTable, found: Sequence[Outcome]) -> pd.DataFrame:
+    """Of each picture, called as in ``table``: why it can't be read, and whether it is `UNLIKE`."""
+    columns = ["error", UNLIKE]
+    frame = pd.DataFrame([begin for begin, _ in found], columns=columns)
+    frame.insert(0, "image", table.images)
+    return frame
 
 
 def predict_image(

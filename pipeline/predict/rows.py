@@ -6,16 +6,50 @@ import csv
 import io
 import json
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Any
 
+from pipeline.errors import PipelineError
 from pipeline.files import escape_formula, replace_file
 
 UNLIKE = "unlike_training"
 """Column: whether a picture is unlike all that the classifier was trained on."""
 UNDECODABLE = "backslashreplace"
 """A file's name need not be text: its other bytes are written as escapes."""
+
+
+@dataclass
+class Tally:
+    """What has come out of the pictures so far.
+
+    pictures, failed, unlike : how many there are, could not be read, and are `UNLIKE`; None where
+        the classifier does not know.
+    reason : the first that could not be read, and why.
+    """
+
+    pictures: int = 0
+    failed: int = 0
+    unlike: int | None = None
+    reason: str = ""
+
+    def count(self, row: Mapping[str, Any]) -> None:
+        """Add a picture by its row."""
+        self.pictures += 1
+        self.failed += bool(row["error"])
+        if UNLIKE in row:
+            self.unlike = (self.unlike or 0) + (row[UNLIKE] == "yes")
+        if row["error"] and not self.reason:
+            self.reason = f"{row['image']}: {row['error']}"
+
+    def check(self, out: Path) -> None:
+        """Refuse to write ``out`` where no picture could be read."""
+        if self.failed == self.pictures:
+            raise PipelineError(
+                f"{self.reason}; {self.failed} of {self.pictures} pictures could not be read, so "
+                f"{out} is left as it was; look at the files, or name others"
+            )
 
 
 def of_attribute(name: str) -> tuple[str, str, str, str]:
@@ -29,49 +63,60 @@ def write(
     attributes: Sequence[str],
     out: Path | None,
     escape: bool = False,
-) -> int:
-    """Write ``rows`` as they come, to standard output without ``out``; the number of failures.
+) -> Tally:
+    """Write ``rows`` as they come, to standard output without ``out``; what came out.
 
     ``escape`` is for CSV that people open, see `files.escape_formula`. An earlier ``out`` is
     replaced when all rows are written, and not before.
+
+    Raises
+    ------
+    PipelineError
+        If there is an ``out`` and no picture could be read.
     """
+    tally = Tally()
+    rows = _counted(rows, tally)
     if out is None:
         if isinstance(sys.stdout, io.TextIOWrapper):
             sys.stdout.reconfigure(errors=UNDECODABLE)
-        return _write_csv(rows, attributes, sys.stdout, escape)
+        _write_csv(rows, attributes, sys.stdout, escape)
+        return tally
     with (
         replace_file(out) as staging,
         staging.open("w", encoding="utf-8", errors=UNDECODABLE, newline="") as stream,
     ):
         if out.suffix.lower() == ".json":
-            return _write_json(rows, stream)
-        return _write_csv(rows, attributes, stream, escape)
+            _write_json(rows, stream)
+        else:
+            _write_csv(rows, attributes, stream, escape)
+        tally.check(out)
+    return tally
+
+
+def _counted(rows: Iterator[dict[str, Any]], tally: Tally) -> Iterator[dict[str, Any]]:
+    for row in rows:
+        tally.count(row)
+        yield row
 
 
 def _write_csv(
     rows: Iterator[dict[str, Any]], attributes: Sequence[str], stream: IO[str], escape: bool
-) -> int:
+) -> None:
     columns = ["image", "error", UNLIKE]
     for attribute in attributes:
         columns += of_attribute(attribute)
     writer = csv.DictWriter(stream, columns, restval="", lineterminator="\n")
     show = escape_formula if escape else str
     writer.writerow({name: show(name) for name in columns})
-    failed = 0
     for row in rows:
-        failed += bool(row["error"])
         texts = {name: show(cell) for name, cell in row.items() if isinstance(cell, str)}
         writer.writerow(row | texts)
-    return failed
 
 
-def _write_json(rows: Iterator[dict[str, Any]], stream: IO[str]) -> int:
+def _write_json(rows: Iterator[dict[str, Any]], stream: IO[str]) -> None:
     """A JSON array, one object per line."""
-    failed = 0
     separator = "[\n"
     for row in rows:
-        failed += bool(row["error"])
         stream.write(separator + json.dumps(row, ensure_ascii=False))
         separator = ",\n"
     stream.write("\n]\n")
-    return failed

@@ -9,7 +9,8 @@ from typing import Any
 
 import pytest
 
-from pipeline.predict.rows import write
+from pipeline.errors import PipelineError
+from pipeline.predict.rows import Tally, write
 
 ROWS: list[dict[str, Any]] = [
     {
@@ -31,11 +32,12 @@ def test_as_csv_and_as_json(tmp_path: Path, capsys: pytest.CaptureFixture[str]) 
         "a.jpg,,no,1,0.9,0.9,yes\n"
         "b\\udce9.jpg,unreadable: No such file or directory,,,,,\n"
     )
-    assert write(iter(ROWS), ["hat"], tmp_path / "p.csv") == 1
+    reason = "b\udce9.jpg: unreadable: No such file or directory"
+    assert write(iter(ROWS), ["hat"], tmp_path / "p.csv") == Tally(2, 1, 0, reason)
     assert (tmp_path / "p.csv").read_text() == csv
-    assert write(iter(ROWS[:1]), ["hat"], None) == 0
+    assert write(iter(ROWS[:1]), ["hat"], None) == Tally(1, 0, 0)
     assert capsys.readouterr().out == "".join(csv.splitlines(keepends=True)[:2])
-    assert write(iter(ROWS[:1]), ["hat"], tmp_path / "p.JSON") == 0
+    assert write(iter(ROWS[:1]), ["hat"], tmp_path / "p.JSON") == Tally(1, 0, 0)
     assert json.loads((tmp_path / "p.JSON").read_text()) == ROWS[:1]
 
 
@@ -50,9 +52,32 @@ def test_an_earlier_file_is_replaced_in_the_end_or_not_at_all(tmp_path: Path, na
     with pytest.raises(KeyboardInterrupt):
         write(interrupted(), ["hat"], tmp_path / name)
     assert (tmp_path / name).read_text() == "earlier"
-    assert write(iter(ROWS[:1]), ["hat"], tmp_path / name) == 0
+    assert write(iter(ROWS[:1]), ["hat"], tmp_path / name).failed == 0
     assert (tmp_path / f"{name}.partial").read_text() == "a file of the user's"
     assert sorted(path.name for path in tmp_path.iterdir()) == [name, f"{name}.partial"]
+
+
+@pytest.mark.parametrize("name", ["p.csv", "p.json"])
+def test_an_earlier_file_stays_where_no_picture_could_be_read(tmp_path: Path, name: str) -> None:
+    (tmp_path / name).write_text("earlier")
+    with pytest.raises(PipelineError) as caught:
+        write(iter(ROWS[1:] * 2), ["hat"], tmp_path / name)
+    assert str(caught.value) == (
+        "b\udce9.jpg: unreadable: No such file or directory; 2 of 2 pictures could not be read, so "
+        f"{tmp_path / name} is left as it was; look at the files, or name others"
+    )
+    assert [path.name for path in tmp_path.iterdir()] == [name]
+    assert (tmp_path / name).read_text() == "earlier"
+    assert write(iter(ROWS[1:]), ["hat"], None).failed == 1
+
+
+def test_a_tally_knows_who_is_unlike_if_the_classifier_does() -> None:
+    tally = Tally()
+    tally.count({"image": "a.jpg", "error": ""})
+    assert tally == Tally(1, 0, None)
+    tally.count({"image": "b.jpg", "error": "", "unlike_training": "yes"})
+    tally.count({"image": "c.jpg", "error": "", "unlike_training": "no"})
+    assert tally == Tally(3, 0, 1)
 
 
 def test_names_that_a_spreadsheet_computes_are_escaped_if_asked_for(tmp_path: Path) -> None:
