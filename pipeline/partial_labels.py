@@ -61,7 +61,8 @@ class GivenPictures(ImageNames):
     """The names of a table against pictures that are given one by one.
 
     A name is that of a picture by its path as given, else by the absolute path or the one without
-    links, else by the last part, with its ending or without; each time of one picture alone.
+    links, else by the last part, with its ending or without; each time of one picture alone. As of
+    `ImageNames`, names that differ in more than the spelling of a path are not merged.
     """
 
     def __init__(self, pictures: Sequence[Path]) -> None:
@@ -81,7 +82,9 @@ class GivenPictures(ImageNames):
         for key, files in zip(_KEYS, self._by, strict=True):
             found = files.get(key(name), [])
             if len(found) == 1:
-                return Found(found[0], "suffix" if key is _stem else "")
+                by_path = key not in (os.path.basename, _stem)
+                certain = by_path or name == Path(found[0]).name
+                return Found(found[0], "" if certain else "folder or suffix")
             if found:
                 detail = f"{name!r}: fits {', '.join(found[:3])}; write the path"
                 return Found(name, problem=("ambiguous", detail))

@@ -115,6 +115,10 @@ def test_a_picture_of_two_names_is_said_to_be_one(tmp_path: Path, photos: Path) 
         (note,) = found.notes
         assert "1 of 3 rows may name several pictures, or one that another row names" in note
         assert "but so does 'a.jpg'; write the path" in note
+    text = "image,hat\nb.jpg,0\nx/a.jpg,1\ny/a.jpg,1\n"
+    for paths in ([photos], [photos / "a.jpg", photos / "b.jpg"]):
+        found = read(tmp_path, text, *paths)
+        assert np.isnan(found.table.cells["hat"][0]), "of two other folders' pictures"
 
 
 def test_values_in_another_case_are_refused(tmp_path: Path, photos: Path) -> None:

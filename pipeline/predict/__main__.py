@@ -78,7 +78,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     if options.out is not None and options.out.is_dir() and not to_folder:
         raise PipelineError(f"--out {options.out}: a folder, expected a file; choose another name")
     if options.out is not None:
-        check_not_ours(options.out, options.labels, to_folder)
+        check_replaceable(options.out, options.labels, to_folder)
     if not any(path.exists() for path in options.paths):
         fail(options.paths[0], "no such file or folder, expected images or folders; correct it")
     files = expand(options.paths)
@@ -149,7 +149,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     return EXIT_SOME_FAILED if tally.failed else 0
 
 
-def check_not_ours(out: Path, labels: Path | None, to_folder: bool) -> None:
+def check_replaceable(out: Path, labels: Path | None, to_folder: bool) -> None:
     """Refuse an ``out`` in whose place there are the known labels, or a table that was not
     predicted."""
     tables = [out / name for name in partial_labels.TABLES] if to_folder else [out]
