@@ -16,6 +16,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
+from itertools import pairwise
 from typing import Any, TypeGuard
 
 import numpy as np
@@ -96,7 +97,7 @@ def keep(target: Target, hits: np.ndarray, decided: np.ndarray) -> int:
         return int(np.argmax(passing))
     starts, share = _starts(wanted, decided)
     best, level = -1, 0.0
-    for start, end in zip(starts, [*starts[1:], len(hits)], strict=True):
+    for start, end in pairwise([*starts, len(hits)]):
         level += share
         passing = lower_bound(hits[start:end], decided[start:end], level) >= wanted
         if passing.all():

@@ -62,6 +62,9 @@ def test_precision_by_hand() -> None:
     assert cut({"precision": 0.9}, np.ones(40)) == 40
     with pytest.raises(UnkeptError, match="28 held-out positives, 29 needed at the least"):
         cut({"precision": 0.9}, np.r_[np.ones(28), np.zeros(70)])
+    for few in (0, 1, 28):
+        with pytest.raises(UnkeptError, match=f"{few} held-out positives, 29 needed at the least"):
+            cut({"precision": 0.9}, np.ones(few))
     with pytest.raises(UnkeptError, match=r"0.50 at most on 200 held-out labels, more would not"):
         cut({"precision": 0.9}, np.tile([0.0, 1.0], 100))
 
